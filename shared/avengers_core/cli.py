@@ -1,0 +1,466 @@
+"""The ``avengers`` command: the library, from a shell."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ._version import __version__
+from .errors import AvengersError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Train, evaluate and ask a router that sends each query to the best model for its cost.",
+)
+records_app = typer.Typer(no_args_is_help=True, help="Look at benchmark records.")
+app.add_typer(records_app, name="records")
+
+out = Console()
+err = Console(stderr=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+ArtifactOption = Annotated[
+    Optional[str], typer.Option("--artifact", "-a", help="Artifact: path or pretrained name. Default: the packaged one.")
+]
+Excluded = Annotated[str, typer.Option(help="Names, comma-separated.")]
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 an error that is named, 2 wrong usage, 130 interrupted."""
+    try:
+        app()
+    except (AvengersError, ValueError, OSError) as error:
+        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("interrupted: nothing was written", markup=False)
+        sys.exit(130)
+
+
+def _version(value: bool) -> None:
+    if value:
+        out.print(__version__, highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    pass
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress callback (step, done, total); bars are drawn on a terminal's standard error only."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        disable=quiet or not err.is_terminal,
+    )
+    tasks: dict[str, Any] = {}
+
+    def report(step: str, done: int, total: int) -> None:
+        if step not in tasks:
+            tasks[step] = bar.add_task(step, total=total or None)
+        bar.update(tasks[step], completed=done, total=total or None)
+
+    with bar:
+        yield report
+
+
+@records_app.command("check")
+def records_check(
+    files: Annotated[list[Path], typer.Argument(help="JSONL files, plain or gzip, or folders of them.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Validate records, and show datasets, models, coverage, mean score and cost."""
+    import numpy as np
+
+    from .evaluation import dataset_weights
+    from .records import load_records
+
+    table = load_records(files)
+    known = ~np.isnan(table.scores)
+    costs = ~np.isnan(table.cost)
+    models = []
+    for column, name in enumerate(table.models):
+        rows = known[:, column]
+        part = table.rows(rows)
+        models.append(
+            {
+                "model": name,
+                "answers": int(rows.sum()),
+                "coverage": float(rows.mean()),
+                "mean_score": float(part.scores[:, column].mean(dtype=np.float64)),
+                "mean_score_over_datasets": float(part.scores[:, column].astype(float) @ dataset_weights(part)),
+                "cost": float(table.cost[costs[:, column], column].sum()) if costs[:, column].any() else None,
+                "cost_known": float((known & costs)[:, column].sum() / rows.sum()),
+                "tokens_known": float(np.isfinite(part.tokens[:, column, :2]).all(axis=1).mean()),
+            }
+        )
+    datasets = [
+        {
+            "dataset": name,
+            "queries": int((table.dataset == code).sum()),
+            "coverage": float(known[table.dataset == code].mean()),
+            "mean_score": float(np.nanmean(table.scores[table.dataset == code], dtype=np.float64)),
+        }
+        for code, name in enumerate(table.datasets)
+    ]
+    if as_json:
+        _print_json({"queries": len(table), "datasets": datasets, "models": models})
+        return
+    title = f"{len(table):,} queries, {len(datasets)} datasets, {len(models)} models"
+    _table(
+        title,
+        ("dataset", "queries", "coverage", "mean score"),
+        [(d["dataset"], f"{d['queries']:,}", f"{d['coverage']:.1%}", f"{d['mean_score']:.4f}") for d in datasets],
+    )
+    _table(
+        "models",
+        ("model", "answers", "coverage", "mean score", "over datasets", "total cost $", "cost known"),
+        [
+            (
+                m["model"],
+                f"{m['answers']:,}",
+                f"{m['coverage']:.1%}",
+                f"{m['mean_score']:.4f}",
+                f"{m['mean_score_over_datasets']:.4f}",
+                "unknown" if m["cost"] is None else f"{m['cost']:.4f}",
+                f"{m['cost_known']:.1%}",
+            )
+            for m in models
+        ],
+    )
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+@app.command()
+def train(
+    files: Annotated[
+        Optional[list[Path]], typer.Argument(help="JSONL files, plain or gzip, or folders of them.")
+    ] = None,
+    input: Annotated[Optional[list[Path]], typer.Option("--input", "-i", help="The same, as an option.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Artifact: a folder, or a name ending in .zip.")] = Path(
+        "avengers.zip"
+    ),
+    n_clusters: Annotated[int, typer.Option("--n-clusters", "--clusters", help="k of k-means.")] = 60,
+    top_k: Annotated[Optional[int], typer.Option(help="Nearest clusters a query is read from. Default: by scoring.")] = None,
+    beta: Annotated[Optional[float], typer.Option(help="Sharpness of the clusters' weights. Default: by scoring.")] = None,
+    train_ratio: Annotated[float, typer.Option(help="Share of each dataset to train on.")] = 1.0,
+    random_state: Annotated[int, typer.Option("--random-state", "--seed", help="Seed.")] = 42,
+    scoring: Annotated[str, typer.Option(help="Default at routing: utility, reference or simple.")] = "utility",
+    alpha: Annotated[float, typer.Option(help="Default at routing: 0 cost only, 1 quality only.")] = 0.5,
+    performance_weight: Annotated[Optional[float], typer.Option(help="reference: in place of alpha.")] = None,
+    cost_sensitivity: Annotated[Optional[float], typer.Option(help="reference: in place of 1 - alpha.")] = None,
+    min_accuracy_threshold: Annotated[float, typer.Option(help="reference: score 0 below this.")] = 0.0,
+    min_records: Annotated[int, typer.Option(help="A model with fewer answers is no candidate.")] = 20,
+    exclude_models: Excluded = "",
+    exclude_datasets: Excluded = "",
+    soft_exclude_models: Excluded = "",
+    soft_exclude_datasets: Excluded = "",
+    embedder: Annotated[Optional[str], typer.Option(help="wordllama (default) or openai:<model>.")] = None,
+    cache: Annotated[Optional[Path], typer.Option(help="SQLite file of embeddings (used for openai: anyway).")] = None,
+    export_cluster: Annotated[Optional[Path], typer.Option(help="Folder for clusters.json, statistics by cluster.")] = None,
+    quiet: Quiet = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a router on records and write its artifact."""
+    from .cache import CachedEmbedder
+    from .embedding import make_embedder
+    from .training import RouterEstimator
+
+    sources = [*(files or []), *(input or [])]
+    if not sources:
+        raise typer.BadParameter("give at least one file or folder of records")
+    chosen = make_embedder(embedder)
+    if cache or chosen.id.startswith("openai:"):
+        chosen = CachedEmbedder(chosen, cache)
+    with _progress(quiet or as_json) as progress:
+        estimator = RouterEstimator(
+            n_clusters,
+            top_k=top_k,
+            beta=beta,
+            train_ratio=train_ratio,
+            random_state=random_state,
+            exclude_models=_names(exclude_models),
+            exclude_datasets=_names(exclude_datasets),
+            soft_exclude_models=_names(soft_exclude_models),
+            soft_exclude_datasets=_names(soft_exclude_datasets),
+            min_accuracy_threshold=min_accuracy_threshold,
+            min_records=min_records,
+            scoring=scoring,
+            alpha=alpha,
+            performance_weight=performance_weight,
+            cost_sensitivity=cost_sensitivity,
+            embedder=chosen,
+            progress=progress,
+        ).fit(sources)
+        estimator.save(output)
+    if export_cluster:
+        from .inspection import describe
+
+        export_cluster.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(_finite(describe(estimator.artifact_)), indent=1)
+        (export_cluster / "clusters.json").write_text(text + "\n")
+    unpriced = [m for m, known in zip(estimator.models_, estimator.router_.cost_known, strict=True) if not known]
+    result = {
+        "artifact": str(output),
+        "queries": estimator.n_records_,
+        "clusters": len(estimator.cluster_centers_),
+        "models": estimator.models_,
+        "cost_unknown": unpriced,
+        "held_out": len(estimator.held_out_) if estimator.held_out_ else 0,
+    }
+    if as_json:
+        _print_json(result)
+        return
+    out.print(
+        f"{output}: {result['queries']:,} queries, {result['clusters']} clusters, {len(estimator.models_)} models",
+        highlight=False,
+    )
+    if unpriced:
+        out.print(f"cost unknown, chosen at alpha 1 only: {', '.join(unpriced)}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    files: Annotated[list[Path], typer.Argument(help="Records to evaluate on, or to split.")],
+    artifact: ArtifactOption = None,
+    train_ratio: Annotated[
+        float, typer.Option(help="Without --artifact: share of each dataset to train on; the rest is evaluated.")
+    ] = 0.7,
+    random_state: Annotated[int, typer.Option("--random-state", "--seed", help="Seed.")] = 42,
+    n_clusters: Annotated[int, typer.Option(help="Without --artifact: k of k-means.")] = 60,
+    scoring: Annotated[Optional[str], typer.Option(help="utility, reference or simple.")] = None,
+    alphas: Annotated[str, typer.Option(help="Rows of the table, comma-separated.")] = "0,0.25,0.39,0.53,0.8,1",
+    exclude_models: Excluded = "",
+    exclude_datasets: Excluded = "",
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples.")] = 1000,
+    quiet: Quiet = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Accuracy and cost along alpha, beside single models, random, kNN and the oracle, with 95% intervals.
+
+    With --artifact all records are evaluated (they should not have been trained on); without, the records are split.
+    """
+    from .evaluation import evaluate_router
+    from .records import load_records
+    from .router import Router
+    from .training import RouterEstimator
+
+    wanted = [float(value) for value in _names(alphas)]
+    table = load_records(files).without(_names(exclude_models), _names(exclude_datasets))
+    train_table = None
+    with _progress(quiet or as_json) as progress:
+        if artifact is not None:
+            router = Router.load(artifact)
+        else:
+            train_table, table = table.split(train_ratio, random_state)
+            router = (
+                RouterEstimator(n_clusters, random_state=random_state, progress=progress).fit(train_table).router_
+            )
+        report = evaluate_router(
+            router, table, train=train_table, alphas=wanted, scoring=scoring, resamples=resamples, progress=progress
+        )
+    if as_json:
+        _print_json(report)
+        return
+    _print_evaluation(report)
+
+
+def _print_evaluation(report: dict[str, Any]) -> None:
+    rows = []
+    for entry in report["settings"]:
+        low, high = entry["accuracy_interval"]
+        query_low, query_high = entry["accuracy_queries_interval"]
+        cost_low, cost_high = entry["cost_interval"]
+        shares = sorted(entry["shares"].items(), key=lambda item: -item[1])[:3]
+        rows.append(
+            (
+                entry["name"],
+                f"{entry['accuracy']:.4f} [{low:.3f}, {high:.3f}]",
+                f"{entry['accuracy_queries']:.4f} [{query_low:.3f}, {query_high:.3f}]",
+                f"{entry['cost'] * 1000:.4f} [{cost_low * 1000:.3f}, {cost_high * 1000:.3f}]",
+                ", ".join(f"{name} {share:.0%}" for name, share in shares),
+            )
+        )
+    _table(
+        f"{report['queries']:,} queries, scoring {report['scoring']}, 95% bootstrap intervals",
+        ("setting", "accuracy (datasets)", "accuracy (queries)", "$ per 1K queries", "models chosen"),
+        rows,
+    )
+    _table(
+        "area under the accuracy-cost curve",
+        ("router", "AUC (datasets)", "AUC (queries)", "share of the way to the oracle"),
+        [
+            (name, f"{a['datasets']:.4f}", f"{a['queries']:.4f}", f"{a['gap_closed']:.1%}")
+            for name, a in report["auc"].items()
+        ],
+    )
+    names = [entry["name"] for entry in report["settings"]]
+    _table(
+        "accuracy by dataset",
+        ("dataset", "queries", *names),
+        [
+            (row["dataset"], f"{row['queries']:,}", *(f"{row['accuracy'][name]:.3f}" for name in names))
+            for row in report["datasets"]
+        ],
+    )
+
+
+@app.command()
+def route(
+    text: Annotated[str, typer.Argument(help="The query; - reads standard input.")],
+    alpha: Annotated[Optional[float], typer.Option(help="0 cost only, 1 quality only. Default: the artifact's.")] = None,
+    artifact: ArtifactOption = None,
+    models: Annotated[str, typer.Option(help="Candidates, comma-separated. Default: all.")] = "",
+    exclude: Annotated[str, typer.Option(help="Models not to choose, comma-separated.")] = "",
+    require: Annotated[str, typer.Option(help="Capabilities, comma-separated: tools,max_input_tokens=50000.")] = "",
+    scoring: Annotated[Optional[str], typer.Option(help="utility, reference or simple.")] = None,
+    latest_prices: Annotated[bool, typer.Option("--latest-prices", help="Prices of the installed genai-prices.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Choose a model for one query, and say why."""
+    from .router import Router
+
+    router = Router.load(artifact, prices="latest" if latest_prices else None)
+    decision = router.route(
+        sys.stdin.read() if text == "-" else text,
+        alpha=alpha,
+        models=_names(models) or None,
+        exclude=_names(exclude),
+        require=_requirements(require),
+        scoring=scoring,
+    )
+    if as_json:
+        _print_json(decision.to_dict())
+        return
+    out.print(decision.model, style="bold", highlight=False)
+    out.print(decision.explain(), markup=False, highlight=False)
+    position = {name: index for index, name in enumerate(decision.candidates)}
+    _table(
+        "ranking",
+        ("model", "expected score", "expected $ per 1K such queries"),
+        [
+            (
+                name,
+                f"{decision.scores[position[name]]:.3f}",
+                "unknown"
+                if math.isnan(decision.costs[position[name]])
+                else f"{decision.costs[position[name]] * 1000:.4f}",
+            )
+            for name in decision.ranking[:8]
+        ],
+    )
+
+
+def _requirements(text: str) -> dict[str, bool | int]:
+    needs: dict[str, bool | int] = {}
+    for item in _names(text):
+        name, sign, value = item.partition("=")
+        if sign and not value.isdigit():
+            raise typer.BadParameter(f"--require {item}: give a whole number after '='")
+        needs[name] = int(value) if sign else True
+    return needs
+
+
+@app.command()
+def inspect(
+    artifact: Annotated[Optional[str], typer.Argument(help="Path or pretrained name. Default: the packaged one.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show an artifact: settings, models with prices, clusters with their datasets and best models."""
+    from .artifact import load_artifact
+    from .inspection import describe
+    from .router import find_artifact
+
+    report = describe(load_artifact(find_artifact(artifact)))
+    if as_json:
+        _print_json(report)
+        return
+    settings = report["settings"]
+    out.print(
+        f"{report['queries']:,} queries of {len(report['datasets'])} datasets, {len(report['models'])} models, "
+        f"{settings['n_clusters']} clusters; embedder {report['embedder']['id']}; made {report['created']} "
+        f"by {report['library_version']}",
+        highlight=False,
+    )
+    _table(
+        "models",
+        ("model", "answers", "mean score", "mean cost $ per 1K", "price $ per 1M in / out", "price from"),
+        [
+            (
+                m["model"],
+                f"{m['answers']:,}",
+                f"{m['mean_score']:.3f}",
+                "unknown" if m["mean_cost"] is None else f"{m['mean_cost'] * 1000:.4f}",
+                "unknown" if m["price"] is None else f"{m['price']['input']:g} / {m['price']['output']:g}",
+                "" if m["price"] is None else f"{m['price']['source']} {m['price']['date']}".strip(),
+            )
+            for m in report["models"]
+        ],
+    )
+    _table(
+        "clusters",
+        ("cluster", "queries", "mean score", "mean output tokens", "datasets", "best models (mean score, answers)"),
+        [
+            (
+                str(c["cluster"]),
+                f"{c['queries']:,}",
+                f"{c['mean_score']:.3f}",
+                "unknown" if c["mean_output_tokens"] is None else f"{c['mean_output_tokens']:.0f}",
+                ", ".join(f"{name} {share:.0%}" for name, share in list(c["datasets"].items())[:2]),
+                ", ".join(f"{m['model']} ({m['mean_score']:.2f}, {m['answers']})" for m in c["top_models"][:3]),
+            )
+            for c in report["clusters"]
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

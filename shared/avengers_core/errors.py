@@ -1,0 +1,34 @@
+"""Every error the package raises on purpose; all derive from `AvengersError`."""
+
+from __future__ import annotations
+
+
+class AvengersError(Exception):
+    """Base of all errors raised by Avengers."""
+
+
+class RecordError(AvengersError, ValueError):
+    """A benchmark record cannot be used; the message names the file, the line and the field."""
+
+
+class EmbeddingError(AvengersError, RuntimeError):
+    """An embedder is unknown, unreachable or returned something that is not a matrix of finite floats."""
+
+
+class ArtifactError(AvengersError, ValueError):
+    """An artifact is missing, damaged, of another schema version or made with another embedder."""
+
+
+class NoCandidateError(AvengersError, LookupError):
+    """No model satisfies a request; `reasons` says for each model what ruled it out."""
+
+    def __init__(self, message: str, reasons: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.reasons = reasons or {}
+
+
+class MissingExtraError(AvengersError, ImportError):
+    """A feature needs an optional dependency; the message says which extra installs it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an extra: pip install 'avengers-router[{extra}]'")

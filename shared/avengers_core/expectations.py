@@ -1,0 +1,154 @@
+"""What each model is expected to score on a query, and how many tokens it is expected to write.
+
+Scores come from the clusters' raw sums alone: two-way effects (how good the model is, how hard the cluster is) with each
+cell shrunk toward them by its evidence, so that sparse records and small clusters are normal. Output length comes from a
+ridge regression of log tokens on the embedding and a few features of the text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .records import TOKEN_KINDS, RecordTable
+from .statistics import Array, ClusterStatistics, divide
+
+INPUT, OUTPUT = TOKEN_KINDS.index("input"), TOKEN_KINDS.index("output")
+
+#: Answers that the prior of a model, of a cluster's difficulty and of a cell weighs. Chosen once for both pools of
+#: the benchmark records, on splits of the training files; AUC is flat around them (benchmarks/RESULTS.md).
+MODEL_PRIOR = 40.0
+DIFFICULTY_PRIOR = 5.0
+CELL_PRIOR = 40.0
+LENGTH_RIDGE = 3.0
+_FEATURE_GAIN = 0.1
+
+_CLASSES = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "+-*/=^<>", "\\$", "()[]{}", " ", "\n", "?")
+_CLASS_OF_BYTE = np.zeros((256, len(_CLASSES)), dtype=np.float32)
+for _column, _characters in enumerate(_CLASSES):
+    _CLASS_OF_BYTE[list(_characters.encode()), _column] = 1
+_OPTION = re.compile(r"^[A-Z][.)] ", re.MULTILINE)
+N_FEATURES = len(_CLASSES) + 4
+
+
+def text_features(text: str) -> Array:
+    """(f,) features of a query: log length, shares of character classes, options, code."""
+    data = text.encode("utf-8", "replace")
+    size = len(data) + 1
+    counts = np.bincount(np.frombuffer(data, dtype=np.uint8), minlength=256) @ _CLASS_OF_BYTE
+    words = float(counts[5]) + 1
+    out = np.empty(N_FEATURES)
+    out[:4] = math.log(size), math.log(words), len(_OPTION.findall(text)), float("def " in text or "{\n" in text)
+    out[4:] = counts / size
+    out[9:] = np.log1p(counts[5:])
+    return out
+
+
+def feature_matrix(texts: list[str]) -> Array:
+    """(n, f) `text_features` of each text."""
+    return np.stack([text_features(text) for text in texts]) if texts else np.zeros((0, N_FEATURES))
+
+
+def array_shapes(n_models: int, dimension: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays that `fit_lengths` makes."""
+    return {"length_weights": (1 + dimension + N_FEATURES, n_models), "length_range": (2, n_models)}
+
+
+def model_effects(statistics: ClusterStatistics) -> tuple[Array, Array]:
+    """Overall level of each model (m,) and difficulty of each cluster (k,): ``score ~ level + difficulty``.
+
+    Fitted by alternating shrunk means, so that a model that answered only the easy queries is not taken for a good one.
+    A model without answers has the level of the pool.
+    """
+    n, total = statistics.n, statistics.score_sum
+    answers = n.sum()
+    pool = total.sum() / answers if answers else 0.0
+    level = np.full(n.shape[1], pool)
+    difficulty = np.zeros(n.shape[0])
+    models_asked = divide(n.sum(axis=1), statistics.size)
+    prior = DIFFICULTY_PRIOR * np.nan_to_num(models_asked)
+    for _ in range(50):
+        before = difficulty
+        residual = (total - n * level).sum(axis=1)
+        weight = n.sum(axis=1) + prior
+        difficulty = np.divide(residual, weight, out=np.zeros_like(residual), where=weight > 0)
+        level = (pool * MODEL_PRIOR + (total - n * difficulty[:, None]).sum(axis=0)) / (MODEL_PRIOR + n.sum(axis=0))
+        if np.abs(difficulty - before).max(initial=0) < 1e-9:
+            break
+    return level, difficulty
+
+
+def expected_cluster_scores(statistics: ClusterStatistics) -> tuple[Array, Array]:
+    """Expected score of each model in each cluster, and its standard error, both (k, m).
+
+    A cell is ``level + difficulty`` moved toward its own mean by ``n / (n + CELL_PRIOR)``, less one standard error
+    ``0.5 / sqrt(n + CELL_PRIOR)``: with little evidence a model must be expected to be better by more.
+    """
+    level, difficulty = model_effects(statistics)
+    prior = difficulty[:, None] + level[None, :]
+    n = statistics.n
+    error = 0.5 / np.sqrt(n + CELL_PRIOR)
+    mean = prior + (statistics.score_sum - n * prior) / (n + CELL_PRIOR)
+    return np.clip(mean - error, 0, 1), error
+
+
+def fit_lengths(
+    vectors: NDArray[np.float32], features: Array, table: RecordTable, batch_size: int = 8192
+) -> dict[str, NDArray[np.float32]]:
+    """Ridge regression of log output tokens, model by model over the queries whose usage is known.
+
+    Args:
+        vectors: (n, d) unit embeddings.
+        features: (n, f) `feature_matrix` of the same queries.
+
+    Returns:
+        ``length_weights`` (1 + d + f, m) for ``exp([1, vector, features] @ weights)``, corrected so that the mean
+        over the training queries is exact, and ``length_range`` (2, m), the lowest and highest log length seen. Zeros
+        for a model without usage.
+    """
+    output = table.tokens[:, :, OUTPUT].astype(np.float64)
+    log_length = np.log(np.maximum(output, 1.0))
+    known = np.isfinite(output)
+    center, spread = features.mean(axis=0), features.std(axis=0)
+    gain = np.divide(_FEATURE_GAIN, spread, out=np.zeros_like(spread), where=spread > 1e-9)
+    middle = vectors.mean(axis=0, dtype=np.float64)
+    width, m = 1 + vectors.shape[1] + features.shape[1], log_length.shape[1]
+
+    def design(rows: slice) -> Array:
+        out = np.ones((len(vectors[rows]), width))
+        out[:, 1 : 1 + len(middle)] = vectors[rows] - middle
+        out[:, 1 + len(middle) :] = (features[rows] - center) * gain
+        return out
+
+    batches = [slice(start, start + batch_size) for start in range(0, len(vectors), batch_size)]
+    groups: dict[bytes, list[int]] = {}
+    for column in range(m):
+        groups.setdefault(known[:, column].tobytes(), []).append(column)
+    weights = np.zeros((width, m))
+    penalty = np.full(width, LENGTH_RIDGE)
+    penalty[0] = 1e-9
+    for columns in groups.values():
+        mask = known[:, columns[0]]
+        if not mask.any():
+            continue
+        gram, moment = np.diag(penalty), np.zeros((width, len(columns)))
+        for rows in batches:
+            part = design(rows)[mask[rows]]
+            gram += part.T @ part
+            moment += part.T @ log_length[rows][mask[rows]][:, columns]
+        weights[:, columns] = np.linalg.solve(gram, moment)
+    fitted_total, total = np.zeros(m), np.where(known, output, 0).sum(axis=0)
+    for rows in batches:
+        fitted_total += np.where(known[rows], np.exp(design(rows) @ weights), 0).sum(axis=0)
+    some = (fitted_total > 0) & (total > 0)
+    weights[0, some] += np.log(total[some] / fitted_total[some])
+    weights[1 + len(middle) :] *= gain[:, None]
+    weights[0] -= middle @ weights[1 : 1 + len(middle)] + center @ weights[1 + len(middle) :]
+    weights[:, ~known.any(axis=0)] = 0
+    low = np.min(log_length, axis=0, where=known, initial=np.inf)
+    high = np.max(log_length, axis=0, where=known, initial=-np.inf)
+    limits = np.where(known.any(axis=0), np.stack([low, high]), 0)
+    return {"length_weights": weights.astype(np.float32), "length_range": limits.astype(np.float32)}

@@ -1,0 +1,78 @@
+"""What an artifact holds, as plain values: clusters, datasets, models, statistics. Never query text: it has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from .artifact import Artifact
+from .expectations import OUTPUT
+from .statistics import divide
+
+
+def describe(artifact: Artifact) -> dict[str, Any]:
+    """Settings, models and clusters of an artifact; costs in US dollars, prices in US dollars per million tokens."""
+    manifest, statistics = artifact.manifest, artifact.statistics
+    answers = statistics.n.sum(axis=0)
+    scores = divide(statistics.score_sum.sum(axis=0), answers)
+    costs = divide(statistics.cost_sum.sum(axis=0), statistics.cost_n.sum(axis=0))
+    models = [
+        {
+            "model": model.id,
+            "answers": int(answers[column]),
+            "mean_score": _number(scores[column]),
+            "mean_cost": _number(costs[column]),
+            "price": msgspec.to_builtins(model.price),
+            "price_id": model.price_id,
+            "capabilities": model.capabilities,
+        }
+        for column, model in enumerate(manifest.models)
+    ]
+    return {
+        "library_version": manifest.library_version,
+        "created": manifest.created,
+        "settings": msgspec.to_builtins(manifest.settings),
+        "embedder": msgspec.to_builtins(manifest.embedder),
+        "queries": manifest.n_records,
+        "datasets": manifest.datasets,
+        "figures": manifest.figures,
+        "models": models,
+        "clusters": [_cluster(artifact, cluster) for cluster in range(len(artifact.centers))],
+    }
+
+
+def _cluster(artifact: Artifact, cluster: int) -> dict[str, Any]:
+    statistics, names = artifact.statistics, artifact.models
+    n, size = statistics.n[cluster], statistics.size[cluster]
+    scores, costs = statistics.mean_score()[cluster], statistics.mean_cost()[cluster]
+    variance = divide(statistics.score_squares[cluster], n) - scores**2
+    usage = statistics.usage_n[cluster].sum()
+    top = [c for c in np.argsort(-np.nan_to_num(scores, nan=-1.0), kind="stable") if n[c] > 0][:5]
+    datasets = statistics.dataset_n[cluster]
+    return {
+        "cluster": cluster,
+        "queries": int(size),
+        "mean_score": _number(statistics.score_sum[cluster].sum() / n.sum()) if n.sum() else None,
+        "mean_output_tokens": float(statistics.tokens[cluster, :, OUTPUT].sum() / usage) if usage else None,
+        "datasets": {
+            artifact.manifest.datasets[code]: float(datasets[code] / size)
+            for code in np.argsort(-datasets, kind="stable")
+            if datasets[code] > 0
+        },
+        "top_models": [
+            {
+                "model": names[column],
+                "answers": int(n[column]),
+                "mean_score": float(scores[column]),
+                "standard_error": float(np.sqrt(max(variance[column], 0.0) / n[column])),
+                "mean_cost": _number(costs[column]),
+            }
+            for column in top
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
