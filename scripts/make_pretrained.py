@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-
 from avengers_core import RouterEstimator, WordLlamaEmbedder, load_artifact, load_records, save_artifact
 from avengers_core.artifact import Artifact
 from avengers_core.evaluation import evaluate_router
@@ -28,8 +27,18 @@ POOLS = {"zeroeval": ["zeroeval"], "mmlupro": ["mmlupro"], "default": ["zeroeval
 
 # name in the records: (provider's id, genai-prices id or "", context window in tokens, tools)
 MODELS: dict[str, tuple[str, str, int, bool]] = {
-    "claude-3-5-haiku-20241022": ("claude-3-5-haiku-20241022", "anthropic:claude-3-5-haiku-latest", 200_000, True),
-    "claude-3-5-sonnet-20241022": ("claude-3-5-sonnet-20241022", "anthropic:claude-3-5-sonnet", 200_000, True),
+    "claude-3-5-haiku-20241022": (
+        "claude-3-5-haiku-20241022",
+        "anthropic:claude-3-5-haiku-latest",
+        200_000,
+        True,
+    ),
+    "claude-3-5-sonnet-20241022": (
+        "claude-3-5-sonnet-20241022",
+        "anthropic:claude-3-5-sonnet",
+        200_000,
+        True,
+    ),
     "claude-3-haiku-20240307": ("claude-3-haiku-20240307", "anthropic:claude-3-haiku", 200_000, True),
     "claude-3-opus-20240229": ("claude-3-opus-20240229", "anthropic:claude-3-opus-latest", 200_000, True),
     "command-r-v01": ("command-r-03-2024", "", 128_000, True),
@@ -130,14 +139,18 @@ def card(name: str, artifact: Artifact) -> str:
         "## Models and prices",
         "",
         "US dollars per million tokens. `records` means: implied by the records' dollars, which are list prices of 2024; "
-        "refresh the rest with `Router.load(prices=\"latest\")`, or give your own.",
+        'refresh the rest with `Router.load(prices="latest")`, or give your own.',
         "",
         "| model | answers | input | output | price from | context | tools |",
         "|---|---|---|---|---|---|---|",
     ]
     for model, count in zip(manifest.models, answers, strict=True):
         price = model.price
-        shown = "unknown | unknown | " if price is None else f"{price.input:g} | {price.output:g} | {price.source} {price.date}"
+        shown = (
+            "unknown | unknown | "
+            if price is None
+            else f"{price.input:g} | {price.output:g} | {price.source} {price.date}"
+        )
         lines.append(
             f"| {model.id} | {count:,.0f} | {shown.strip()} | {model.capabilities['max_input_tokens']:,} | "
             f"{'yes' if model.capabilities['tools'] else 'no'} |"

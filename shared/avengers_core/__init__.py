@@ -1,8 +1,8 @@
 """Avengers: a trained LLM router. Each query goes to the model with the best expected score for its expected cost.
 
-    >>> from avengers_core import Router
-    >>> router = Router.load()
-    >>> router.route("What is 17 * 23?", alpha=0.4).model  # doctest: +SKIP
+>>> from avengers_core import Router
+>>> router = Router.load()
+>>> router.route("What is 17 * 23?", alpha=0.4).model  # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class EmbedderInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model: its id, its price (None: unknown) and what it can do (``{"tools": True, "max_input_tokens": 128000}``)."""
+    """A model: id, price (None: unknown) and what it can do, as ``{"tools": True, "max_input_tokens": 128000}``."""
 
     id: str
     price_id: str = ""
@@ -124,7 +124,7 @@ def _shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
 
     k, m, d = manifest.settings.n_clusters, len(manifest.models), manifest.embedder.dimension
     shapes: dict[str, tuple[int, ...]] = {"centers": (k, d)}
-    shapes |= {name: (k, m) for name in _STATISTICS}
+    shapes |= dict.fromkeys(_STATISTICS, (k, m))
     shapes |= {"tokens": (k, m, len(TOKEN_KINDS)), "dataset_n": (k, len(manifest.datasets))}
     return shapes | array_shapes(m, d)
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from ._version import __version__
@@ -33,7 +40,8 @@ err = Console(stderr=True)
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 ArtifactOption = Annotated[
-    Optional[str], typer.Option("--artifact", "-a", help="Artifact: path or pretrained name. Default: the packaged one.")
+    str | None,
+    typer.Option("--artifact", "-a", help="Artifact: path or pretrained name. Default: the packaged one."),
 ]
 Excluded = Annotated[str, typer.Option(help="Names, comma-separated.")]
 
@@ -170,7 +178,7 @@ def records_check(
     )
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
     table = Table(title=title, title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
@@ -181,31 +189,33 @@ def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) ->
 
 @app.command()
 def train(
-    files: Annotated[
-        Optional[list[Path]], typer.Argument(help="JSONL files, plain or gzip, or folders of them.")
-    ] = None,
-    input: Annotated[Optional[list[Path]], typer.Option("--input", "-i", help="The same, as an option.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Artifact: a folder, or a name ending in .zip.")] = Path(
-        "avengers.zip"
-    ),
+    files: Annotated[list[Path] | None, typer.Argument(help="JSONL files, plain or gzip, or folders of them.")] = None,
+    input: Annotated[list[Path] | None, typer.Option("--input", "-i", help="The same, as an option.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Artifact: a folder, or a name ending in .zip.")
+    ] = Path("avengers.zip"),
     n_clusters: Annotated[int, typer.Option("--n-clusters", "--clusters", help="k of k-means.")] = 60,
-    top_k: Annotated[Optional[int], typer.Option(help="Nearest clusters a query is read from. Default: by scoring.")] = None,
-    beta: Annotated[Optional[float], typer.Option(help="Sharpness of the clusters' weights. Default: by scoring.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="Nearest clusters a query is read from. Default: by scoring.")
+    ] = None,
+    beta: Annotated[float | None, typer.Option(help="Sharpness of the clusters' weights. Default: by scoring.")] = None,
     train_ratio: Annotated[float, typer.Option(help="Share of each dataset to train on.")] = 1.0,
     random_state: Annotated[int, typer.Option("--random-state", "--seed", help="Seed.")] = 42,
     scoring: Annotated[str, typer.Option(help="Default at routing: utility, reference or simple.")] = "utility",
     alpha: Annotated[float, typer.Option(help="Default at routing: 0 cost only, 1 quality only.")] = 0.5,
-    performance_weight: Annotated[Optional[float], typer.Option(help="reference: in place of alpha.")] = None,
-    cost_sensitivity: Annotated[Optional[float], typer.Option(help="reference: in place of 1 - alpha.")] = None,
+    performance_weight: Annotated[float | None, typer.Option(help="reference: in place of alpha.")] = None,
+    cost_sensitivity: Annotated[float | None, typer.Option(help="reference: in place of 1 - alpha.")] = None,
     min_accuracy_threshold: Annotated[float, typer.Option(help="reference: score 0 below this.")] = 0.0,
     min_records: Annotated[int, typer.Option(help="A model with fewer answers is no candidate.")] = 20,
     exclude_models: Excluded = "",
     exclude_datasets: Excluded = "",
     soft_exclude_models: Excluded = "",
     soft_exclude_datasets: Excluded = "",
-    embedder: Annotated[Optional[str], typer.Option(help="wordllama (default) or openai:<model>.")] = None,
-    cache: Annotated[Optional[Path], typer.Option(help="SQLite file of embeddings (used for openai: anyway).")] = None,
-    export_cluster: Annotated[Optional[Path], typer.Option(help="Folder for clusters.json, statistics by cluster.")] = None,
+    embedder: Annotated[str | None, typer.Option(help="wordllama (default) or openai:<model>.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="SQLite file of embeddings (used for openai: anyway).")] = None,
+    export_cluster: Annotated[
+        Path | None, typer.Option(help="Folder for clusters.json, statistics by cluster.")
+    ] = None,
     quiet: Quiet = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -272,11 +282,12 @@ def evaluate(
     files: Annotated[list[Path], typer.Argument(help="Records to evaluate on, or to split.")],
     artifact: ArtifactOption = None,
     train_ratio: Annotated[
-        float, typer.Option(help="Without --artifact: share of each dataset to train on; the rest is evaluated.")
+        float,
+        typer.Option(help="Without --artifact: share of each dataset to train on; the rest is evaluated."),
     ] = 0.7,
     random_state: Annotated[int, typer.Option("--random-state", "--seed", help="Seed.")] = 42,
     n_clusters: Annotated[int, typer.Option(help="Without --artifact: k of k-means.")] = 60,
-    scoring: Annotated[Optional[str], typer.Option(help="utility, reference or simple.")] = None,
+    scoring: Annotated[str | None, typer.Option(help="utility, reference or simple.")] = None,
     alphas: Annotated[str, typer.Option(help="Rows of the table, comma-separated.")] = "0,0.25,0.39,0.53,0.8,1",
     exclude_models: Excluded = "",
     exclude_datasets: Excluded = "",
@@ -301,11 +312,15 @@ def evaluate(
             router = Router.load(artifact)
         else:
             train_table, table = table.split(train_ratio, random_state)
-            router = (
-                RouterEstimator(n_clusters, random_state=random_state, progress=progress).fit(train_table).router_
-            )
+            router = RouterEstimator(n_clusters, random_state=random_state, progress=progress).fit(train_table).router_
         report = evaluate_router(
-            router, table, train=train_table, alphas=wanted, scoring=scoring, resamples=resamples, progress=progress
+            router,
+            table,
+            train=train_table,
+            alphas=wanted,
+            scoring=scoring,
+            resamples=resamples,
+            progress=progress,
         )
     if as_json:
         _print_json(report)
@@ -356,13 +371,15 @@ def _print_evaluation(report: dict[str, Any]) -> None:
 @app.command()
 def route(
     text: Annotated[str, typer.Argument(help="The query; - reads standard input.")],
-    alpha: Annotated[Optional[float], typer.Option(help="0 cost only, 1 quality only. Default: the artifact's.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="0 cost only, 1 quality only. Default: the artifact's.")] = None,
     artifact: ArtifactOption = None,
     models: Annotated[str, typer.Option(help="Candidates, comma-separated. Default: all.")] = "",
     exclude: Annotated[str, typer.Option(help="Models not to choose, comma-separated.")] = "",
     require: Annotated[str, typer.Option(help="Capabilities, comma-separated: tools,max_input_tokens=50000.")] = "",
-    scoring: Annotated[Optional[str], typer.Option(help="utility, reference or simple.")] = None,
-    latest_prices: Annotated[bool, typer.Option("--latest-prices", help="Prices of the installed genai-prices.")] = False,
+    scoring: Annotated[str | None, typer.Option(help="utility, reference or simple.")] = None,
+    latest_prices: Annotated[
+        bool, typer.Option("--latest-prices", help="Prices of the installed genai-prices.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Choose a model for one query, and say why."""
@@ -411,7 +428,7 @@ def _requirements(text: str) -> dict[str, bool | int]:
 
 @app.command()
 def inspect(
-    artifact: Annotated[Optional[str], typer.Argument(help="Path or pretrained name. Default: the packaged one.")] = None,
+    artifact: Annotated[str | None, typer.Argument(help="Path or pretrained name. Default: the packaged one.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show an artifact: settings, models with prices, clusters with their datasets and best models."""
@@ -447,7 +464,14 @@ def inspect(
     )
     _table(
         "clusters",
-        ("cluster", "queries", "mean score", "mean output tokens", "datasets", "best models (mean score, answers)"),
+        (
+            "cluster",
+            "queries",
+            "mean score",
+            "mean output tokens",
+            "datasets",
+            "best models (mean score, answers)",
+        ),
         [
             (
                 str(c["cluster"]),

@@ -48,7 +48,9 @@ class Embedder(Protocol):
 def normalize(vectors: Vectors) -> Vectors:
     """Rows scaled to unit length; a zero row stays zero."""
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    out = np.zeros_like(vectors)
+    np.divide(vectors, norms, out=out, where=norms > 0)
+    return out
 
 
 def check_vectors(vectors: Any, n: int, dimension: int | None, name: str) -> Vectors:

@@ -53,9 +53,7 @@ def measure(table: RecordTable, choices: NDArray[np.intp], labels: list[str]) ->
     """The curve of (s, n) choices, each the column of the chosen model."""
     rows = np.arange(len(table))
     scores = table.scores[rows, choices].astype(np.float64)
-    return Curve(
-        labels, scores @ dataset_weights(table), scores.mean(axis=1), table.cost[rows, choices].mean(axis=1)
-    )
+    return Curve(labels, scores @ dataset_weights(table), scores.mean(axis=1), table.cost[rows, choices].mean(axis=1))
 
 
 def singles(table: RecordTable) -> Curve:
@@ -134,7 +132,12 @@ def random_choices(table: RecordTable, repeats: int, random_state: int) -> NDArr
 
 
 def bootstrap_interval(
-    table: RecordTable, choices: NDArray[np.intp], *, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
+    table: RecordTable,
+    choices: NDArray[np.intp],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals of one setting's (n,) choices over resampled queries.
 
@@ -165,7 +168,11 @@ def bootstrap_interval(
 
 
 def router_choices(
-    router: Router, table: RecordTable, vectors: NDArray[np.float32], alphas: Array, scoring: str | None = None
+    router: Router,
+    table: RecordTable,
+    vectors: NDArray[np.float32],
+    alphas: Array,
+    scoring: str | None = None,
 ) -> NDArray[np.intp]:
     """(s, n) columns of ``table`` that a router chooses at each alpha, among the `available` answers.
 
@@ -216,7 +223,7 @@ def evaluate_router(
     Returns:
         Plain values: ``settings`` (name, accuracy, cost, their intervals, shares of models), ``auc``, ``datasets``.
     """
-    judged = available(table).any(axis=1)
+    judged = np.asarray(available(table).any(axis=1))
     skipped = int((~judged).sum())
     table = table.rows(judged)
     if not len(table):
@@ -242,15 +249,16 @@ def evaluate_router(
         area["gap_closed"] = (area["datasets"] - start) / (end - start) if end > start else float("nan")
 
     at = {float(alpha): position for position, alpha in enumerate(grid)}
-    rows: list[tuple[str, NDArray[np.intp]]] = [
-        (f"alpha {alpha:g}", choices["router"][at[alpha]]) for alpha in wanted
-    ]
+    rows: list[tuple[str, NDArray[np.intp]]] = [(f"alpha {alpha:g}", choices["router"][at[alpha]]) for alpha in wanted]
     known = available(table)
     full = known.mean(axis=0)
     scores = np.where(known, table.scores, np.nan)
     means = np.array([np.nanmean(column) if some else -1.0 for column, some in zip(scores.T, full > 0, strict=True)])
     costs = np.array([c[k].mean() if k.any() else np.inf for c, k in zip(table.cost.T, known.T, strict=True)])
-    for title, ranking in (("best single", np.argsort(-means, kind="stable")), ("cheapest", np.argsort(costs))):
+    for title, ranking in (
+        ("best single", np.argsort(-means, kind="stable")),
+        ("cheapest", np.argsort(costs)),
+    ):
         rows.append((f"{title}: {table.models[ranking[0]]}", _first_available(known, ranking)))
     rows.append(("random", random_choices(table, 1, random_state)[0]))
     for name in ("knn 100", "oracle"):
@@ -295,9 +303,7 @@ def evaluate_router(
         },
         "singles": {
             label: {"accuracy": float(a), "accuracy_queries": float(q), "cost": float(c)}
-            for label, a, q, c in zip(
-                single.labels, single.accuracy, single.accuracy_queries, single.cost, strict=True
-            )
+            for label, a, q, c in zip(single.labels, single.accuracy, single.accuracy_queries, single.cost, strict=True)
         },
         "datasets": [
             {
@@ -318,9 +324,7 @@ def _first_available(known: NDArray[np.bool_], ranking: NDArray[np.intp]) -> NDA
     return np.asarray(ranking[known[:, ranking].argmax(axis=1)])
 
 
-def _embed(
-    router: Router, table: RecordTable, progress: Callable[[str, int, int], None] | None
-) -> NDArray[np.float32]:
+def _embed(router: Router, table: RecordTable, progress: Callable[[str, int, int], None] | None) -> NDArray[np.float32]:
     if table.encoded is not None:
         return table.encoded[:, : router.embedder.dimension]
     if not table.queries:

@@ -1,8 +1,8 @@
 """What each model is expected to score on a query, and how many tokens it is expected to write.
 
-Scores come from the clusters' raw sums alone: two-way effects (how good the model is, how hard the cluster is) with each
-cell shrunk toward them by its evidence, so that sparse records and small clusters are normal. Output length comes from a
-ridge regression of log tokens on the embedding and a few features of the text.
+Scores come from the clusters' raw sums alone: two-way effects (how good the model is, how hard the cluster is) with
+each cell shrunk toward them by its evidence, so that sparse records and small clusters are normal. Output length comes
+from a ridge regression of log tokens on the embedding and a few features of the text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ def text_features(text: str) -> Array:
     counts = np.bincount(np.frombuffer(data, dtype=np.uint8), minlength=256) @ _CLASS_OF_BYTE
     words = float(counts[5]) + 1
     out = np.empty(N_FEATURES)
-    out[:4] = math.log(size), math.log(words), len(_OPTION.findall(text)), float("def " in text or "{\n" in text)
+    out[:4] = (
+        math.log(size),
+        math.log(words),
+        len(_OPTION.findall(text)),
+        float("def " in text or "{\n" in text),
+    )
     out[4:] = counts / size
     out[9:] = np.log1p(counts[5:])
     return out
@@ -84,13 +89,14 @@ def model_effects(statistics: ClusterStatistics) -> tuple[Array, Array]:
 def expected_cluster_scores(statistics: ClusterStatistics) -> tuple[Array, Array]:
     """Expected score of each model in each cluster, and its standard error, both (k, m).
 
-    A cell is ``level + difficulty`` moved toward its own mean by ``n / (n + CELL_PRIOR)``, less one standard error
-    ``0.5 / sqrt(n + CELL_PRIOR)``: with little evidence a model must be expected to be better by more.
+    A cell is ``level + difficulty`` moved toward its own mean by ``n / (n + CELL_PRIOR)``, less one standard error of
+    the cell and of the level, ``0.5 * sqrt(1 / (n + CELL_PRIOR) + 1 / (n of the model + MODEL_PRIOR))``: with little
+    evidence a model must be expected to be better by more.
     """
     level, difficulty = model_effects(statistics)
     prior = difficulty[:, None] + level[None, :]
     n = statistics.n
-    error = 0.5 / np.sqrt(n + CELL_PRIOR)
+    error = 0.5 * np.sqrt(1 / (n + CELL_PRIOR) + 1 / (n.sum(axis=0) + MODEL_PRIOR))
     mean = prior + (statistics.score_sum - n * prior) / (n + CELL_PRIOR)
     return np.clip(mean - error, 0, 1), error
 

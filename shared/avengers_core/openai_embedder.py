@@ -85,9 +85,7 @@ class OpenAIEmbedder:
         """Vectors of the texts in their order, (n, d) float32."""
         limit = self.max_tokens
         cut = texts if limit is None else [truncate(text, limit) for text in texts]
-        parts = [
-            self._request(cut[start : start + self._batch_size]) for start in range(0, len(cut), self._batch_size)
-        ]
+        parts = [self._request(cut[start : start + self._batch_size]) for start in range(0, len(cut), self._batch_size)]
         return np.concatenate(parts) if parts else np.zeros((0, self._dimension or 0), dtype=np.float32)
 
     def _request(self, texts: list[str]) -> Vectors:

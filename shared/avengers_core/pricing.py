@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -63,13 +64,13 @@ def implied_prices(table: RecordTable) -> dict[str, Price]:
     """
     prices = {}
     for column, model in enumerate(table.models):
-        tokens = table.tokens[:, column, :2].astype(np.float64)
-        cost = table.cost[:, column]
+        tokens: NDArray[np.float64] = table.tokens[:, column, :2].astype(np.float64)
+        cost: NDArray[Any] = table.cost[:, column]
         known = np.isfinite(tokens).all(axis=1) & np.isfinite(cost)
         if known.sum() < 2:
             continue
         tokens, cost = tokens[known], cost[known]
-        rates: NDArray[np.float64] = np.linalg.lstsq(tokens, cost, rcond=None)[0]
+        rates = np.linalg.lstsq(tokens, cost, rcond=None)[0]
         fit = tokens @ rates
         close = np.abs(fit - cost) <= 0.05 * cost + 1e-9
         if (rates >= 0).all() and abs(fit.sum() - cost.sum()) <= 0.01 * cost.sum() and close.mean() >= 0.9:

@@ -18,7 +18,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Union
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from .errors import RecordError
 
-Source = Union[str, Path, Iterable[Union[str, Path]]]
+Source = str | Path | Iterable[str | Path]
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
 #: Token kinds kept apart because providers price them apart. Input and output are totals: cached and audio input
@@ -234,19 +234,26 @@ def _check_values(record: Record) -> None:
                 raise ValueError(f"field 'usages[{model!r}].{name}': {value} is not a finite number of 0 or more")
 
 
+class _Values(msgspec.Struct):
+    records: dict[str, msgspec.Raw] = {}
+    usages: dict[str, msgspec.Raw] = {}
+
+
 def _name_fault(line: bytes, error: Exception) -> str:
     """The fault with the model's name in it: msgspec's path says ``[...]`` for a dictionary's value."""
     message = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return message if message.startswith("field") else f"not valid JSON: {message}"
     reason, _, path = message.partition(" - at ")
-    raw = msgspec.json.decode(line)
-    for name, kind in (("records", Union[float, bool, None]), ("usages", Union[Usage, None])):
-        values = raw.get(name) if isinstance(raw, dict) else None
-        for model, value in values.items() if isinstance(values, dict) else ():
+    try:
+        raw = msgspec.json.decode(line, type=_Values)
+    except msgspec.DecodeError:
+        raw = _Values()
+    for name, kind in (("records", float | bool | None), ("usages", Usage | None)):
+        for model, value in getattr(raw, name).items():
             try:
-                msgspec.convert(value, kind)
-            except msgspec.ValidationError as inner:
+                msgspec.json.decode(value, type=kind)
+            except msgspec.DecodeError as inner:
                 reason, _, inside = str(inner).partition(" - at ")
                 return f"field '{name}[{model!r}]{inside.strip('`').removeprefix('$')}': {reason}"
     return f"field '{path.strip('`').removeprefix('$.')}': {reason}" if path else reason
@@ -272,10 +279,8 @@ def load_records(
     is_path = isinstance(source, (str, Path))
     items = [source] if is_path else source if isinstance(source, list) else list(source)  # type: ignore[arg-type]
     stream: Iterable[Record]
-    if items and all(isinstance(item, Record) for item in items):
-        stream = items  # type: ignore[assignment]
-    else:
-        stream = read_records(items)  # type: ignore[arg-type]
+    in_memory = bool(items) and all(isinstance(item, Record) for item in items)
+    stream = items if in_memory else read_records(items)  # type: ignore[assignment,arg-type]
 
     index: list[str] = []
     queries: list[str] = []

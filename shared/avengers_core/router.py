@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -35,7 +35,7 @@ from .scoring import (
 from .statistics import Array, divide
 
 DEFAULT_ARTIFACT = "default"
-Require = Union[str, Iterable[str], Mapping[str, Union[bool, int]]]
+Require = str | Iterable[str] | Mapping[str, bool | int]
 
 #: (top_k, beta) where neither the artifact nor the caller says.
 DEFAULTS = {"utility": (None, 20.0), "reference": (3, 9.0), "simple": (3, 9.0)}
@@ -48,7 +48,7 @@ class Decision:
         id: name of the decision, for logs.
         model: the chosen model.
         alpha, scoring: what it was chosen with.
-        candidates: models that could be chosen, in the artifact's order; ``scores``, ``costs`` and ``totals`` go with it.
+        candidates: models that could be chosen, in the artifact's order, as in the three arrays below.
         scores: (m,) expected scores in [0, 1].
         costs: (m,) expected US dollars, NaN where unknown.
         totals: (m,) what models are ranked by: utility, or the reference's sum of weighted inverse ranks.
@@ -280,7 +280,7 @@ class Router:
         total, count = statistics.cost_sum.sum(axis=0), statistics.cost_n.sum(axis=0)
         overall = divide(total, count)
         self._flat_cost = np.zeros(statistics.n.shape)
-        for column in np.flatnonzero(~priced):
+        for column in np.flatnonzero(~priced).tolist():
             cells = statistics.cost_sum[:, column] + 20 * overall[column]
             self._flat_cost[:, column] = cells / (statistics.cost_n[:, column] + 20)
         self._flat = bool((~priced).any())
@@ -293,9 +293,7 @@ class Router:
                 column = self._columns[name]
                 dollars = statistics.tokens[:, column, 0] * price.input + statistics.tokens[:, column, 1] * price.output
                 refreshed = divide(dollars / PER, statistics.usage_n[:, column])
-                self._mean_cost[:, column] = np.where(
-                    np.isnan(refreshed), self._mean_cost[:, column], refreshed
-                )
+                self._mean_cost[:, column] = np.where(np.isnan(refreshed), self._mean_cost[:, column], refreshed)
 
     @classmethod
     def load(
@@ -325,7 +323,7 @@ class Router:
         alpha: float | None = None,
         models: Iterable[str] | None = None,
         exclude: Iterable[str] = (),
-        require: Require = (),
+        require: Require = str | Iterable[str] | Mapping[str, bool | int]
         scoring: str | None = None,
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,
@@ -375,7 +373,7 @@ class Router:
         alpha: float | None = None,
         models: Iterable[str] | None = None,
         exclude: Iterable[str] = (),
-        require: Require = (),
+        require: Require = str | Iterable[str] | Mapping[str, bool | int]
         scoring: str | None = None,
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,
@@ -393,7 +391,10 @@ class Router:
             blind = [self.models[column] for column in columns if not self.cost_known[column]]
             if blind and alpha < 1:
                 columns = columns[self.cost_known[columns]]
-                excluded = {**excluded, **dict.fromkeys(blind, "its cost is unknown: give it a price, or alpha 1")}
+                excluded = {
+                    **excluded,
+                    **dict.fromkeys(blind, "its cost is unknown: give it a price, or alpha 1"),
+                }
         if not len(columns):
             raise NoCandidateError(
                 "no model can be chosen: " + ("; ".join(f"{m}: {why}" for m, why in excluded.items()) or "none given"),
@@ -405,9 +406,7 @@ class Router:
             scores, costs = scores[:, columns], costs[:, columns]
             totals = utilities(scores, costs, alpha, self.artifact.manifest.cost_scale)
         else:
-            totals = self._reference_totals(
-                vectors, scoring, alpha, performance_weight, cost_sensitivity, columns
-            )
+            totals = self._reference_totals(vectors, scoring, alpha, performance_weight, cost_sensitivity, columns)
             scores, costs = scores[:, columns], costs[:, columns]
         candidates = [self.models[column] for column in columns]
         if len(texts) == 1:
@@ -544,9 +543,7 @@ class Router:
         settings = self.artifact.manifest.settings
         default_k, default_beta = DEFAULTS["reference"]
         beta = default_beta if settings.beta is None else settings.beta
-        clusters, weights = nearest_clusters(
-            vectors, self.artifact.centers, settings.top_k or default_k or 3, beta
-        )
+        clusters, weights = nearest_clusters(vectors, self.artifact.centers, settings.top_k or default_k or 3, beta)
         mean_score = self.artifact.statistics.mean_score()[:, columns]
         if scoring == "simple":
             return rank_totals(clusters, weights, inverse_ranks(mean_score))
@@ -657,7 +654,9 @@ def with_prices(artifact: Artifact, prices: Mapping[str, Price]) -> Artifact:
 
 
 def _dollars(value: float) -> str:
-    return "an unknown price" if math.isnan(value) else f"${value:.2g}" if value >= 0.01 else f"${value * 1e3:.3g} per 1K"
+    return (
+        "an unknown price" if math.isnan(value) else f"${value:.2g}" if value >= 0.01 else f"${value * 1e3:.3g} per 1K"
+    )
 
 
 def _plain(value: float) -> float | None:

@@ -82,12 +82,12 @@ def inverse_ranks(scores: Array) -> Array:
     order = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(1, scores.shape[1] + 1)[None, :], axis=1)
-    return np.where(np.isnan(scores), 0.0, 1.0 / ranks)
+    return np.asarray(np.where(np.isnan(scores), 0.0, 1.0 / ranks))
 
 
 def rank_totals(clusters: NDArray[np.intp], weights: Array, inverse: Array) -> Array:
     """(n, m) totals of ``weight / rank`` over each query's clusters; the highest wins."""
-    return np.einsum("nk,nkm->nm", weights, inverse[clusters])
+    return np.asarray(np.einsum("nk,nkm->nm", weights, inverse[clusters]))
 
 
 def exchange_rate(alpha: float, scale: float) -> float:
@@ -129,4 +129,4 @@ def utility_choice(scores: Array, costs: Array, alpha: float, scale: float) -> N
     best = value == value.max(axis=1, keepdims=True)
     cost = np.where(best, costs, np.inf)
     best &= cost == cost.min(axis=1, keepdims=True)
-    return np.argmax(np.where(best, scores, -np.inf), axis=1)
+    return np.asarray(np.argmax(np.where(best, scores, -np.inf), axis=1))

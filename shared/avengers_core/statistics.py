@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,9 @@ class ClusterStatistics:
 
 def divide(total: Array, count: Array) -> Array:
     """``total / count``, NaN where the count is 0."""
-    return np.divide(total, count, out=np.full(np.broadcast(total, count).shape, np.nan), where=count > 0)
+    out = np.full(np.broadcast(total, count).shape, np.nan)
+    np.divide(total, count, out=out, where=count > 0)
+    return out
 
 
 def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_clusters: int) -> ClusterStatistics:
@@ -62,17 +65,18 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
     order = np.argsort(labels, kind="stable")
     present, starts = np.unique(labels[order], return_index=True)
 
-    def sums(values: NDArray[np.floating]) -> Array:
+    def sums(values: NDArray[Any]) -> Array:
         total = np.zeros((n_clusters, *values.shape[1:]))
         total[present] = np.add.reduceat(values[order].astype(np.float64), starts, axis=0)
         return total
 
-    answered = ~np.isnan(table.scores)
-    scores = np.where(answered, table.scores, 0).astype(np.float64)
-    priced = ~np.isnan(table.cost)
-    counted = ~np.isnan(table.tokens[:, :, :2]).any(axis=2)
+    answered: NDArray[Any] = ~np.isnan(table.scores)
+    scores: NDArray[Any] = np.where(answered, table.scores, 0).astype(np.float64)
+    priced: NDArray[Any] = ~np.isnan(table.cost)
+    counted: NDArray[Any] = np.isfinite(table.tokens[:, :, :2]).all(axis=2)
     tokens = np.stack(
-        [sums(np.where(counted, table.tokens[:, :, kind], 0)) for kind in range(table.tokens.shape[2])], axis=2
+        [sums(np.where(counted, table.tokens[:, :, kind], 0)) for kind in range(table.tokens.shape[2])],
+        axis=2,
     )
     dataset_n = np.zeros((n_clusters, len(table.datasets)))
     np.add.at(dataset_n, (labels, table.dataset), 1)

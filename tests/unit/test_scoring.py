@@ -1,0 +1,214 @@
+"""`reference` against a plain loop written from DESIGN section 1, and the promises of `utility`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from avengers_core.expectations import expected_cluster_scores
+from avengers_core.scoring import (
+    check_alpha,
+    inverse_ranks,
+    nearest_clusters,
+    rank_totals,
+    reference_scores,
+    utility_choice,
+    utility_order,
+)
+from avengers_core.statistics import ClusterStatistics
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+NAN = math.nan
+
+
+def plain_reference(query, centers, accuracy, cost, weight, sensitivity, threshold, top_k, beta, simple):
+    """The model that the seed's algorithm chooses, in loops over lists; None entries: no answers in that cluster."""
+    models = range(len(accuracy[0]))
+    rankings = []
+    for cluster in range(len(centers)):
+        here = [m for m in models if accuracy[cluster][m] is not None]
+        scores = {}
+        if here:
+            low, high = min(accuracy[cluster][m] for m in here), max(accuracy[cluster][m] for m in here)
+            dearest = max(cost[cluster][m] or 0.0 for m in here)
+        for m in here:
+            acc = accuracy[cluster][m]
+            if simple:
+                scores[m] = acc
+                continue
+            norm = 1.0 if high == low else (acc - low) / (high - low)
+            cheap = 1.0 - ((cost[cluster][m] or 0.0) / dearest if dearest > 0 else 0.0)
+            scores[m] = 0.0 if acc < threshold else weight * norm + sensitivity * cheap
+        rankings.append(sorted(here, key=lambda m: (-scores[m], m)))
+    distances = [1 - sum(float(a) * float(b) for a, b in zip(query, c, strict=True)) for c in centers]
+    near = sorted(range(len(centers)), key=lambda c: (distances[c], c))[:top_k]
+    raw = [math.exp(-beta * (distances[c] - distances[near[0]])) for c in near]
+    totals = dict.fromkeys(models, 0.0)
+    for c, r in zip(near, raw, strict=True):
+        for rank, m in enumerate(rankings[c], start=1):
+            totals[m] += r / sum(raw) / rank
+    return max(models, key=lambda m: (totals[m], -m)), totals
+
+
+def check_against_loop(queries, centers, accuracy, cost, weight, sensitivity, threshold, top_k, beta, simple=False):
+    clusters, weights = nearest_clusters(queries, centers, top_k, beta)
+    scores = accuracy if simple else reference_scores(accuracy, cost, weight, sensitivity, threshold)
+    totals = rank_totals(clusters, weights, inverse_ranks(scores))
+    none = lambda a: [[None if math.isnan(v) else float(v) for v in row] for row in a]  # noqa: E731
+    for row, query in enumerate(queries):
+        model, expected = plain_reference(
+            query, centers, none(accuracy), none(cost), weight, sensitivity, threshold, top_k, beta, simple
+        )
+        np.testing.assert_allclose(totals[row], list(expected.values()), rtol=1e-5)
+        ordered = sorted(expected.values())
+        if len(ordered) == 1 or ordered[-1] - ordered[-2] > 1e-5:
+            assert totals[row].argmax() == model
+    return totals
+
+
+# Multiples of an eighth: exact in floating point, so that a tie is a tie in both programs.
+eighths = st.integers(-8, 8).map(lambda i: i / 8)
+unit = st.integers(0, 8).map(lambda i: i / 8)
+
+
+@st.composite
+def problems(draw):
+    k, m, d, n = (draw(st.integers(1, high)) for high in (5, 5, 3, 4))
+    empty = draw(st.booleans())
+    accuracy = draw(hnp.arrays(np.float64, (k, m), elements=unit))
+    cost = draw(hnp.arrays(np.float64, (k, m), elements=st.integers(0, 4).map(lambda i: i / 4)))
+    holes = draw(hnp.arrays(bool, (k, m), elements=st.booleans())) if empty else np.zeros((k, m), bool)
+    accuracy[holes] = NAN
+    return (
+        draw(hnp.arrays(np.float32, (n, d), elements=eighths)),
+        draw(hnp.arrays(np.float32, (k, d), elements=eighths)),
+        accuracy,
+        np.where(holes, NAN, cost),
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems(), unit, unit, unit, st.integers(1, 6), st.booleans())
+def test_reference_is_the_plain_loop(problem, weight, sensitivity, threshold, top_k, simple):
+    check_against_loop(*problem, weight, sensitivity, threshold, top_k, 9.0, simple)
+
+
+def test_reference_on_random_floats():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        queries, centers = rng.normal(size=(30, 8)).astype(np.float32), rng.normal(size=(7, 8)).astype(np.float32)
+        accuracy, cost = rng.random((7, 6)), rng.random((7, 6))
+        alpha = rng.random()
+        check_against_loop(queries, centers, accuracy, cost, alpha, 1 - alpha, 0.3, 3, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "cost", "alpha", "threshold", "winner"),
+    [
+        ([[0.5, 0.5, 0.5]], [[3.0, 1.0, 2.0]], 0.4, 0.0, 1),  # equal accuracies: the cheapest
+        ([[0.7]], [[1.0]], 0.5, 0.0, 0),  # one model
+        ([[0.2, 0.9]], [[0.0, 0.0]], 0.5, 0.0, 1),  # zero cost
+        ([[0.2, 0.9]], [[0.0, 1.0]], 0.0, 0.0, 0),  # cost only
+        ([[0.2, 0.9]], [[0.0, 1.0]], 0.0, 0.5, 1),  # below the threshold a model scores 0: a tie at 0 goes ...
+        ([[0.5, 0.5]], [[1.0, 1.0]], 0.5, 0.0, 0),  # a tie: the first
+        ([[0.1, 0.9]], [[NAN, 1.0]], 0.4, 0.0, 0),  # the seed takes an unknown cost as free
+    ],
+)
+def test_reference_on_degenerate_inputs(accuracy, cost, alpha, threshold, winner):
+    query = np.ones((1, 2), np.float32)
+    arrays = np.array(accuracy), np.array(cost)
+    totals = check_against_loop(query, np.ones((1, 2), np.float32), *arrays, alpha, 1 - alpha, threshold, 3, 9.0)
+    if threshold == 0:
+        assert totals[0].argmax() == winner
+
+
+def test_reference_skips_an_empty_cluster():
+    centers = np.array([[1, 0], [0.9, 0]], np.float32)
+    accuracy = np.array([[NAN, NAN], [0.1, 0.9]])
+    totals = check_against_loop(np.array([[1, 0]], np.float32), centers, accuracy, accuracy, 1, 0, 0, 2, 9.0)
+    assert totals[0].argmax() == 1
+
+
+grid = st.integers(0, 1000).map(lambda i: i / 1000)
+
+
+@st.composite
+def expectations(draw):
+    m = draw(st.integers(1, 8))
+    scores = draw(hnp.arrays(np.float64, m, elements=grid))
+    costs = draw(hnp.arrays(np.float64, m, elements=st.integers(0, 10_000).map(lambda i: i * 1e-6)))
+    return scores, costs
+
+
+@settings(max_examples=500, deadline=None)
+@given(expectations(), st.lists(grid, min_size=2, max_size=12), st.sampled_from([1e-5, 1e-3, 1.0]))
+def test_expected_cost_never_falls_as_alpha_rises(problem, alphas, scale):
+    scores, costs = problem
+    chosen = [utility_order(scores, costs, alpha, scale)[0] for alpha in sorted({0.0, *alphas, 1.0})]
+    spent = costs[chosen]
+    assert (np.diff(spent) >= 0).all()
+    assert (np.diff(scores[chosen]) >= 0).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(expectations(), grid)
+def test_utility_ends_and_dominance(problem, alpha):
+    scores, costs = problem
+    best = utility_order(scores, costs, 1.0, 1e-3)[0]
+    assert scores[best] == scores.max()
+    assert costs[best] == costs[scores == scores.max()].min()
+    cheapest = utility_order(scores, costs, 0.0, 1e-3)[0]
+    assert costs[cheapest] == costs.min()
+    chosen = utility_order(scores, costs, alpha, 1e-3)[0]
+    dominated = (scores >= scores[chosen]) & (costs <= costs[chosen])
+    dominated &= (scores > scores[chosen]) | (costs < costs[chosen])
+    assert not dominated.any()
+
+
+@settings(max_examples=200, deadline=None)
+@given(expectations(), grid)
+def test_vectorised_choice_is_the_first_of_the_order(problem, alpha):
+    scores, costs = problem
+    row = utility_choice(scores[None], costs[None], alpha, 1e-3)[0]
+    first = utility_order(scores, costs, alpha, 1e-3)[0]
+    assert (scores[row], costs[row]) == (scores[first], costs[first])
+
+
+def statistics(n, score_sum, size=None):
+    n, score_sum = np.array(n, float), np.array(score_sum, float)
+    zeros = np.zeros(n.shape)
+    size = n.max(axis=1) if size is None else np.array(size, float)
+    return ClusterStatistics(n, score_sum, score_sum, zeros, zeros, zeros, np.zeros((*n.shape, 7)), size[:, None])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(40, 200), grid), min_size=2, max_size=4), st.integers(1, 5), st.data())
+def test_a_model_without_evidence_in_a_cluster_never_wins_there_on_noise(clusters, models, data):
+    """A pool of equally good models; one more was asked in one cluster only, and scored no better than the pool there."""
+    n = [[size] * models + [0] for size, _ in clusters]
+    total = [[size * accuracy] * models + [0] for size, accuracy in clusters]
+    asked = data.draw(st.integers(0, len(clusters) - 1))
+    n[asked][-1] = data.draw(st.integers(0, 40))
+    total[asked][-1] = n[asked][-1] * clusters[asked][1]
+    expected, error = expected_cluster_scores(statistics(n, total, [size for size, _ in clusters]))
+    assert (error[:, -1] >= error[:, 0]).all()
+    assert (expected[:, -1] <= expected[:, 0] + 0.02).all()
+    elsewhere = [c for c in range(len(clusters)) if c != asked]
+    assert (error[elsewhere, -1] > error[elsewhere, 0]).all()
+
+
+def test_difficulty_is_not_taken_for_skill():
+    """A model asked only easy questions is not expected to beat a better one on hard questions."""
+    n = [[100, 100, 100], [100, 100, 0]]
+    total = [[95, 85, 90], [60, 30, 0]]
+    expected, _ = expected_cluster_scores(statistics(n, total))
+    assert expected[1, 0] > expected[1, 2]
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.1, NAN, True, "x"])
+def test_alpha_is_checked(alpha):
+    with pytest.raises((ValueError, TypeError)):
+        check_alpha(alpha)
