@@ -323,7 +323,7 @@ class Router:
         alpha: float | None = None,
         models: Iterable[str] | None = None,
         exclude: Iterable[str] = (),
-        require: Require = str | Iterable[str] | Mapping[str, bool | int]
+        require: Require = (),
         scoring: str | None = None,
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,
@@ -373,7 +373,7 @@ class Router:
         alpha: float | None = None,
         models: Iterable[str] | None = None,
         exclude: Iterable[str] = (),
-        require: Require = str | Iterable[str] | Mapping[str, bool | int]
+        require: Require = (),
         scoring: str | None = None,
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,

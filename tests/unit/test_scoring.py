@@ -187,7 +187,7 @@ def statistics(n, score_sum, size=None):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(40, 200), grid), min_size=2, max_size=4), st.integers(1, 5), st.data())
 def test_a_model_without_evidence_in_a_cluster_never_wins_there_on_noise(clusters, models, data):
-    """A pool of equally good models; one more was asked in one cluster only, and scored no better than the pool there."""
+    """Equally good models; one more was asked in one cluster only, and scored no better than the others there."""
     n = [[size] * models + [0] for size, _ in clusters]
     total = [[size * accuracy] * models + [0] for size, accuracy in clusters]
     asked = data.draw(st.integers(0, len(clusters) - 1))
