@@ -119,7 +119,7 @@ class OpenAIEmbedder:
             raise EmbeddingError(f"{self.id}: the answer is not an OpenAI embeddings response") from error
 
 
-_backoff = tenacity.wait_exponential_jitter(initial=0.5, max=20)
+_backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

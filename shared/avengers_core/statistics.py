@@ -70,9 +70,9 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
         total[present] = np.add.reduceat(values[order].astype(np.float64), starts, axis=0)
         return total
 
-    answered: NDArray[Any] = ~np.isnan(table.scores)
+    answered = np.isfinite(np.asarray(table.scores))
     scores: NDArray[Any] = np.where(answered, table.scores, 0).astype(np.float64)
-    priced: NDArray[Any] = ~np.isnan(table.cost)
+    priced = np.isfinite(np.asarray(table.cost))
     counted: NDArray[Any] = np.isfinite(table.tokens[:, :, :2]).all(axis=2)
     tokens = np.stack(
         [sums(np.where(counted, table.tokens[:, :, kind], 0)) for kind in range(table.tokens.shape[2])],
