@@ -73,7 +73,7 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
     answered = np.isfinite(np.asarray(table.scores))
     scores: NDArray[Any] = np.where(answered, table.scores, 0).astype(np.float64)
     priced = np.isfinite(np.asarray(table.cost))
-    counted: NDArray[Any] = np.isfinite(table.tokens[:, :, :2]).all(axis=2)
+    counted = np.asarray(np.isfinite(table.tokens[:, :, :2]).all(axis=2))
     tokens = np.stack(
         [sums(np.where(counted, table.tokens[:, :, kind], 0)) for kind in range(table.tokens.shape[2])],
         axis=2,

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from avengers_core import (
+    CachedEmbedder,
+    CallableEmbedder,
+    Embedder,
+    EmbeddingError,
+    WordLlamaEmbedder,
+    _tokens,
+    make_embedder,
+)
+from avengers_core.embedding import embed_all, normalize
+
+TEXTS = ["What is 2 + 2?", "", "def f(x):\n    return x", "ünïcödé 日本語 🎉", "word " * 2000]
+
+
+@pytest.fixture(scope="module")
+def wordllama() -> WordLlamaEmbedder:
+    return WordLlamaEmbedder()
+
+
+def test_wordllama_is_what_its_package_computes(wordllama: WordLlamaEmbedder) -> None:
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+    from wordllama import WordLlamaInference
+
+    root = Path(sys.modules["wordllama"].__file__ or "").parent
+    theirs = WordLlamaInference(
+        next(iter(load_file(root / "weights" / "l2_supercat_256.safetensors").values())),
+        Tokenizer.from_file(str(root / "tokenizers" / "l2_supercat_tokenizer_config.json")),
+    )
+    np.testing.assert_allclose(wordllama.embed(TEXTS), theirs.embed(TEXTS), atol=1e-5)
+
+
+def test_wordllama_does_not_touch_logging_or_import_its_package() -> None:
+    code = (
+        "import logging, sys; from avengers_core import WordLlamaEmbedder; WordLlamaEmbedder().embed(['hi']); "
+        "print(logging.getLogger().handlers, 'wordllama' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] False"
+
+
+def test_embedders_meet_the_protocol(wordllama: WordLlamaEmbedder, tmp_path: Path) -> None:
+    ones = CallableEmbedder(lambda texts: np.ones((len(texts), 3)), id="ones")
+    for embedder in (wordllama, ones, CachedEmbedder(ones, tmp_path / "c.sqlite")):
+        assert isinstance(embedder, Embedder)
+        vectors = embedder.embed(["a", "b"])
+        assert vectors.dtype == np.float32
+        assert vectors.shape == (2, embedder.dimension)
+        assert embedder.embed([]).shape == (0, embedder.dimension)
+    assert make_embedder(ones) is ones
+    assert make_embedder().id == wordllama.id
+    with pytest.raises(EmbeddingError, match="unknown embedder 'bert'"):
+        make_embedder("bert")
+
+
+def test_fingerprints_differ_and_repeat(wordllama: WordLlamaEmbedder) -> None:
+    def function(texts: list[str]) -> np.ndarray:
+        return np.ones((len(texts), 3))
+
+    prints = {CallableEmbedder(function, id=name, max_tokens=limit).fingerprint for name in "ab" for limit in (None, 9)}
+    assert len(prints | {wordllama.fingerprint}) == 5
+    assert WordLlamaEmbedder().fingerprint == wordllama.fingerprint
+
+
+@pytest.mark.parametrize(
+    "bad", [lambda t: [[1.0, 2.0]] * (len(t) + 1), lambda t: [[np.nan] * 2] * len(t), lambda t: [[1.0] * 3] * len(t)]
+)
+def test_a_bad_function_is_an_error(bad: object) -> None:
+    with pytest.raises(EmbeddingError):
+        CallableEmbedder(bad, id="bad", dimension=2).embed(["x", "y"])  # type: ignore[arg-type]
+
+
+def test_normalize_keeps_zero_rows() -> None:
+    np.testing.assert_allclose(normalize(np.array([[3, 4], [0, 0]], np.float32)), [[0.6, 0.8], [0, 0]])
+
+
+def test_batches_are_the_whole(wordllama: WordLlamaEmbedder) -> None:
+    counts: list[int] = []
+    parts = embed_all(wordllama, TEXTS, batch_size=2, progress=counts.append)
+    np.testing.assert_allclose(parts, normalize(wordllama.embed(TEXTS)), atol=1e-6)
+    assert counts == [2, 2, 1]
+
+
+def test_cache_embeds_each_text_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def function(texts: list[str]) -> np.ndarray:
+        asked.extend(texts)
+        return np.array([[len(text), 1.0] for text in texts])
+
+    path = tmp_path / "sub" / "c.sqlite"
+    cached = CachedEmbedder(CallableEmbedder(function, id="f", dimension=2), path)
+    np.testing.assert_array_equal(cached.embed(["aa", "b", "aa"])[:, 0], [2, 1, 2])
+    assert asked == ["aa", "b"]
+    other = CachedEmbedder(CallableEmbedder(function, id="g", dimension=2), path)
+    other.embed(["aa"])
+    assert asked == ["aa", "b", "aa"]
+    assert b"aa" not in path.read_bytes()[100:].replace(b"aaa", b"")
+
+
+def test_truncation_counts_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "strawberry " * 50
+    short = _tokens.truncate(text, 20)
+    assert text.startswith(short)
+    codec = _tokens.encoding()
+    assert codec is not None
+    assert len(codec.encode(short)) == 20
+    assert _tokens.truncate("short", 20) == "short"
+    monkeypatch.setattr(_tokens, "encoding", lambda: None)
+    assert len(_tokens.truncate(text, 20)) == 80
+
+
+def test_missing_encoding_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tiktoken
+
+    def offline(name: str) -> None:
+        raise ConnectionError
+
+    _tokens.encoding.cache_clear()
+    monkeypatch.setattr(tiktoken, "get_encoding", offline)
+    with pytest.warns(UserWarning, match="estimated") as caught:
+        found = [_tokens.encoding() for _ in range(2)]
+    assert found == [None, None]
+    assert len(caught) == 1
+    _tokens.encoding.cache_clear()
