@@ -53,9 +53,11 @@ def main() -> None:
     except (AvengersError, ValueError, OSError) as error:
         err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("interrupted: nothing was written", markup=False)
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
+        if code == 130:
+            err.print("interrupted: nothing was written", markup=False)
+        sys.exit(code)
 
 
 def _version(value: bool) -> None:

@@ -269,7 +269,7 @@ def _characters_per_token(characters: NDArray[np.float64], table: RecordTable) -
     ratio = characters[:, None] / np.where(counted > 0, counted, np.nan)
     ratio = ratio[np.isfinite(ratio)]
     median = float(np.median(ratio)) if len(ratio) else 4.0
-    return median if 1.5 <= median <= 8 else 4.0
+    return median if 2.5 <= median <= 6 else 4.0
 
 
 def _now() -> str:

@@ -1,0 +1,123 @@
+"""The installed command, as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avengers_core.records import Record
+
+from tests.conftest import plain, write_jsonl
+
+AVENGERS = [sys.executable, "-m", "avengers_core.cli"]
+
+
+def run(*arguments: object, code: int = 0, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*AVENGERS, *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        timeout=120,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def run_json(*arguments: object) -> Any:
+    return json.loads(run(*arguments, "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory, records: list[Record]) -> Path:
+    return write_jsonl(tmp_path_factory.mktemp("records") / "r.jsonl.gz", [plain(r) for r in records])
+
+
+@pytest.fixture(scope="module")
+def artifact(file: Path) -> Path:
+    path = file.parent / "router.zip"
+    run("train", file, "-o", path, "--n-clusters", 6, "--export-cluster", file.parent / "export")
+    return path
+
+
+def test_records_check(file: Path) -> None:
+    report = run_json("records", "check", file)
+    assert report["queries"] == 240
+    assert {m["model"]: m["answers"] for m in report["models"]} == {"big": 240, "mid": 240, "odd": 12, "small": 240}
+    shown = run("records", "check", file).stdout
+    assert "3 datasets, 4 models" in shown
+    assert "verse" in shown
+
+
+def test_train_route_inspect(artifact: Path) -> None:
+    decision = run_json("route", "write a poem about river 5 and love", "--alpha", 1, "-a", artifact)
+    assert decision["model"] == "big"
+    assert decision["explanation"]
+    shown = run("route", "-", "--alpha", 0, "-a", artifact, text="add the numbers 1 and 2").stdout
+    assert shown.startswith("small\n")
+    report = run_json("inspect", artifact)
+    assert len(report["clusters"]) == 6
+    assert sum(c["queries"] for c in report["clusters"]) == 240
+    assert "clusters" in run("inspect", artifact).stdout
+    exported = json.loads((artifact.parent / "export" / "clusters.json").read_text())
+    assert exported["clusters"] == report["clusters"]
+
+
+def test_nothing_of_the_queries_is_in_the_artifact(artifact: Path) -> None:
+    shown = run("inspect", artifact, "--json").stdout
+    assert "river" not in shown
+    assert "sonnet" not in shown
+
+
+def test_evaluate(file: Path, artifact: Path) -> None:
+    shown = run("evaluate", file, "--n-clusters", 6, "--resamples", 20).stdout
+    for word in ("alpha 0.39", "best single", "cheapest", "random", "knn 100", "oracle", "accuracy by dataset"):
+        assert word in shown
+    report = run_json("evaluate", file, "-a", artifact, "--alphas", "0.5", "--resamples", 20, "--scoring", "reference")
+    assert report["settings"][0]["name"] == "alpha 0.5"
+    assert report["scoring"] == "reference"
+
+
+def test_the_packaged_artifact_routes_offline() -> None:
+    decision = run_json("route", "What is 17 * 23?", "--alpha", 0.4)
+    assert decision["expected_cost"] > 0
+    assert run_json("route", "hi", "--require", "tools,max_input_tokens=150000")["excluded"]["gpt-4o-2024-08-06"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "missing.jsonl"], 1, "no such file"),
+        (["route", "x", "-a", "missing.zip"], 1, "no such artifact"),
+        (["route", "x", "--alpha", "3"], 1, "alpha must be"),
+        (["route", "x", "--models", "nobody"], 1, "no model 'nobody'"),
+        (["train", "--n-clusters", "many"], 2, "--n-clusters"),
+        (["fly"], 2, "No such command"),
+    ],
+)
+def test_errors_have_codes_and_no_traceback(arguments: list[str], code: int, message: str) -> None:
+    done = run(*arguments, code=code)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_leaves_no_half_file(tmp_path: Path, records: list[Record]) -> None:
+    rows = [plain(r) | {"index": f"{copy}/{r.index}"} for copy in range(200) for r in records]
+    file = write_jsonl(tmp_path / "big.jsonl", rows)
+    process = subprocess.Popen(
+        [*AVENGERS, "train", str(file), "-o", str(tmp_path / "out.zip")], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    assert [p.name for p in tmp_path.iterdir()] == ["big.jsonl"]

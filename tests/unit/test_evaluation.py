@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from avengers_core import RecordError, RouterEstimator, load_records
+from avengers_core.evaluation import (
+    Curve,
+    area_under_curve,
+    bootstrap_interval,
+    evaluate_router,
+    measure,
+    oracle_choices,
+    singles,
+)
+from avengers_core.records import Record
+
+
+def record(index: int, dataset: str, scores: dict[str, float], cost: float = 1.0) -> Record:
+    usages = {m: {"cost": cost * (1 if m == "a" else 4)} for m in scores}
+    import msgspec
+
+    return msgspec.convert(
+        {"index": index, "dataset": dataset, "query": f"q{index}", "records": scores, "usages": usages}, Record
+    )
+
+
+@pytest.fixture
+def small() -> list[Record]:
+    return [
+        record(0, "x", {"a": 1, "b": 1}),
+        record(1, "x", {"a": 0, "b": 1}),
+        record(2, "x", {"a": 0, "b": 0}),
+        record(3, "y", {"a": 1}),
+    ]
+
+
+def test_both_averages(small: list[Record]) -> None:
+    curve = measure(load_records(small), np.array([[0, 0, 0, 0], [1, 1, 1, 0]]), ["a", "b"])
+    np.testing.assert_allclose(curve.accuracy, [(1 / 3 + 1) / 2, (2 / 3 + 1) / 2])
+    np.testing.assert_allclose(curve.accuracy_queries, [2 / 4, 3 / 4])
+    np.testing.assert_allclose(curve.cost, [1, 13 / 4])
+
+
+def test_singles_use_their_own_answers(small: list[Record]) -> None:
+    curve = singles(load_records(small))
+    np.testing.assert_allclose(curve.accuracy, [(1 / 3 + 1) / 2, 2 / 3])
+    np.testing.assert_allclose(curve.cost, [1, 4])
+
+
+def test_area_by_hand() -> None:
+    curve = Curve(["a", "b", "c"], np.array([0.4, 0.8, 0.6]), np.array([0.1, 0.1, 0.1]), np.array([1.0, 10.0, 100.0]))
+    # Budgets 1, 10, 100: best within them .4, .8, .8.
+    assert area_under_curve(curve, 1, 100, budgets=3) == pytest.approx(2 / 3)
+    assert area_under_curve(curve, 1, 100, over="queries") == pytest.approx(0.1)
+
+
+def test_oracle_takes_the_cheapest_right_answer(small: list[Record]) -> None:
+    table = load_records(small)
+    chosen = oracle_choices(table, 1.0, np.array([1.0]))[0]
+    assert chosen.tolist() == [0, 1, 0, 0]
+
+
+def test_bootstrap_holds_the_mean_and_narrows(records: list[Record]) -> None:
+    table = load_records(records)
+    choice = np.zeros(len(table), dtype=int)
+    point = measure(table, choice[None], ["big"])
+    intervals = bootstrap_interval(table, choice)
+    assert intervals["accuracy"][0] < point.accuracy[0] < intervals["accuracy"][1]
+    assert intervals["cost"][0] < point.cost[0] < intervals["cost"][1]
+    fewer = table.rows(np.arange(30))
+    wide = bootstrap_interval(fewer, choice[:30])
+    assert np.ptp(wide["accuracy_queries"]) > np.ptp(intervals["accuracy_queries"])
+
+
+def test_report(records: list[Record]) -> None:
+    train, test = load_records(records).split(0.7, 0)
+    router = RouterEstimator(6).fit(train).router_
+    report = evaluate_router(router, test, train=train, alphas=[0, 0.5, 1], resamples=50)
+    rows = {row["name"].partition(":")[0]: row for row in report["settings"]}
+    assert list(rows) == [
+        "alpha 0",
+        "alpha 0.5",
+        "alpha 1",
+        "best single",
+        "cheapest",
+        "random",
+        "knn 100, alpha 1",
+        "oracle, alpha 1",
+    ]
+    assert rows["alpha 0"]["cost"] <= rows["alpha 0.5"]["cost"] <= rows["alpha 1"]["cost"] * 1.05
+    assert rows["alpha 1"]["accuracy"] > rows["random"]["accuracy"]
+    assert report["auc"]["oracle"]["gap_closed"] == 1
+    low, high = report["budget_range"]
+    drawn = {key: np.array(values) for key, values in report["curves"]["router"].items()}
+    curve = Curve([], drawn["accuracy"], drawn["accuracy_queries"], drawn["cost"])
+    assert report["auc"]["router"]["datasets"] == pytest.approx(area_under_curve(curve, low, high))
+    assert sum(rows["alpha 0.5"]["shares"].values()) == pytest.approx(1)
+    low, high = rows["alpha 0.5"]["accuracy_interval"]
+    assert low <= rows["alpha 0.5"]["accuracy"] <= high
+
+
+def test_records_without_cost_cannot_be_evaluated(records: list[Record]) -> None:
+    table = load_records(records)
+    router = RouterEstimator(6).fit(table).router_
+    table.cost[:] = np.nan
+    with pytest.raises(RecordError, match="both a score and a cost"):
+        evaluate_router(router, table)
+
+
+def test_utility_beats_the_reference_on_real_records(data_folder: Path) -> None:
+    table = load_records(data_folder / "zeroeval.train.jsonl.gz")
+    train, test = table.split(0.7, 0)
+    utility = RouterEstimator(random_state=0).fit(train).router_
+    reference = RouterEstimator(25, random_state=0).fit(train).router_
+    areas = [
+        evaluate_router(router, test, scoring=scoring, resamples=2)["auc"]["router"]["datasets"]
+        for router, scoring in ((utility, "utility"), (reference, "reference"))
+    ]
+    assert areas[0] > areas[1]
