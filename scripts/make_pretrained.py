@@ -1,6 +1,6 @@
 """Make the artifacts that ship in the wheel, and their cards, from ../shared/data.
 
-python scripts/make_pretrained.py [--data DIR] [--check]
+python scripts/make_pretrained.py [--data DIR]
 
 Models are renamed to their providers' own ids; prices are genai-prices' where it has them, else those that the records'
 dollars imply (list prices of 2024). Held-out figures come from 70/30 splits; the artifact itself trains on all.
@@ -99,22 +99,32 @@ def renamed(record: Record) -> Record:
     )
 
 
-def held_out(records: list[Record]) -> dict[str, object]:
-    """Mean figures over `SEEDS` splits of 70/30, at the records' own dollars."""
-    table = load_records(records)
-    rows: dict[str, list[float]] = {}
+def held_out(pools: dict[str, list[Record]]) -> dict[str, dict[str, dict[str, float]]]:
+    """By pool, mean figures over `SEEDS` splits of 70/30 at the records' own dollars, trained on all pools together.
+
+    Pools are judged apart: their models answered other queries, so figures over both would compare unlike things.
+    """
+    tables = {name: load_records(records) for name, records in pools.items()}
+    rows: dict[str, dict[str, list[float]]] = {name: {} for name in pools}
     for seed in SEEDS:
-        train, test = table.split(0.7, seed)
-        router = RouterEstimator(random_state=seed).fit(train).router_
-        for scoring in ("utility",):
-            report = evaluate_router(router, test, train=train, scoring=scoring, resamples=10)
-            for name, area in report["auc"].items():
-                rows.setdefault(f"auc {name}", []).append(area["datasets"])
+        judged, trained = {}, []
+        for name, table in tables.items():
+            train, judged[name] = table.split(0.7, seed)
+            kept = {(train.datasets[d], i) for d, i in zip(train.dataset, train.index, strict=True)}
+            trained += [record for record in pools[name] if (record.dataset, str(record.index)) in kept]
+        router = RouterEstimator(random_state=seed).fit(trained).router_
+        for name, test in judged.items():
+            report = evaluate_router(router, test, resamples=10)
+            for kind, area in report["auc"].items():
+                rows[name].setdefault(f"AUC, {kind}", []).append(area["datasets"])
             for entry in report["settings"]:
-                name = entry["name"].partition(":")[0]
-                rows.setdefault(f"accuracy {name}", []).append(entry["accuracy"])
-                rows.setdefault(f"cost per 1K {name}", []).append(entry["cost"] * 1000)
-    return {name: {"mean": float(np.mean(values)), "sd": float(np.std(values))} for name, values in rows.items()}
+                kind = entry["name"].partition(":")[0]
+                rows[name].setdefault(f"accuracy, {kind}", []).append(entry["accuracy"])
+                rows[name].setdefault(f"US dollars per 1K queries, {kind}", []).append(entry["cost"] * 1000)
+    return {
+        name: {key: {"mean": float(np.mean(v)), "sd": float(np.std(v))} for key, v in figures.items()}
+        for name, figures in rows.items()
+    }
 
 
 def card(name: str, artifact: Artifact) -> str:
@@ -162,9 +172,13 @@ def card(name: str, artifact: Artifact) -> str:
         f"Mean and standard deviation over {len(SEEDS)} splits (70% trained, 30% judged), at the records' own dollars. AUC: mean "
         "over log-spaced budgets of the best accuracy within the budget; accuracy: mean over datasets.",
         "",
-        "| figure | mean | sd |",
-        "|---|---|---|",
-        *(f"| {key} | {value['mean']:.4f} | {value['sd']:.4f} |" for key, value in figures.items()),
+        "| pool | figure | mean | sd |",
+        "|---|---|---|---|",
+        *(
+            f"| {pool} | {key} | {value['mean']:.4f} | {value['sd']:.4f} |"
+            for pool, rows in figures.items()
+            for key, value in rows.items()
+        ),
         "",
         "## Limits",
         "",
@@ -185,7 +199,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     arguments = parser.parse_args()
     for name, pools in POOLS.items():
-        records = [renamed(r) for pool in pools for r in read_records(arguments.data / f"{pool}.train.jsonl.gz")]
+        by_pool = {
+            pool: [renamed(r) for r in read_records(arguments.data / f"{pool}.train.jsonl.gz")] for pool in pools
+        }
+        records = [record for rows in by_pool.values() for record in rows]
         prices = latest_prices(PRICE_IDS)
         today = datetime.date.today().isoformat()
         prices = {m: msgspec.structs.replace(p, date=p.date or today) for m, p in prices.items()}
@@ -196,7 +213,7 @@ def main() -> None:
             embedder=WordLlamaEmbedder(),
         ).fit(records)
         artifact = estimator.artifact_
-        figures = {"held_out": held_out(records)}
+        figures = {"held_out": held_out(by_pool)}
         artifact = Artifact(
             msgspec.structs.replace(artifact.manifest, figures=figures),
             artifact.centers,
