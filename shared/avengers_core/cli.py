@@ -196,7 +196,7 @@ def train(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Artifact: a folder, or a name ending in .zip.")
     ] = Path("avengers.zip"),
-    n_clusters: Annotated[int, typer.Option("--n-clusters", "--clusters", help="k of k-means.")] = 60,
+    n_clusters: Annotated[int, typer.Option("--n-clusters", "--clusters", help="k of k-means.")] = 40,
     top_k: Annotated[
         int | None, typer.Option(help="Nearest clusters a query is read from. Default: by scoring.")
     ] = None,
@@ -288,7 +288,7 @@ def evaluate(
         typer.Option(help="Without --artifact: share of each dataset to train on; the rest is evaluated."),
     ] = 0.7,
     random_state: Annotated[int, typer.Option("--random-state", "--seed", help="Seed.")] = 42,
-    n_clusters: Annotated[int, typer.Option(help="Without --artifact: k of k-means.")] = 60,
+    n_clusters: Annotated[int, typer.Option(help="Without --artifact: k of k-means.")] = 40,
     scoring: Annotated[str | None, typer.Option(help="utility, reference or simple.")] = None,
     alphas: Annotated[str, typer.Option(help="Rows of the table, comma-separated.")] = "0,0.25,0.39,0.53,0.8,1",
     exclude_models: Excluded = "",

@@ -38,7 +38,7 @@ DEFAULT_ARTIFACT = "default"
 Require = str | Iterable[str] | Mapping[str, bool | int]
 
 #: (top_k, beta) where neither the artifact nor the caller says.
-DEFAULTS = {"utility": (None, 20.0), "reference": (3, 9.0), "simple": (3, 9.0)}
+DEFAULTS = {"utility": (None, 12.0), "reference": (3, 9.0), "simple": (3, 9.0)}
 
 
 class Decision:

@@ -43,7 +43,7 @@ class RouterEstimator:
     Args:
         n_clusters: k of k-means; at most the number of training queries is used.
         top_k: nearest clusters that a query is read from; None: all of them for ``utility``, 3 for ``reference``.
-        beta: sharpness of ``softmax(-beta * distance)``; None: 20 for ``utility``, 9 for ``reference``.
+        beta: sharpness of ``softmax(-beta * distance)``; None: 12 for ``utility``, 9 for ``reference``.
         train_ratio: share of each dataset that is trained on; the rest is `held_out_`.
         random_state: seed of the split and of k-means.
         exclude_models, exclude_datasets: left out of training and of the held-out part.
@@ -73,7 +73,7 @@ class RouterEstimator:
 
     def __init__(
         self,
-        n_clusters: int = 60,
+        n_clusters: int = 40,
         *,
         top_k: int | None = None,
         beta: float | None = None,
