@@ -113,7 +113,9 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path, records: list[Record]) -> No
     rows = [plain(r) | {"index": f"{copy}/{r.index}"} for copy in range(200) for r in records]
     file = write_jsonl(tmp_path / "big.jsonl", rows)
     process = subprocess.Popen(
-        [*AVENGERS, "train", str(file), "-o", str(tmp_path / "out.zip")], stderr=subprocess.PIPE, text=True
+        [*AVENGERS, "train", str(file), "-o", str(tmp_path / "out.zip"), "--n-clusters", "4000"],  # minutes of k-means
+        stderr=subprocess.PIPE,
+        text=True,
     )
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)
