@@ -14,16 +14,21 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .artifact import Artifact, load_artifact, save_artifact
+    from .budget import Budget
     from .cache import CachedEmbedder
     from .embedding import CallableEmbedder, Embedder, WordLlamaEmbedder, make_embedder
     from .errors import (
         ArtifactError,
         AvengersError,
+        BudgetError,
         EmbeddingError,
+        LedgerError,
         MissingExtraError,
         NoCandidateError,
         RecordError,
+        UnavailableError,
     )
+    from .ledger import Ledger
     from .openai_embedder import OpenAIEmbedder
     from .pricing import Price
     from .records import Record, RecordTable, Usage, load_records, read_records
@@ -32,16 +37,21 @@ if TYPE_CHECKING:
 
 _HOME = {
     "artifact": ("Artifact", "load_artifact", "save_artifact"),
+    "budget": ("Budget",),
     "cache": ("CachedEmbedder",),
     "embedding": ("CallableEmbedder", "Embedder", "WordLlamaEmbedder", "make_embedder"),
     "errors": (
         "ArtifactError",
         "AvengersError",
+        "BudgetError",
         "EmbeddingError",
+        "LedgerError",
         "MissingExtraError",
         "NoCandidateError",
         "RecordError",
+        "UnavailableError",
     ),
+    "ledger": ("Ledger",),
     "openai_embedder": ("OpenAIEmbedder",),
     "pricing": ("Price",),
     "records": ("Record", "RecordTable", "Usage", "load_records", "read_records"),
@@ -52,10 +62,11 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [  # noqa: RUF022
     "__version__",
-    "Artifact", "ArtifactError", "AvengersError", "CachedEmbedder", "CallableEmbedder", "Decision", "Embedder",
-    "EmbeddingError", "MissingExtraError", "NoCandidateError", "OpenAIEmbedder", "Price", "Record", "RecordError",
-    "RecordTable", "Router", "RouterEstimator", "Usage", "WordLlamaEmbedder", "load_artifact", "load_records",
-    "make_embedder", "pretrained_names", "read_records", "save_artifact",
+    "Artifact", "ArtifactError", "AvengersError", "Budget", "BudgetError", "CachedEmbedder", "CallableEmbedder",
+    "Decision", "Embedder", "EmbeddingError", "Ledger", "LedgerError", "MissingExtraError", "NoCandidateError",
+    "OpenAIEmbedder", "Price", "Record", "RecordError", "RecordTable", "Router", "RouterEstimator",
+    "UnavailableError", "Usage", "WordLlamaEmbedder", "load_artifact", "load_records", "make_embedder",
+    "pretrained_names", "read_records", "save_artifact",
 ]  # fmt: skip
 
 

@@ -32,3 +32,15 @@ class MissingExtraError(AvengersError, ImportError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra: pip install 'avengers-router[{extra}]'")
+
+
+class LedgerError(AvengersError, RuntimeError):
+    """A ledger's database cannot be opened or written."""
+
+
+class BudgetError(AvengersError, RuntimeError):
+    """A budget leaves no model that a call could be sent to; the message says which limit and how much is left."""
+
+
+class UnavailableError(AvengersError, RuntimeError):
+    """A model cannot be made: its integration or its key is missing."""

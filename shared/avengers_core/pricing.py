@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -18,14 +19,120 @@ PER = 1_000_000
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base list price of a model in US dollars per million tokens, with where it comes from.
 
-    Used for the expected cost of a route, on plain input and output tokens. What a finished call cost, with cached,
-    audio and tiered tokens, is a matter for `genai_prices.calc_price`.
+    The expected cost of a route uses plain input and output tokens. What a finished call cost, with cached, audio and
+    tiered tokens, is `Tariff`'s to say; a rate that is not set here is unknown.
     """
 
     input: float
     output: float
     source: str
     date: str = ""
+    cache_read: float | msgspec.UnsetType = msgspec.UNSET
+    cache_write: float | msgspec.UnsetType = msgspec.UNSET
+    input_audio: float | msgspec.UnsetType = msgspec.UNSET
+    output_audio: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens that a provider reports for one call.
+
+    ``input`` holds all input tokens, those read from and written to a prompt cache and audio among them; ``output``
+    all output tokens, reasoning and audio among them. ``cache_write`` holds ``cache_write_1h``.
+    """
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    reasoning: int = 0
+    input_audio: int = 0
+    output_audio: int = 0
+
+
+class Tariff:
+    """What finished calls of one model cost.
+
+    Args:
+        price_id: ``provider:model`` of genai-prices, which knows cached, audio and tiered tokens.
+        price: used where given, in place of genai-prices: a contract, or what records imply.
+    """
+
+    def __init__(self, price_id: str = "", price: Price | None = None) -> None:
+        self.price_id = price_id
+        self.price = price
+
+    @classmethod
+    def find(cls, price_ids: Iterable[str], price: Price | None = None) -> Tariff:
+        """The tariff of the first of these ids that genai-prices knows, else ``price``, which may be unknown."""
+        for price_id in price_ids:
+            if price_id and lookup_price(price_id) is not None:
+                return cls(price_id)
+        return cls(price=price)
+
+    @property
+    def known(self) -> bool:
+        """Whether plain tokens have a price."""
+        return bool(self.price_id) or self.price is not None
+
+    def cost(self, usage: TokenUsage | None) -> Decimal | None:
+        """US dollars of a call, or None: no usage was reported, or a kind of token that was used has no known price."""
+        if usage is None or not self.known:
+            return None
+        return self._contract(self.price, usage) if self.price else _list_price(self.price_id, usage)
+
+    @cached_property
+    def cache_discount(self) -> float:
+        """US dollars saved per input token that is read from the provider's prompt cache; 0 where unknown."""
+        plain, cached = self.cost(TokenUsage(input=1000)), self.cost(TokenUsage(input=1000, cache_read=1000))
+        return max(0.0, float(plain - cached) / 1000) if plain is not None and cached is not None else 0.0
+
+    @staticmethod
+    def _contract(price: Price, usage: TokenUsage) -> Decimal | None:
+        total = Decimal(0)
+        plain_input = usage.input - usage.cache_read - usage.cache_write - usage.input_audio
+        for tokens, rate in (
+            (plain_input, price.input),
+            (usage.output - usage.output_audio, price.output),
+            (usage.cache_read, price.cache_read),
+            (usage.cache_write, price.cache_write),
+            (usage.input_audio, price.input_audio),
+            (usage.output_audio, price.output_audio),
+        ):
+            if tokens and rate is msgspec.UNSET:
+                return None
+            if tokens:
+                total += tokens * Decimal(str(rate))
+        return total / PER
+
+
+def _list_price(price_id: str, usage: TokenUsage) -> Decimal | None:
+    from genai_prices import Usage, calc_price
+
+    counts = {
+        "input_tokens": usage.input,
+        "output_tokens": usage.output,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write,
+        "cache_write_1h_tokens": usage.cache_write_1h,
+        "output_reasoning_tokens": usage.reasoning,
+        "input_audio_tokens": usage.input_audio,
+        "output_audio_tokens": usage.output_audio,
+    }
+    provider, model = split_price_id(price_id)
+    used = {kind: count for kind, count in counts.items() if count or kind in ("input_tokens", "output_tokens")}
+    try:
+        return calc_price(Usage(**used), model, provider_id=provider or None).total_price
+    except (LookupError, ValueError):
+        return None
+
+
+def split_price_id(price_id: str) -> tuple[str, str]:
+    """``provider:model`` in its two parts; a colon after a slash belongs to the model's name."""
+    if ":" not in price_id.split("/")[0]:
+        return "", price_id
+    provider, _, model = price_id.partition(":")
+    return provider, model
 
 
 def lookup_price(price_id: str) -> Price | None:
@@ -36,7 +143,7 @@ def lookup_price(price_id: str) -> Price | None:
     from genai_prices import Usage, calc_price
     from genai_prices.data_snapshot import get_snapshot
 
-    provider, _, model = price_id.rpartition(":") if ":" in price_id.split("/")[0] else ("", "", price_id)
+    provider, model = split_price_id(price_id)
     try:
         prices = [
             calc_price(Usage(**{kind: 1000}), model, provider_id=provider or None).total_price * Decimal(PER) / 1000

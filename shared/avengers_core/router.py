@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifact import Artifact, load_artifact
+from .capabilities import Require, as_needs, lacking
 from .embedding import Embedder, Vectors, embed_all, make_embedder
 from .errors import ArtifactError, NoCandidateError
 from .expectations import expected_cluster_scores, feature_matrix
@@ -35,7 +36,6 @@ from .scoring import (
 from .statistics import Array, divide
 
 DEFAULT_ARTIFACT = "default"
-Require = str | Iterable[str] | Mapping[str, bool | int]
 
 #: (top_k, beta) where neither the artifact nor the caller says.
 DEFAULTS = {"utility": (None, 12.0), "reference": (3, 9.0), "simple": (3, 9.0)}
@@ -322,12 +322,13 @@ class Router:
         *,
         alpha: float | None = None,
         models: Iterable[str] | None = None,
-        exclude: Iterable[str] = (),
+        exclude: Iterable[str] | Mapping[str, str] = (),
         require: Require = (),
         scoring: str | None = None,
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,
         output_tokens: float | None = None,
+        extra_cost: Mapping[str, float] | None = None,
     ) -> Decision:
         """Choose a model for one query.
 
@@ -335,18 +336,19 @@ class Router:
             text: the query.
             alpha: from 0 (cost only) to 1 (quality only); default: the artifact's.
             models: candidates; default: all of the artifact.
-            exclude: models that must not be chosen.
+            exclude: models that must not be chosen, or a mapping that says why.
             require: capabilities every candidate must have: names (``"tools"``), or a mapping with least numbers
                 (``{"max_input_tokens": 50_000}``). A capability that is not known counts as missing.
             scoring: ``utility``, ``reference`` or ``simple``; default: the artifact's.
             performance_weight, cost_sensitivity: of ``reference``, in place of alpha and 1 - alpha.
             output_tokens: expected output tokens of every model, where the caller knows better.
+            extra_cost: US dollars by model to add to its expected cost, such as those of a conversation so far.
 
         Raises:
             NoCandidateError: no model is left; the message says what ruled out which.
             ValueError: alpha or scoring is none.
         """
-        vectors = self._embed([text])
+        vectors = self.embed([text])
         routed = self.route_vectors(
             vectors,
             [text],
@@ -358,12 +360,13 @@ class Router:
             performance_weight=performance_weight,
             cost_sensitivity=cost_sensitivity,
             output_tokens=output_tokens,
+            extra_cost=extra_cost,
         )
         return next(routed)
 
     def route_many(self, texts: list[str], **options: Any) -> list[Decision]:
         """`route` for many queries at once, embedded together; takes the same options."""
-        return list(self.route_vectors(self._embed(list(texts)), list(texts), **options))
+        return list(self.route_vectors(self.embed(list(texts)), list(texts), **options))
 
     def route_vectors(
         self,
@@ -372,12 +375,13 @@ class Router:
         *,
         alpha: float | None = None,
         models: Iterable[str] | None = None,
-        exclude: Iterable[str] = (),
+        exclude: Iterable[str] | Mapping[str, str] = (),
         require: Require = (),
         scoring: str | None = None,
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,
         output_tokens: float | None = None,
+        extra_cost: Mapping[str, float] | None = None,
     ) -> Iterator[Decision]:
         """`route` for queries whose (n, d) unit vectors are at hand."""
         settings = self.artifact.manifest.settings
@@ -402,6 +406,8 @@ class Router:
             )
         weights, similarity, outside = self.cluster_weights(vectors, scoring)
         scores, costs, input_tokens = self.expect(vectors, texts, weights, output_tokens)
+        if extra_cost:
+            costs = np.maximum(costs + [extra_cost.get(name, 0.0) for name in self.models], 0.0)
         if scoring == "utility":
             scores, costs = scores[:, columns], costs[:, columns]
             totals = utilities(scores, costs, alpha, self.artifact.manifest.cost_scale)
@@ -432,6 +438,16 @@ class Router:
                 bool(outside[row]),
                 excluded,
             )
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Unit vectors of queries for `route_vectors`, (n, d) float32."""
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]
+        return embed_all(self.embedder, clean)
+
+    def best_single(self, models: Iterable[str]) -> str:
+        """Which of these models has the best expected score over all training queries."""
+        overall = self._everywhere @ self._cell_score
+        return max(models, key=lambda name: overall[self._columns[name]])
 
     def choose(
         self,
@@ -475,10 +491,6 @@ class Router:
         if scoring not in SCORINGS:
             raise ValueError(f"scoring must be one of {', '.join(SCORINGS)}, not {scoring!r}")
         return scoring
-
-    def _embed(self, texts: list[str]) -> Vectors:
-        clean = [text.encode("utf-8", "replace").decode() for text in texts]
-        return embed_all(self.embedder, clean)
 
     def cluster_weights(
         self, vectors: Vectors, scoring: str = "utility"
@@ -559,21 +571,21 @@ class Router:
         return rank_totals(clusters, weights, inverse_ranks(scores))
 
     def _filter(
-        self, models: Iterable[str] | None, exclude: Iterable[str], require: Require
+        self, models: Iterable[str] | None, exclude: Iterable[str] | Mapping[str, str], require: Require
     ) -> tuple[NDArray[np.intp], dict[str, str]]:
         """Columns of the models that may be chosen, and why the others may not."""
         named = None if models is None else list(models)
-        excluded = [exclude] if isinstance(exclude, str) else list(exclude)
+        excluded = (
+            exclude
+            if isinstance(exclude, Mapping)
+            else dict.fromkeys([exclude] if isinstance(exclude, str) else exclude, "excluded by the caller")
+        )
         for name in (*(named or ()), *excluded):
             if name not in self._columns:
                 close = difflib.get_close_matches(name, self.models, 1)
                 hint = f"; did you mean {close[0]!r}?" if close else f": it has {', '.join(self.models)}"
                 raise NoCandidateError(f"the artifact has no model {name!r}{hint}")
-        needs: dict[str, bool | int]
-        if isinstance(require, str):
-            needs = {require: True}
-        else:
-            needs = dict(require) if isinstance(require, Mapping) else dict.fromkeys(require, True)
+        needs = as_needs(require)
         least = self.artifact.manifest.settings.min_records
         answers = self.artifact.statistics.n.sum(axis=0)
         reasons: dict[str, str] = {}
@@ -581,29 +593,17 @@ class Router:
             if named is not None and model.id not in named:
                 continue
             if model.id in excluded:
-                reasons[model.id] = "excluded by the caller"
+                reasons[model.id] = excluded[model.id]
             elif answers[column] < least:
                 reasons[model.id] = f"only {answers[column]:.0f} records (min_records {least})"
-            elif lacking := _lacking(model.capabilities, needs):
-                reasons[model.id] = lacking
+            elif missing := lacking(model.capabilities, needs):
+                reasons[model.id] = missing
         columns = [
             column
             for column, name in enumerate(self.models)
             if name not in reasons and (named is None or name in named)
         ]
         return np.array(columns, dtype=np.intp), reasons
-
-
-def _lacking(capabilities: dict[str, bool | int], needs: dict[str, bool | int]) -> str:
-    for name, need in needs.items():
-        have = capabilities.get(name)
-        if have is None:
-            return f"{name} unknown"
-        if isinstance(need, bool) and bool(have) != need:
-            return f"no {name}" if need else f"has {name}"
-        if not isinstance(need, bool) and have < need:
-            return f"{name} {have} below {need}"
-    return ""
 
 
 def pretrained_names() -> list[str]:

@@ -52,7 +52,7 @@ def test_many_is_the_same_as_one(router: Router, scoring: str) -> None:
             assert one.ranking == decision.ranking
             assert decision.ranking[0] == decision.model
             np.testing.assert_allclose(one.costs, decision.costs, rtol=1e-5)
-    chosen, names = router.choose(router._embed(texts), texts, alphas=np.array([0.4]), scoring=scoring)
+    chosen, names = router.choose(router.embed(texts), texts, alphas=np.array([0.4]), scoring=scoring)
     assert [names[c] for c in chosen[0]] == [d.model for d in router.route_many(texts, alpha=0.4, scoring=scoring)]
 
 

@@ -1,0 +1,163 @@
+"""What a list of messages tells a router, and messages that any provider accepts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from avengers_core._tokens import encoding
+from avengers_core.dispatch import Prompt
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.utils import count_tokens_approximately
+
+RouteOn = Literal["last_human", "with_system", "conversation"] | Callable[[list[BaseMessage]], str]
+
+#: Providers cache prompts from this length on.
+LEAST_CACHED_TOKENS = 1024
+
+_BLOCKS = {
+    "image": "images",
+    "image_url": "images",
+    "input_image": "images",
+    "audio": "audio",
+    "input_audio": "audio",
+    "video": "video",
+    "file": "pdf",
+    "document": "pdf",
+    "input_file": "pdf",
+}
+_MIME = {"image": "images", "audio": "audio", "video": "video"}
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+
+
+def routing_text(messages: Sequence[BaseMessage], route_on: RouteOn) -> str:
+    """The text that is embedded."""
+    if callable(route_on):
+        return route_on(list(messages))
+    if route_on == "conversation":
+        return "\n".join(text for text in (str(message.text) for message in messages) if text)
+    humans = [message for message in messages if isinstance(message, HumanMessage)]
+    asked = next((str(m.text) for m in reversed(humans) if m.text), None)
+    if asked is None:
+        asked = next((str(m.text) for m in reversed(messages) if m.text), "")
+    if route_on == "with_system":
+        system = "\n".join(str(m.text) for m in messages if isinstance(m, SystemMessage))
+        return f"{system}\n{asked}" if system else asked
+    return asked
+
+
+def as_prompt(
+    messages: Sequence[BaseMessage], route_on: RouteOn, needs: Mapping[str, bool | int], *, tool_tokens: float = 0.0
+) -> Prompt:
+    """What the dispatcher knows of messages."""
+    wanted = dict(needs)
+    for message in messages:
+        if not isinstance(message.content, str):
+            wanted.update(dict.fromkeys(_media(message.content), True))
+    current, cached, in_loop = _conversation(messages)
+    return Prompt(
+        text=routing_text(messages, route_on),
+        needs=wanted,
+        tokens=count_tokens(messages) + tool_tokens,
+        current=current,
+        in_tool_loop=in_loop,
+        cached_tokens=cached,
+    )
+
+
+def count_tokens(messages: Sequence[BaseMessage]) -> float:
+    """Input tokens: an estimate for short requests, tiktoken's count from 2,000 tokens on."""
+    estimate = count_tokens_approximately(messages)
+    if estimate < 2_000:
+        return estimate
+    codec = encoding()
+    if codec is None:
+        return estimate
+    text = sum(len(codec.encode(str(message.text), disallowed_special=())) for message in messages)
+    estimated = sum(len(str(message.text)) for message in messages) / 4
+    return max(0.0, estimate - estimated) + text
+
+
+def _media(blocks: Sequence[str | dict[str, Any]]) -> set[str]:
+    found = set()
+    for block in blocks:
+        if isinstance(block, dict):
+            kind = _BLOCKS.get(str(block.get("type")))
+            if kind == "pdf":
+                mime = str(block.get("mime_type") or (block.get("source") or {}).get("media_type") or "")
+                kind = _MIME.get(mime.partition("/")[0], kind) if not mime.startswith("text/") else None
+            if kind:
+                found.add(kind)
+    return found
+
+
+def _conversation(messages: Sequence[BaseMessage]) -> tuple[str | None, int, bool]:
+    """The model of the last answer, the tokens its provider may have cached, and whether a tool loop goes on."""
+    in_loop = False
+    for message in reversed(messages):
+        if isinstance(message, ToolMessage):
+            in_loop = True
+        elif isinstance(message, AIMessage):
+            model = (message.response_metadata.get("avengers") or {}).get("model")
+            usage = message.usage_metadata
+            tokens = usage["input_tokens"] + usage["output_tokens"] if usage else 0
+            known = model or message.response_metadata.get("model_name")
+            return known, tokens if tokens >= LEAST_CACHED_TOKENS else 0, in_loop
+    return None, 0, False
+
+
+def portable(messages: list[BaseMessage], provider: str) -> list[BaseMessage]:
+    """Messages that ``provider`` accepts: answers of other providers as plain text and tool calls.
+
+    Reasoning blocks, signatures and other providers' content blocks are left out, tool-call ids are made to fit all.
+    The list itself is returned where nothing was to do.
+    """
+    ids = {
+        call_id: _safe_id(call_id)
+        for message in messages
+        for call_id in _call_ids(message)
+        if call_id and not _CALL_ID.fullmatch(call_id)
+    }
+    out = [_portable(message, provider, ids) for message in messages]
+    return out if any(a is not b for a, b in zip(out, messages, strict=True)) else messages
+
+
+def _call_ids(message: BaseMessage) -> list[str | None]:
+    if isinstance(message, ToolMessage):
+        return [message.tool_call_id]
+    return [call["id"] for call in message.tool_calls] if isinstance(message, AIMessage) else []
+
+
+def _safe_id(call_id: str) -> str:
+    return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:24]}"
+
+
+def _portable(message: BaseMessage, provider: str, ids: Mapping[str, str]) -> BaseMessage:
+    if isinstance(message, ToolMessage):
+        renamed = ids.get(message.tool_call_id)
+        return message.model_copy(update={"tool_call_id": renamed}) if renamed else message
+    if not isinstance(message, AIMessage):
+        return message
+    author = message.response_metadata.get("model_provider") or (message.response_metadata.get("avengers") or {}).get(
+        "provider"
+    )
+    foreign = author is not None and author != provider
+    plain = isinstance(message.content, str)
+    calls = [{**call, "id": ids.get(call["id"] or "", call["id"])} for call in message.tool_calls]
+    if (not foreign or (plain and not message.additional_kwargs)) and calls == message.tool_calls:
+        return message
+    if not foreign:
+        return message.model_copy(update={"tool_calls": calls})
+    return AIMessage(
+        content=message.content if plain else str(message.text),
+        tool_calls=calls,
+        invalid_tool_calls=message.invalid_tool_calls,
+        id=message.id,
+        name=message.name,
+        usage_metadata=message.usage_metadata,
+        response_metadata={
+            key: value for key, value in message.response_metadata.items() if key in ("avengers", "model_name")
+        },
+    )

@@ -1,0 +1,128 @@
+"""Structured output before the model is known: kept, bound on the chosen model, parsed from whatever way it answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
+
+from langchain_core.exceptions import OutputParserException
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.output_parsers import BaseOutputParser
+from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough, RunnableSequence
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.utils.json import parse_json_markdown
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from ._models import unwrap
+
+METHODS = {
+    None: "tools|structured_output",
+    "function_calling": "tools",
+    "json_schema": "structured_output",
+    "json_mode": "structured_output",
+}
+
+
+class StructuredParser(BaseOutputParser[Any]):
+    """Reads an answer as the schema asks, from a tool call or from JSON text.
+
+    Raises:
+        OutputParserException: the answer is no such thing.
+    """
+
+    target: Any = None
+
+    @property
+    def _type(self) -> str:
+        return "avengers_structured"
+
+    @property
+    def _name(self) -> str:
+        return str(convert_to_openai_tool(self.target)["function"]["name"]) if self.target is not None else ""
+
+    def parse(self, text: str) -> Any:
+        """Read JSON text."""
+        try:
+            return self._validate(parse_json_markdown(text))
+        except (json.JSONDecodeError, ValidationError) as error:
+            raise OutputParserException(f"the answer does not fit the schema: {error}", llm_output=text) from error
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """Read an answer."""
+        generation = result[0]
+        message = generation.message if isinstance(generation, ChatGeneration) else None
+        if isinstance(message, AIMessage):
+            if refusal := message.additional_kwargs.get("refusal"):
+                raise OutputParserException(f"the model refused: {refusal}", llm_output=str(refusal))
+            calls = [call for call in message.tool_calls if call["name"] == self._name]
+            if calls:
+                try:
+                    return self._validate(calls[0]["args"])
+                except ValidationError as error:
+                    text = json.dumps(calls[0]["args"])
+                    raise OutputParserException(f"the tool call does not fit: {error}", llm_output=text) from error
+            if message.tool_calls and not message.text:
+                names = ", ".join(call["name"] for call in message.tool_calls)
+                raise OutputParserException(f"the model called {names} in place of answering; use include_raw=True")
+            return self.parse(str(message.text))
+        return self.parse(generation.text)
+
+    def _validate(self, value: Any) -> Any:
+        target = self.target
+        if isinstance(target, type) and issubclass(target, BaseModel):
+            return target.model_validate(value)
+        if isinstance(target, type) and hasattr(target, "model_validate"):
+            return target.model_validate(value)
+        if isinstance(target, type) and hasattr(target, "parse_obj"):
+            return target.parse_obj(value)
+        return TypeAdapter(dict[str, Any]).validate_python(value)
+
+
+def structured_chain(model: Runnable[Any, Any], schema: Any, include_raw: bool) -> Runnable[Any, Any]:
+    """``model`` with a parser, in the shape that LangChain's models give."""
+    parser = StructuredParser(target=schema)
+    if not include_raw:
+        return model | parser
+    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+    failed = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def bind(
+    client: Runnable[Any, Any], kwargs: Mapping[str, Any], structured: Mapping[str, Any] | None
+) -> tuple[BaseChatModel, dict[str, Any]]:
+    """The chosen model with everything that was bound before it was known, as it wants it: model and arguments.
+
+    With tools and a schema that is asked for as a tool, both are offered and one must be called.
+
+    Raises:
+        ValueError, NotImplementedError: of the model, where it does not take such arguments.
+    """
+    model, bound = unwrap(client)
+    arguments = {**bound, **kwargs}
+    tools = list(arguments.pop("tools", None) or ())
+    choice = arguments.pop("tool_choice", None)
+    if structured:
+        chain = model.with_structured_output(structured["schema"], include_raw=True, **structured["kwargs"])
+        _, extra = unwrap(_raw_step(chain))
+        if tools and extra.pop("tools", None):
+            extra.pop("tool_choice", None)
+            tools, choice = [*tools, structured["schema"]], choice or "any"
+        arguments |= extra
+    if tools:
+        chosen = {} if choice is None else {"tool_choice": choice}
+        model, arguments = unwrap(model.bind_tools(tools, **chosen, **arguments))
+    for name in ("ls_structured_output_format", "structured_output_format"):
+        arguments.pop(name, None)
+    return model, arguments
+
+
+def _raw_step(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    first = chain.first if isinstance(chain, RunnableSequence) else None
+    if not isinstance(first, RunnableMap) or "raw" not in first.steps__:
+        raise NotImplementedError(f"the structured output of {type(chain).__name__} is of an unknown shape")
+    return first.steps__["raw"]

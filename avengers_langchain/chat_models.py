@@ -1,0 +1,819 @@
+"""`ChatAvengers`: a chat model that asks, for each request, the model that the router chooses."""
+
+from __future__ import annotations
+
+import json
+import operator
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from avengers_core import AvengersError, Decision, Router
+from avengers_core.budget import Budget
+from avengers_core.capabilities import shared
+from avengers_core.dispatch import Attempt, Call, Dispatcher, Options
+from avengers_core.ledger import Ledger, open_ledger
+from avengers_core.pool import Pool
+from avengers_core.pricing import Price
+from avengers_core.scoring import SCORINGS, check_alpha
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForLLMRun,
+    CallbackManager,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, ensure_config
+from langchain_core.runnables.utils import AnyConfigurableField, ConfigurableFieldSpec
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator
+
+from ._messages import as_prompt, portable, routing_text
+from ._models import make_pool, token_usage
+from ._runs import ainner_run, child_manager, inner_run
+from ._structured import METHODS, bind, structured_chain
+
+Client = Runnable[Any, Any]
+
+#: Fields that only steer the choice, and those that make the router, its pool and its ledger.
+STEERING = ("alpha", "scoring", "exclude_models", "fallbacks", "route_on", "sticky", "budget")
+MAKING = ("models", "artifact", "embeddings", "ledger", "capabilities", "prices", "cooldown", "init_kwargs")
+CONFIGURABLE = (*STEERING, *MAKING)
+
+#: Arguments of a call that mean a reasoning model is wanted.
+_REASONING = ("reasoning", "reasoning_effort", "thinking")
+
+
+@dataclass(frozen=True)
+class _Engine:
+    """What a `ChatAvengers` stands on, and the field values that it was made from."""
+
+    made_from: tuple[Any, ...]
+    dispatcher: Dispatcher[Client]
+
+    @property
+    def router(self) -> Router:
+        return self.dispatcher.router
+
+    @property
+    def pool(self) -> Pool[Client]:
+        return self.dispatcher.pool
+
+
+@dataclass
+class _Plan:
+    """A request on its way from `invoke` to `_generate`: the model's settings for it, and its call if it has one."""
+
+    model: ChatAvengers
+    session: str
+    tags: list[str]
+    manager: Any = None
+    run: str = ""
+    call: Call[Client] | None = None
+
+    def __repr__(self) -> str:
+        return f"<plan for {self.call.order[0]}>" if self.call else "<plan>"
+
+
+_KEY = "avengers_plan"
+
+
+class ChatAvengers(BaseChatModel):
+    """A chat model that sends each request to the model with the best expected score for its expected cost.
+
+    A drop-in wherever a `BaseChatModel` goes. Each field of the first group can be set for one call; what is nearest
+    to the call wins: an argument (``invoke(..., alpha=0.9)``, ``bind(alpha=0.9)``), then
+    ``config={"configurable": {"alpha": 0.9}}``, then the field.
+
+    Example:
+        >>> llm = ChatAvengers(alpha=0.4)  # doctest: +SKIP
+        >>> llm.invoke("What is 17 * 23?").response_metadata["avengers"]["model"]  # doctest: +SKIP
+        'gpt-4o-mini-2024-07-18'
+
+    Raises:
+        NoCandidateError: no model can do what a request needs; it says what rules out which.
+        BudgetError: the budget leaves none.
+        ArtifactError: the artifact is missing or damaged, or was trained with other embeddings.
+    """
+
+    alpha: float | None = None
+    """From 0 (cost only) to 1 (quality only); default: the artifact's."""
+    models: Any = None
+    """Ids of the artifact, or ``{id: chat model or "provider:model"}``; default: all of the artifact's.
+
+    Ids are made with `init_chat_model` when first chosen; those whose integration or key is missing are left out."""
+    artifact: Any = None
+    """Path or pretrained name of the trained router, or a `Router`; default: the packaged one."""
+    scoring: str | None = None
+    """``utility``, ``reference`` or ``simple``; default: the artifact's."""
+    exclude_models: Sequence[str] = ()
+    """Ids that must not be asked."""
+    embeddings: Embeddings | None = Field(default=None, exclude=True)
+    """The embeddings that the artifact was trained with; default: made from the artifact's id."""
+    fallbacks: bool | int | Sequence[str] = True
+    """How many of the next-ranked models may be asked when one fails (True: all), or their ids in order."""
+    route_on: Any = "last_human"
+    """The text that is embedded: ``last_human``, ``with_system``, ``conversation``, or a function of the messages."""
+    sticky: bool = True
+    """Keep the model within a tool loop; between turns, weigh the prompt cache that a change would lose."""
+    ledger: Any = None
+    """Where calls are recorded: a path, an SQLAlchemy URL, a `Ledger`, or True for the default file. Default:
+    ``$AVENGERS_LEDGER`` if set, else nowhere."""
+    budget: Budget = Budget()
+    """`Budget` or a mapping of ``per_call``, ``per_session`` and ``per_day`` in US dollars."""
+    capabilities: Mapping[str, Mapping[str, Any]] | None = None
+    """What models can do where profiles and artifact do not say, as ``{id: {"tools": True}}``."""
+    prices: Mapping[str, Price] | None = None
+    """Contract prices by id, in place of list prices."""
+    cooldown: float = 30.0
+    """Seconds that a model is left alone after it failed."""
+    init_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Arguments for models that are made from ids, such as ``{"timeout": 60}``."""
+    config_prefix: str = ""
+    """Prefix of the names in ``configurable``, where two routers share a config."""
+
+    temperature: float | None = None
+    """Sent with each call where given, as are ``max_tokens`` and ``stop``."""
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    timeout: float | None = None
+    """Seconds; for models made from ids, as is ``max_retries``."""
+    max_retries: int | None = None
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    _engine_made: _Engine | None = PrivateAttr(default=None)
+    _variants: list[ChatAvengers] = PrivateAttr(default_factory=list)
+    _config_names: dict[str, str] = PrivateAttr(default_factory=dict)
+    _instance: str = PrivateAttr(default_factory=lambda: uuid.uuid4().hex)
+
+    # --- fields ---
+
+    @field_validator("alpha")
+    @classmethod
+    def _valid_alpha(cls, value: float | None) -> float | None:
+        return None if value is None else check_alpha(value)
+
+    @field_validator("scoring")
+    @classmethod
+    def _valid_scoring(cls, value: str | None) -> str | None:
+        if value is not None and value not in SCORINGS:
+            raise ValueError(f"scoring must be one of {', '.join(SCORINGS)}, not {value!r}")
+        return value
+
+    @field_validator("route_on")
+    @classmethod
+    def _valid_route_on(cls, value: Any) -> Any:
+        if not callable(value) and value not in ("last_human", "with_system", "conversation"):
+            raise ValueError(
+                f"route_on must be 'last_human', 'with_system', 'conversation' or a function, not {value!r}"
+            )
+        return value
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _valid_budget(cls, value: Any) -> Any:
+        if value is None:
+            return Budget()
+        if isinstance(value, Mapping):
+            unknown = sorted(set(value) - set(vars(Budget())))
+            if unknown:
+                raise ValueError(f"budget has no {unknown[0]!r}: it has per_call, per_session and per_day")
+            return Budget(**value)
+        return value
+
+    @property
+    def _llm_type(self) -> str:
+        return "avengers"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        artifact = str(self.artifact) if isinstance(self.artifact, (str, Path)) else "default"
+        models = self.models if self.models is None else list(self.models)
+        return {"alpha": self.alpha, "models": models, "artifact": artifact, "scoring": self.scoring}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """It can be dumped; keys of the models and a ledger's password are left out."""
+        return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Where it is loaded from."""
+        return ["avengers_langchain", "chat_models"]
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """A ledger's URL with a password is read from the environment when loaded."""
+        secret = isinstance(self.ledger, str) and "://" in self.ledger and "@" in self.ledger
+        return {"ledger": "AVENGERS_LEDGER"} if secret else {}
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        private = dict(state.get("__pydantic_private__") or {})
+        private |= {"_engine_made": None, "_variants": []}
+        return {**state, "__pydantic_private__": private}
+
+    # --- what it stands on ---
+
+    @property
+    def _making(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in MAKING)
+
+    @property
+    def _engine(self) -> _Engine:
+        values = (*self._making, self.timeout, self.max_retries)
+        made = self._engine_made
+        if made is None or not all(map(operator.is_, values, made.made_from)):
+            made = self._engine_made = _Engine(values, self._make_dispatcher())
+        return made
+
+    def _make_dispatcher(self) -> Dispatcher[Client]:
+        given = self.artifact
+        if isinstance(given, Router):
+            router = given
+        else:
+            embedder = None
+            if self.embeddings is not None:
+                from .embeddings import as_embedder
+
+                embedder = as_embedder(self.embeddings)
+            router = Router.load(given, embedder=embedder, prices=self.prices)
+        extra = {"timeout": self.timeout, "max_retries": self.max_retries}
+        pool = make_pool(
+            router,
+            self.models,
+            capabilities=self.capabilities,
+            prices=self.prices,
+            init_kwargs={**{k: v for k, v in extra.items() if v is not None}, **self.init_kwargs},
+        )
+        return Dispatcher(router, pool, ledger=open_ledger(self.ledger), cooldown=self.cooldown)
+
+    @property
+    def router(self) -> Router:
+        """The router, for `Router.route`, prices and the artifact."""
+        return self._engine.router
+
+    @property
+    def spending(self) -> Ledger | None:
+        """The ledger, if calls are recorded."""
+        return self._engine.dispatcher.ledger
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        """What every candidate can do, as far as it is known without making a model."""
+        pool = self._engine.pool
+        known = shared(pool.capabilities(name) for name in pool.ids if name not in self.exclude_models)
+        names = {"tools": "tool_calling", "images": "image_inputs", "audio": "audio_inputs", "pdf": "pdf_inputs"}
+        names |= {"video": "video_inputs", "reasoning": "reasoning_output"}
+        return cast("ModelProfile", {names.get(name, name): value for name, value in known.items()})
+
+    # --- one call's settings ---
+
+    def _option_names(self) -> dict[str, str]:
+        return {**{f"{self.config_prefix}{name}": name for name in CONFIGURABLE}, **self._config_names}
+
+    def configurable_fields(self, **kwargs: AnyConfigurableField) -> Any:
+        """Give fields other names in ``configurable``. The result is a `ChatAvengers` still, so tools can be bound."""
+        if not set(kwargs) <= set(CONFIGURABLE):
+            return super().configurable_fields(**kwargs)
+        named = self.model_copy()
+        named._config_names = {**self._config_names, **{field.id: name for name, field in kwargs.items()}}
+        return named
+
+    @property
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        """Names that ``configurable`` takes."""
+        fields = type(self).model_fields
+        return [
+            ConfigurableFieldSpec(
+                id=key, annotation=fields[name].annotation, name=name, default=getattr(self, name), is_shared=True
+            )
+            for key, name in self._option_names().items()
+        ]
+
+    @staticmethod
+    def _overrides(kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Fields among a call's arguments, taken out of them; ``model="id"`` is short for ``models=["id"]``."""
+        overrides = {name: kwargs.pop(name) for name in CONFIGURABLE if name in kwargs}
+        if "model" in kwargs:
+            overrides["models"] = [kwargs.pop("model")]
+        return overrides
+
+    def _with(self, overrides: dict[str, Any]) -> ChatAvengers:
+        """This model with other fields, for one call."""
+        if not overrides:
+            return self
+        ids, models = self._engine.pool.ids, overrides.get("models")
+        if isinstance(models, (list, tuple)) and set(models) <= set(ids):
+            # Some of the same models: they, their cooldowns and their ledger stay.
+            del overrides["models"]
+            left_out = [name for name in ids if name not in models]
+            overrides["exclude_models"] = [*overrides.get("exclude_models", self.exclude_models), *left_out]
+        making = {name: value for name, value in overrides.items() if name in MAKING}
+        base = self
+        if making:
+            wanted = [making.get(name, getattr(self, name)) for name in MAKING]
+            same = (one for one in self._variants if all(map(operator.is_, one._making, wanted)))
+            base = next(same, None) or self._checked(self, making)
+            self._variants = [base, *(one for one in self._variants if one is not base)][:8]
+        steering = {name: value for name, value in overrides.items() if name in STEERING}
+        if not steering:
+            return base
+        engine = base._engine
+        changed = self._checked(base, steering)
+        changed._engine_made = engine
+        return changed
+
+    @staticmethod
+    def _checked(base: ChatAvengers, update: dict[str, Any]) -> ChatAvengers:
+        validated: dict[str, Any] = {
+            "alpha": ChatAvengers._valid_alpha,
+            "scoring": ChatAvengers._valid_scoring,
+            "route_on": ChatAvengers._valid_route_on,
+            "budget": ChatAvengers._valid_budget,
+        }
+        checked = {name: validated[name](value) if name in validated else value for name, value in update.items()}
+        changed = base.model_copy(update=checked)
+        changed._variants = []
+        return changed
+
+    def _start(
+        self, input: LanguageModelInput, config: RunnableConfig | None, kwargs: dict[str, Any], managers: Any
+    ) -> tuple[list[BaseMessage], RunnableConfig, dict[str, Any]]:
+        """Messages, config and arguments for LangChain's own `invoke`, with the call planned.
+
+        It is planned before the outer run starts, so that the run is named after the real model. An error is raised
+        inside the run: the plan is made again there.
+        """
+        messages = self._convert_input(input).to_messages()
+        config = ensure_config(config)
+        configurable = config.get("configurable") or {}
+        overrides = {name: configurable[key] for key, name in self._option_names().items() if key in configurable}
+        overrides |= self._overrides(kwargs)
+        manager = managers.configure(
+            config.get("callbacks"),
+            inheritable_tags=config.get("tags"),
+            inheritable_metadata=config.get("metadata"),
+        )
+        run_id = config.get("run_id") or uuid.uuid4()
+        plan = _Plan(
+            self._with(overrides),
+            str(configurable.get("session_id") or configurable.get("thread_id") or self._instance),
+            list(dict.fromkeys([*(config.get("tags") or ()), *(self.tags or ())])),
+            child_manager(manager, run_id),
+            str(run_id),
+        )
+        try:
+            plan.call = self._call(plan, messages, kwargs)
+        except AvengersError:
+            plan.call = None
+        started = cast("RunnableConfig", {**config, "callbacks": manager, "run_id": run_id})
+        return messages, started, {**kwargs, _KEY: plan}
+
+    def _call(self, plan: _Plan, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> Call[Client]:
+        model = plan.model
+        tools = kwargs.get("tools") or ()
+        prompt = as_prompt(messages, model.route_on, _needs(kwargs), tool_tokens=_size(tools) / 4 if tools else 0.0)
+        options = Options(
+            alpha=model.alpha,
+            scoring=model.scoring,
+            exclude=model.exclude_models,
+            fallbacks=model.fallbacks,
+            sticky=model.sticky,
+            budget=model.budget,
+            session=plan.session,
+            run=plan.run,
+            tags=plan.tags,
+        )
+        return model._engine.dispatcher.plan(prompt, options)
+
+    def _planned(
+        self, messages: list[BaseMessage], kwargs: dict[str, Any], run_manager: Any
+    ) -> tuple[Call[Client], _Plan]:
+        """The call of a request, planned now where LangChain came in by another way than `invoke` or `stream`."""
+        plan: _Plan | None = kwargs.pop(_KEY, None)
+        if plan is None:
+            overrides = self._overrides(kwargs)
+            run = str(run_manager.run_id) if run_manager else ""
+            manager = child_manager(run_manager.get_child(), run_manager.run_id) if run_manager else None
+            tags = list(run_manager.tags) if run_manager else []
+            plan = _Plan(self._with(overrides), self._instance, tags, manager, run)
+        call, plan.call = plan.call, None
+        return call or self._call(plan, messages, kwargs), plan
+
+    # --- LangChain's entries: plan, then go on as any chat model ---
+
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Ask the model that the router chooses; fields may be given for this call."""
+        messages, config, kwargs = self._start(input, config, kwargs, CallbackManager)
+        return super().invoke(messages, config, stop=stop, **kwargs)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """`invoke`, async."""
+        messages, config, kwargs = self._start(input, config, kwargs, AsyncCallbackManager)
+        return await super().ainvoke(messages, config, stop=stop, **kwargs)
+
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """`invoke`, chunk by chunk."""
+        if not self._should_stream(async_api=False, **{**kwargs, "stream": True}):
+            yield cast("AIMessageChunk", self.invoke(input, config, stop=stop, **kwargs))
+            return
+        messages, config, kwargs = self._start(input, config, kwargs, CallbackManager)
+        yield from super().stream(messages, config, stop=stop, **kwargs)
+
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """`stream`, async."""
+        if not self._should_stream(async_api=True, **{**kwargs, "stream": True}):
+            yield cast("AIMessageChunk", await self.ainvoke(input, config, stop=stop, **kwargs))
+            return
+        messages, config, kwargs = self._start(input, config, kwargs, AsyncCallbackManager)
+        async for chunk in super().astream(messages, config, stop=stop, **kwargs):
+            yield chunk
+
+    def stream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """Events of a stream; see `BaseChatModel.stream_events`."""
+        if kwargs.get("version") == "v3":
+            input, config, kwargs = self._start(input, config, kwargs, CallbackManager)
+        return super().stream_events(input, config, **kwargs)
+
+    def astream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """`stream_events`, async."""
+        if kwargs.get("version") == "v3":
+            input, config, kwargs = self._start(input, config, kwargs, AsyncCallbackManager)
+        return super().astream_events(input, config, **kwargs)
+
+    def _embed_together(self, inputs: Sequence[Any], config: Any, kwargs: Mapping[str, Any]) -> None:
+        steering = {name: kwargs[name] for name in CONFIGURABLE if name in kwargs}
+        model = self._with(steering)
+        texts = [routing_text(self._convert_input(one).to_messages(), model.route_on) for one in inputs]
+        model._engine.dispatcher.embed(texts)
+
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """`invoke` for many inputs in threads; their queries are embedded together."""
+        if inputs:
+            self._embed_together(inputs, config, kwargs)
+        return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """`batch`, async."""
+        if inputs:
+            self._embed_together(inputs, config, kwargs)
+        return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    # --- the call itself ---
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, plan = self._planned(messages, kwargs, run_manager)
+        for attempt in call:
+            with attempt:
+                model, sent, stop_at, arguments = self._prepare(attempt, messages, stop, kwargs)
+                with inner_run(plan.manager, model, sent, stop_at, arguments) as run:
+                    result = model._generate_with_cache(sent, stop=stop_at, **arguments)
+                    run.answer = _answer(result)
+                _finish(attempt, run.answer)
+        return _described(result, attempt)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, plan = self._planned(messages, kwargs, run_manager)
+        for attempt in call:
+            with attempt:
+                model, sent, stop_at, arguments = self._prepare(attempt, messages, stop, kwargs)
+                async with ainner_run(plan.manager, model, sent, stop_at, arguments) as run:
+                    result = await model._agenerate_with_cache(sent, stop=stop_at, **arguments)
+                    run.answer = _answer(result)
+                _finish(attempt, run.answer)
+        return _described(result, attempt)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call, plan = self._planned(messages, kwargs, run_manager)
+        for attempt in call:
+            with attempt:
+                model, sent, stop_at, arguments = self._prepare(attempt, messages, stop, kwargs)
+                with inner_run(plan.manager, model, sent, stop_at, arguments) as run:
+                    heard = _Heard()
+                    if model._should_stream(async_api=False, **{**arguments, "stream": True}):
+                        if model.rate_limiter:
+                            model.rate_limiter.acquire(blocking=True)
+                        for chunk in model._stream(sent, stop=stop_at, **_streaming(model, arguments)):
+                            heard.add(attempt, chunk)
+                            yield chunk
+                    else:
+                        result = model._generate_with_cache(sent, stop=stop_at, **arguments)
+                        yield heard.whole(attempt, result)
+                    run.answer = heard.finish(attempt)
+                yield heard.last(attempt)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call, plan = self._planned(messages, kwargs, run_manager)
+        for attempt in call:
+            with attempt:
+                model, sent, stop_at, arguments = self._prepare(attempt, messages, stop, kwargs)
+                async with ainner_run(plan.manager, model, sent, stop_at, arguments) as run:
+                    heard = _Heard()
+                    if model._should_stream(async_api=True, **{**arguments, "stream": True}):
+                        if model.rate_limiter:
+                            await model.rate_limiter.aacquire(blocking=True)
+                        async for chunk in model._astream(sent, stop=stop_at, **_streaming(model, arguments)):
+                            heard.add(attempt, chunk)
+                            yield chunk
+                    else:
+                        result = await model._agenerate_with_cache(sent, stop=stop_at, **arguments)
+                        yield heard.whole(attempt, result)
+                    run.answer = heard.finish(attempt)
+                yield heard.last(attempt)
+
+    def _prepare(
+        self, attempt: Attempt[Client], messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
+    ) -> tuple[BaseChatModel, list[BaseMessage], list[str] | None, dict[str, Any]]:
+        """The chosen model, and messages, stop words and arguments as it takes them."""
+        arguments = {k: v for k, v in kwargs.items() if k not in ("stream", "avengers_structured")}
+        for name in ("temperature", "max_tokens"):
+            if (value := getattr(self, name)) is not None:
+                arguments.setdefault(name, value)
+        model, arguments = bind(attempt.member.client, arguments, kwargs.get("avengers_structured"))
+        return model, portable(messages, attempt.member.provider), stop or self.stop or None, arguments
+
+    # --- tools and structured output, before the model is known ---
+
+    def bind(self, **kwargs: Any) -> AvengersBinding:  # type: ignore[override]
+        """Bind arguments or fields, keeping the chat model's methods."""
+        return AvengersBinding(bound=self, kwargs=kwargs, config={})
+
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> AvengersBinding:
+        """Bind a config, keeping the chat model's methods."""
+        return AvengersBinding(bound=self, config=cast("RunnableConfig", {**(config or {}), **kwargs}), kwargs={})
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> AvengersBinding:
+        """Keep tools for the model that will be chosen, which can call tools."""
+        return self.bind().bind_tools(tools, tool_choice=tool_choice, **kwargs)
+
+    def with_structured_output(self, schema: Any, *, include_raw: bool = False, **kwargs: Any) -> Runnable[Any, Any]:
+        """Answers that fit a schema, by whatever method the chosen model has.
+
+        Args:
+            schema: pydantic class, TypedDict, JSON schema or OpenAI tool.
+            include_raw: give ``{"raw", "parsed", "parsing_error"}``.
+            kwargs: ``method`` (``json_schema``, ``function_calling``, ``json_mode``), ``strict``, and others of the
+                chosen model's own method.
+        """
+        return self.bind().with_structured_output(schema, include_raw=include_raw, **kwargs)
+
+    # --- what LangChain asks of a chat model ---
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop or self.stop, **{k: v for k, v in kwargs.items() if k != _KEY})
+        plan: _Plan | None = kwargs.get(_KEY)
+        if plan is not None and plan.call is not None:
+            member = plan.call.first
+            params["ls_provider"], params["ls_model_name"] = member.provider, member.name
+        return params
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        plan: _Plan | None = kwargs.pop(_KEY, None)
+        params = super()._get_invocation_params(stop=stop, **_plain_tools(kwargs))
+        if plan is not None:
+            params["alpha"] = plan.model.alpha
+            if plan.call is not None:
+                params["model"] = plan.call.first.name
+        return params
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        plan: _Plan | None = kwargs.pop(_KEY, None)
+        key = super()._get_llm_string(stop=stop, **_plain_tools(kwargs))
+        steering = {name: getattr(plan.model if plan else self, name) for name in STEERING}
+        return f"{key}---{steering}"
+
+    def get_num_tokens(self, text: str) -> int:
+        """Tokens of a text by tiktoken, else an estimate: which model will answer is not known yet."""
+        from avengers_core._tokens import encoding, estimate_tokens
+
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        codec = encoding()
+        return len(codec.encode(text, disallowed_special=())) if codec else round(estimate_tokens(text))
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Input tokens of messages, and of tools where given."""
+        from ._messages import count_tokens
+
+        return round(count_tokens(messages) + _size(tools or ()) / 4)
+
+    def route(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Decision:
+        """The decision for an input, without asking a model.
+
+        Raises:
+            NoCandidateError, BudgetError: as for `invoke`.
+        """
+        messages, _, kwargs = self._start(input, config, kwargs, CallbackManager)
+        call, _ = self._planned(messages, kwargs, None)
+        return call.decision
+
+
+class AvengersBinding(RunnableBinding[LanguageModelInput, AIMessage]):
+    """`ChatAvengers` with bound arguments or config; tools and structured output add to what is bound."""
+
+    @classmethod
+    def lc_id(cls) -> list[str]:
+        """Dumped as LangChain's own binding."""
+        return [*cls.get_lc_namespace(), "RunnableBinding"]
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> AvengersBinding:
+        """Bind tools; other bound arguments and the config stay."""
+        choice = {} if tool_choice is None else {"tool_choice": tool_choice}
+        return cast("AvengersBinding", self.bind(tools=list(tools), **choice, **kwargs))
+
+    def with_structured_output(self, schema: Any, *, include_raw: bool = False, **kwargs: Any) -> Runnable[Any, Any]:
+        """See `ChatAvengers.with_structured_output`; bound tools stay bound."""
+        tools = kwargs.pop("tools", None)
+        if kwargs.get("method") not in METHODS:
+            raise ValueError(f"method must be function_calling, json_schema or json_mode, not {kwargs['method']!r}")
+        structured = {"schema": schema, "kwargs": kwargs}
+        method = {"method": kwargs.get("method") or "function_calling"}
+        bound = self.bind(
+            avengers_structured=structured,
+            ls_structured_output_format={"kwargs": method, "schema": schema},
+            **({"tools": list(tools)} if tools else {}),
+        )
+        return structured_chain(bound, schema, include_raw)
+
+
+class _Heard:
+    """What was heard of a stream."""
+
+    def __init__(self) -> None:
+        self.chunks: list[AIMessageChunk] = []
+        self.usage: UsageMetadata | None = None
+
+    def add(self, attempt: Attempt[Client], chunk: ChatGenerationChunk) -> None:
+        """Take note of a chunk that is passed on."""
+        attempt.begun = True
+        message = cast("AIMessageChunk", chunk.message)
+        message.chunk_position = None
+        self.chunks.append(message)
+        if message.usage_metadata:
+            self.usage = add_usage(self.usage, message.usage_metadata)
+
+    def whole(self, attempt: Attempt[Client], result: ChatResult) -> ChatGenerationChunk:
+        """The answer of a model that does not stream, as one chunk."""
+        message = cast("AIMessage", result.generations[0].message)
+        fields = message.model_dump(exclude={"type", "tool_calls", "invalid_tool_calls"})
+        calls = [
+            tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=position)
+            for position, call in enumerate(message.tool_calls)
+        ]
+        chunk = ChatGenerationChunk(message=AIMessageChunk(**fields, tool_call_chunks=calls))
+        self.add(attempt, chunk)
+        return chunk
+
+    def finish(self, attempt: Attempt[Client]) -> AIMessage:
+        """Close the attempt; the answer is what the inner run shows."""
+        names = [c.response_metadata["model_name"] for c in self.chunks if c.response_metadata.get("model_name")]
+        self.named = bool(names)
+        attempt.finish(token_usage(self.usage), names[0] if names else "")
+        text = "".join(str(chunk.text) for chunk in self.chunks)
+        return AIMessage(content=text, response_metadata={"model_name": names[0]} if names else {})
+
+    def last(self, attempt: Attempt[Client]) -> ChatGenerationChunk:
+        """A chunk without text that carries the decision."""
+        metadata: dict[str, Any] = {"avengers": attempt.summary()}
+        if not self.named:
+            metadata["model_name"] = attempt.member.name
+        content: Any = "" if not self.chunks or isinstance(self.chunks[-1].content, str) else []
+        message = AIMessageChunk(content=content, response_metadata=metadata, chunk_position="last")
+        return ChatGenerationChunk(message=message)
+
+
+def _answer(result: ChatResult) -> AIMessage:
+    return cast("AIMessage", result.generations[0].message)
+
+
+def _finish(attempt: Attempt[Client], answer: AIMessage) -> None:
+    attempt.finish(token_usage(answer.usage_metadata), str(answer.response_metadata.get("model_name") or ""))
+
+
+def _described(result: ChatResult, attempt: Attempt[Client]) -> ChatResult:
+    """The result with the decision in its metadata."""
+    for generation in result.generations:
+        metadata = {"model_name": attempt.member.name, **generation.message.response_metadata}
+        generation.message.response_metadata = {**metadata, "avengers": attempt.summary()}
+    return ChatResult(generations=[ChatGeneration(message=g.message) for g in result.generations])
+
+
+def _streaming(model: BaseChatModel, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Ask for usage in the stream, unless the model was told not to."""
+    if not hasattr(model, "stream_usage") or "stream_usage" in arguments:
+        return arguments
+    refused = "stream_usage" in model.model_fields_set and model.stream_usage is False
+    return arguments if refused else {**arguments, "stream_usage": True}
+
+
+def _needs(kwargs: Mapping[str, Any]) -> dict[str, bool | int]:
+    """Capabilities that arguments of a call ask for."""
+    needs: dict[str, bool | int] = {}
+    if kwargs.get("tools"):
+        needs["tools"] = True
+    if kwargs.get("tool_choice") not in (None, "auto", "none", False):
+        needs["tool_choice"] = True
+    structured = kwargs.get("avengers_structured")
+    if structured:
+        needs[METHODS[structured["kwargs"].get("method")]] = True
+    if kwargs.get("response_format"):
+        needs["structured_output"] = True
+    if any(kwargs.get(name) for name in _REASONING):
+        needs["reasoning"] = True
+    return needs
+
+
+def _tool_dict(tool: Any) -> dict[str, Any]:
+    return tool if isinstance(tool, dict) else convert_to_openai_tool(tool)
+
+
+def _plain_tools(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with tools and schemas as plain values, for traces and cache keys."""
+    plain = dict(kwargs)
+    if plain.get("tools"):
+        plain["tools"] = [_tool_dict(tool) for tool in plain["tools"]]
+    structured = plain.pop("avengers_structured", None)
+    if structured:
+        plain["structured_output"] = {**structured["kwargs"], "schema": _tool_dict(structured["schema"])}
+    return plain
+
+
+def _size(tools: Sequence[Any]) -> int:
+    """Characters of tools as they are sent."""
+    return sum(len(json.dumps(_tool_dict(tool), default=str)) for tool in tools)

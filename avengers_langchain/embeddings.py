@@ -1,0 +1,18 @@
+"""LangChain `Embeddings` as the router's embedder."""
+
+from __future__ import annotations
+
+from avengers_core import CallableEmbedder
+from langchain_core.embeddings import Embeddings
+
+
+def as_embedder(embeddings: Embeddings, id: str | None = None) -> CallableEmbedder:
+    """An embedder for training and for routing; both must be made from the same model.
+
+    Args:
+        embeddings: any LangChain embeddings.
+        id: a name that changes when the vectors would; default: class and model name.
+    """
+    model = next((str(v) for v in (getattr(embeddings, n, None) for n in ("model", "model_name")) if v), "")
+    name = id or f"langchain:{type(embeddings).__name__}:{model}"
+    return CallableEmbedder(embeddings.embed_documents, id=name)

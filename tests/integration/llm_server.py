@@ -1,0 +1,347 @@
+"""A local HTTP server that speaks the wire formats of OpenAI chat completions and Anthropic messages.
+
+It answers as a model would as far as clients can tell: it calls the tools it is given, fills JSON schemas, streams,
+reports usage, and fails on request. It counts what it was asked and what it charged for.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Fault = int | str  # a status, or: timeout, drop, drop_mid, garbage, no_usage
+
+
+class LLMServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.asked: Counter[str] = Counter()
+        #: Answers that went out whole, and the tokens charged for them, by model.
+        self.answered: Counter[str] = Counter()
+        self.tokens: Counter[tuple[str, str]] = Counter()
+        #: Faults that were served, by kind.
+        self.served: Counter[str] = Counter()
+        #: What the next requests meet, in order; a mapping asks by model.
+        self.faults: list[Fault] = []
+        self.model_faults: dict[str, Fault] = {}
+        #: Chooses a fault for a request, or None.
+        self.chaos: Callable[[dict[str, Any]], Fault | None] | None = None
+        self.tool_steps = 1
+        self.usage: dict[str, Any] = {}
+        self.answer: str | None = None
+        self.delay = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def random_faults(self, share: float, kinds: list[Fault], seed: int = 0) -> None:
+        dice = random.Random(seed)
+
+        def choose(_: dict[str, Any]) -> Fault | None:
+            with self.lock:
+                return dice.choice(kinds) if dice.random() < share else None
+
+        self.chaos = choose
+
+    def fault_for(self, body: dict[str, Any]) -> Fault | None:
+        with self.lock:
+            if self.faults:
+                return self.faults.pop(0)
+        if body["model"] in self.model_faults:
+            return self.model_faults[body["model"]]
+        return self.chaos(body) if self.chaos else None
+
+
+def text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return " ".join(block.get("text", "") for block in content or [] if isinstance(block, dict))
+
+
+def fill(schema: dict[str, Any], text: str, root: dict[str, Any] | None = None) -> Any:
+    """A value that fits a JSON schema, with the numbers of the text where it asks for numbers."""
+    root = root or schema
+    if "$ref" in schema:
+        return fill(root["$defs"][schema["$ref"].rpartition("/")[2]], text, root)
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in schema:
+            return fill(schema[key][0], text, root)
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        return {name: fill(part, text, root) for name, part in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [fill(schema.get("items", {"type": "string"}), text, root)]
+    numbers = re.findall(r"-?\d+", text)
+    if kind == "integer":
+        return int(numbers[0]) if numbers else 1
+    if kind == "number":
+        return float(numbers[0]) if numbers else 1.0
+    return kind == "boolean" or "a word" if kind == "boolean" else "a word"
+
+
+class Reply:
+    """What the model says: text or tool calls, with its usage."""
+
+    def __init__(
+        self, server: LLMServer, body: dict[str, Any], tools: list[dict[str, Any]], forced: str | None
+    ) -> None:
+        messages = body["messages"]
+        turn: list[dict[str, Any]] = []
+        for message in reversed(messages):
+            blocks = message["content"] if isinstance(message["content"], list) else []
+            is_result = message["role"] == "tool" or any(b.get("type") == "tool_result" for b in blocks)
+            if message["role"] == "user" and not is_result:
+                break
+            if is_result:
+                turn.append(message)
+        asked = next((text_of(m["content"]) for m in reversed(messages) if m["role"] == "user"), "")
+        wants_tool = forced not in (None, "auto", "none") or (len(turn) < server.tool_steps and forced != "none")
+        self.calls: list[tuple[str, Any]] = []
+        self.text = server.answer or f"This is what {body['model']} says to: {asked[:60]}"
+        self.model = body["model"]
+        if tools and wants_tool:
+            named = next((tool for tool in tools if tool["name"] == forced), None)
+            tool = named or tools[len(turn) % len(tools)]
+            self.calls = [(tool["name"], fill(tool["schema"], asked))]
+            self.text = ""
+        prompt = sum(len(json.dumps(m)) for m in messages) // 4 + len(json.dumps(body.get("tools", []))) // 4
+        self.input = max(1, prompt)
+        self.output = max(1, (len(self.text) + len(json.dumps(self.calls))) // 4)
+        self.pieces = re.findall(r"\S+\s*", self.text) or [""]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: LLMServer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        server = self.server
+        with server.lock:
+            server.requests.append({"path": self.path, "headers": dict(self.headers), "body": body})
+            server.asked[body["model"]] += 1
+        if server.delay:
+            time.sleep(server.delay)
+        fault = server.fault_for(body)
+        if fault is not None:
+            with server.lock:
+                server.served[str(fault)] += 1
+        if isinstance(fault, int):
+            self.json(fault, {"type": "error", "error": {"type": "error", "message": f"fault {fault}"}})
+            return
+        if fault == "timeout":
+            time.sleep(3.0)
+        if fault in ("drop", "timeout"):
+            self.drop()
+            return
+        if fault == "garbage":
+            self.send(200, b'{"choices": [{"mess', "application/json")
+            return
+        speak = self.openai if self.path.endswith("/chat/completions") else self.anthropic
+        try:
+            speak(body, fault)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def charge(self, reply: Reply) -> None:
+        with self.server.lock:
+            self.server.answered[reply.model] += 1
+            self.server.tokens[reply.model, "input"] += reply.input
+            self.server.tokens[reply.model, "output"] += reply.output
+
+    # --- OpenAI ---
+
+    def openai(self, body: dict[str, Any], fault: Fault | None) -> None:
+        tools = [
+            {"name": t["function"]["name"], "schema": t["function"].get("parameters", {})}
+            for t in body.get("tools", [])
+            if t["type"] == "function"
+        ]
+        choice = body.get("tool_choice")
+        forced = choice["function"]["name"] if isinstance(choice, dict) else choice
+        reply = Reply(self.server, body, tools, forced)
+        shape = body.get("response_format") or {}
+        if not reply.calls and shape.get("type") == "json_schema":
+            reply.text = json.dumps(fill(shape["json_schema"]["schema"], text_of(body["messages"][-1]["content"])))
+            reply.pieces = [reply.text[:5], reply.text[5:]]
+        elif not reply.calls and shape.get("type") == "json_object":
+            reply.text = '{"setup": "why?", "punchline": "because"}'
+            reply.pieces = [reply.text[:5], reply.text[5:]]
+        calls = [
+            {"id": f"call_{i}_{time.monotonic_ns()}", "type": "function", "index": i,
+             "function": {"name": name, "arguments": json.dumps(args)}}
+            for i, (name, args) in enumerate(reply.calls)
+        ]  # fmt: skip
+        usage: dict[str, Any] | None = {
+            "prompt_tokens": reply.input,
+            "completion_tokens": reply.output,
+            "total_tokens": reply.input + reply.output,
+            **self.server.usage,
+        }
+        if fault == "no_usage":
+            usage = None
+        head = {"id": f"chatcmpl-{time.monotonic_ns()}", "created": 1, "model": body["model"]}
+        finish = "tool_calls" if calls else "stop"
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": reply.text or None, **({"tool_calls": calls} if calls else {})}
+            answer = {**head, "object": "chat.completion", "choices": [
+                {"index": 0, "message": message, "finish_reason": finish}], "usage": usage}  # fmt: skip
+            if fault == "drop_mid":
+                self.drop_body(json.dumps(answer).encode())
+                return
+            self.charge(reply)
+            self.json(200, answer)
+            return
+        head["object"] = "chat.completion.chunk"
+
+        def events() -> Iterator[Any]:
+            yield delta({"role": "assistant", "content": ""})
+            for call in calls:
+                yield delta({"tool_calls": [call]})
+            for piece in reply.pieces if not calls else []:
+                yield delta({"content": piece})
+            yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
+            if usage and (body.get("stream_options") or {}).get("include_usage"):
+                yield {**head, "choices": [], "usage": usage}
+
+        def delta(value: dict[str, Any]) -> dict[str, Any]:
+            return {**head, "choices": [{"index": 0, "delta": value, "finish_reason": None}]}
+
+        lines = [f"data: {json.dumps(event)}\n\n" for event in events()] + ["data: [DONE]\n\n"]
+        self.sse(lines, fault, reply)
+
+    # --- Anthropic ---
+
+    def anthropic(self, body: dict[str, Any], fault: Fault | None) -> None:
+        for message in body["messages"]:
+            assert message["role"] in ("user", "assistant"), message
+        tools = [{"name": t["name"], "schema": t["input_schema"]} for t in body.get("tools", []) if "input_schema" in t]
+        choice = body.get("tool_choice") or {}
+        forced = choice.get("name") or choice.get("type")
+        reply = Reply(self.server, body, tools, forced)
+        shape = (body.get("output_config") or {}).get("format") or body.get("output_format")
+        if not reply.calls and shape:
+            reply.text = json.dumps(fill(shape["schema"], text_of(body["messages"][-1]["content"])))
+            reply.pieces = [reply.text[:5], reply.text[5:]]
+        usage: dict[str, Any] = {"input_tokens": reply.input, "output_tokens": reply.output, **self.server.usage}
+        content: list[dict[str, Any]] = [
+            {"type": "tool_use", "id": f"toolu_{i}_{time.monotonic_ns()}", "name": name, "input": args}
+            for i, (name, args) in enumerate(reply.calls)
+        ] or [{"type": "text", "text": reply.text}]
+        finish = "tool_use" if reply.calls else "end_turn"
+        head = {"id": f"msg_{time.monotonic_ns()}", "type": "message", "role": "assistant", "model": body["model"]}
+        if not body.get("stream"):
+            answer = {**head, "content": content, "stop_reason": finish, "stop_sequence": None, "usage": usage}
+            if fault == "drop_mid":
+                self.drop_body(json.dumps(answer).encode())
+                return
+            self.charge(reply)
+            self.json(200, answer)
+            return
+
+        def events() -> Iterator[dict[str, Any]]:
+            start = {**head, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+            yield {"type": "message_start", "message": start}
+            for index, block in enumerate(content):
+                empty = {**block, "input": {}} if block["type"] == "tool_use" else {"type": "text", "text": ""}
+                yield {"type": "content_block_start", "index": index, "content_block": empty}
+                if block["type"] == "tool_use":
+                    part = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+                    yield {"type": "content_block_delta", "index": index, "delta": part}
+                else:
+                    for piece in reply.pieces:
+                        part = {"type": "text_delta", "text": piece}
+                        yield {"type": "content_block_delta", "index": index, "delta": part}
+                yield {"type": "content_block_stop", "index": index}
+            ended = {"stop_reason": finish, "stop_sequence": None}
+            yield {"type": "message_delta", "delta": ended, "usage": {"output_tokens": reply.output}}
+            yield {"type": "message_stop"}
+
+        self.sse([f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events()], fault, reply)
+
+    # --- HTTP ---
+
+    def sse(self, lines: list[str], fault: Fault | None, reply: Reply) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for position, line in enumerate(lines):
+            if fault == "drop_mid" and position == 3:
+                self.drop()
+                return
+            if position == len(lines) - 1:
+                self.charge(reply)
+            data = line.encode()
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def json(self, status: int, value: Any) -> None:
+        self.send(status, json.dumps(value).encode(), "application/json")
+
+    def send(self, status: int, data: bytes, kind: str) -> None:
+        try:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def drop_body(self, data: bytes) -> None:
+        """Promise a whole body, send half of it."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+        self.drop()
+
+    def drop(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.close()
+
+
+@contextmanager
+def llm_server() -> Iterator[LLMServer]:
+    server = LLMServer()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+if __name__ == "__main__":
+    with llm_server() as running:
+        print(running.url, flush=True)
+        threading.Event().wait()

@@ -1,0 +1,92 @@
+"""LangChain's standard suites over real clients of two providers, against the local server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.unit_tests import ChatModelUnitTests
+
+from avengers_langchain import ChatAvengers
+from tests.integration.llm_server import LLMServer
+
+from .conftest import ALL, BIG, HAIKU, MINI, SONNET, anthropic_model, openai_model
+
+
+class _Unit(ChatModelUnitTests):
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatAvengers
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"alpha": 0.4, "models": self.pool(), "capabilities": dict.fromkeys(self.pool(), ALL)}
+
+    def pool(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class TestUnitOpenAI(_Unit):
+    def pool(self) -> dict[str, Any]:
+        return {name: openai_model(LLMServerAddress(), name) for name in (MINI, BIG)}
+
+
+class TestUnitAnthropic(_Unit):
+    def pool(self) -> dict[str, Any]:
+        return {name: anthropic_model(LLMServerAddress(), name) for name in (HAIKU, SONNET)}
+
+
+class LLMServerAddress(LLMServer):
+    """An address that nobody listens at: unit tests send nothing."""
+
+    url = "http://127.0.0.1:9"  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        pass
+
+
+class _Integration(ChatModelIntegrationTests):
+    server: LLMServer
+    supports_json_mode = True
+    supports_image_inputs = True
+    supports_image_urls = True
+    supports_pdf_inputs = True
+    supports_anthropic_inputs = True
+    supports_image_tool_message = True
+    supports_model_override = True
+
+    @pytest.fixture(autouse=True)
+    def _serve(self, server: LLMServer) -> None:
+        type(self).server = server
+
+    @pytest.fixture
+    def model(self, _serve: None, request: Any) -> BaseChatModel:
+        return ChatAvengers(**{**self.standard_chat_model_params, **self.chat_model_params})
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatAvengers
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"alpha": 0.4, "models": self.pool(), "capabilities": dict.fromkeys(self.pool(), ALL)}
+
+    def pool(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class TestIntegrationOpenAI(_Integration):
+    model_override_value = BIG
+
+    def pool(self) -> dict[str, Any]:
+        return {name: openai_model(self.server, name) for name in (MINI, BIG)}
+
+
+class TestIntegrationAnthropic(_Integration):
+    model_override_value = SONNET
+    supports_json_mode = False  # ChatAnthropic has no JSON mode
+
+    def pool(self) -> dict[str, Any]:
+        return {name: anthropic_model(self.server, name) for name in (HAIKU, SONNET)}
