@@ -1,8 +1,8 @@
 """The inner model's run, nested under the outer one, for traces and handlers.
 
-The outer run reports tokens and usage, so that each is counted once whatever the handler; the inner one shows which
-model was asked, with what and how it went. It is therefore not shown to handlers of token streams, and its answer
-carries no usage.
+A chat model is one run to handlers, so that tokens, messages and usage are counted once. Tracers, which draw a tree,
+get one more run below it for each attempt: which model was asked, with what, and how it went. Its answer carries no
+usage, as tracers add up what they find in the tree.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
-from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2StreamingCallbackHandler
-
-_STREAMS: tuple[type, ...] = (_StreamingCallbackHandler, _V2StreamingCallbackHandler)
+from langchain_core.tracers import BaseTracer
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 
 def child_manager(outer: BaseCallbackManager, run_id: UUID) -> CallbackManager | AsyncCallbackManager | None:
-    """A manager for runs below ``run_id``, or None where nobody listens."""
-    handlers: list[BaseCallbackHandler] = [h for h in outer.inheritable_handlers if not isinstance(h, _STREAMS)]
+    """A manager for runs below ``run_id``, or None where no tracer listens."""
+    handlers: list[BaseCallbackHandler] = [
+        h
+        for h in outer.inheritable_handlers
+        if isinstance(h, BaseTracer) and not isinstance(h, _StreamingCallbackHandler)
+    ]
     if not handlers:
         return None
     kind = AsyncCallbackManager if isinstance(outer, AsyncCallbackManager) else CallbackManager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from avengers_core import AvengersError, Decision, Router
 from avengers_core.budget import Budget
 from avengers_core.capabilities import shared
@@ -35,7 +36,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, ensure_config
 from langchain_core.runnables.utils import AnyConfigurableField, ConfigurableFieldSpec
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator
 
 from ._messages import as_prompt, portable, routing_text
 from ._models import make_pool, token_usage
@@ -128,12 +129,12 @@ class ChatAvengers(BaseChatModel):
     ledger: Any = None
     """Where calls are recorded: a path, an SQLAlchemy URL, a `Ledger`, or True for the default file. Default:
     ``$AVENGERS_LEDGER`` if set, else nowhere."""
-    budget: Budget = Budget()
-    """`Budget` or a mapping of ``per_call``, ``per_session`` and ``per_day`` in US dollars."""
+    budget: Any = None
+    """`Budget`, or a mapping of ``per_call``, ``per_session`` and ``per_day`` in US dollars."""
     capabilities: Mapping[str, Mapping[str, Any]] | None = None
     """What models can do where profiles and artifact do not say, as ``{id: {"tools": True}}``."""
-    prices: Mapping[str, Price] | None = None
-    """Contract prices by id, in place of list prices."""
+    prices: Any = None
+    """Contract prices, ``{id: Price or its fields}``, in place of list prices."""
     cooldown: float = 30.0
     """Seconds that a model is left alone after it failed."""
     init_kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -145,9 +146,12 @@ class ChatAvengers(BaseChatModel):
     """Sent with each call where given, as are ``max_tokens`` and ``stop``."""
     max_tokens: int | None = None
     stop: list[str] | None = None
+    streaming: bool = False
+    """Stream inside ``invoke``, too."""
     timeout: float | None = None
-    """Seconds; for models made from ids, as is ``max_retries``."""
+    """Seconds; for models made from ids, as are ``max_retries`` and ``api_key``."""
     max_retries: int | None = None
+    api_key: SecretStr | None = None
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
@@ -179,17 +183,28 @@ class ChatAvengers(BaseChatModel):
             )
         return value
 
-    @field_validator("budget", mode="before")
+    # Both are kept as plain values, which can be dumped and loaded.
+
+    @field_validator("budget")
     @classmethod
-    def _valid_budget(cls, value: Any) -> Any:
+    def _valid_budget(cls, value: Any) -> dict[str, float] | None:
         if value is None:
-            return Budget()
-        if isinstance(value, Mapping):
-            unknown = sorted(set(value) - set(vars(Budget())))
-            if unknown:
-                raise ValueError(f"budget has no {unknown[0]!r}: it has per_call, per_session and per_day")
-            return Budget(**value)
-        return value
+            return None
+        given = vars(value) if isinstance(value, Budget) else dict(value)
+        unknown = sorted(set(given) - set(vars(Budget())))
+        if unknown:
+            raise ValueError(f"budget has no {unknown[0]!r}: it has per_call, per_session and per_day")
+        return {name: limit for name, limit in vars(Budget(**given)).items() if limit is not None}
+
+    @field_validator("prices")
+    @classmethod
+    def _valid_prices(cls, value: Any) -> dict[str, dict[str, Any]] | None:
+        if value is None:
+            return None
+        try:
+            return {name: msgspec.to_builtins(msgspec.convert(one, Price)) for name, one in value.items()}
+        except msgspec.ValidationError as error:
+            raise ValueError(f"prices: {error}") from None
 
     @property
     def _llm_type(self) -> str:
@@ -215,7 +230,7 @@ class ChatAvengers(BaseChatModel):
     def lc_secrets(self) -> dict[str, str]:
         """A ledger's URL with a password is read from the environment when loaded."""
         secret = isinstance(self.ledger, str) and "://" in self.ledger and "@" in self.ledger
-        return {"ledger": "AVENGERS_LEDGER"} if secret else {}
+        return {"api_key": "AVENGERS_API_KEY", **({"ledger": "AVENGERS_LEDGER"} if secret else {})}
 
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
@@ -231,7 +246,7 @@ class ChatAvengers(BaseChatModel):
 
     @property
     def _engine(self) -> _Engine:
-        values = (*self._making, self.timeout, self.max_retries)
+        values = (*self._making, self.timeout, self.max_retries, self.api_key)
         made = self._engine_made
         if made is None or not all(map(operator.is_, values, made.made_from)):
             made = self._engine_made = _Engine(values, self._make_dispatcher())
@@ -239,6 +254,7 @@ class ChatAvengers(BaseChatModel):
 
     def _make_dispatcher(self) -> Dispatcher[Client]:
         given = self.artifact
+        prices = msgspec.convert(self.prices, dict[str, Price] | None)
         if isinstance(given, Router):
             router = given
         else:
@@ -247,13 +263,13 @@ class ChatAvengers(BaseChatModel):
                 from .embeddings import as_embedder
 
                 embedder = as_embedder(self.embeddings)
-            router = Router.load(given, embedder=embedder, prices=self.prices)
-        extra = {"timeout": self.timeout, "max_retries": self.max_retries}
+            router = Router.load(given, embedder=embedder, prices=prices)
+        extra = {"timeout": self.timeout, "max_retries": self.max_retries, "api_key": self.api_key}
         pool = make_pool(
             router,
             self.models,
             capabilities=self.capabilities,
-            prices=self.prices,
+            prices=prices,
             init_kwargs={**{k: v for k, v in extra.items() if v is not None}, **self.init_kwargs},
         )
         return Dispatcher(router, pool, ledger=open_ledger(self.ledger), cooldown=self.cooldown)
@@ -340,6 +356,7 @@ class ChatAvengers(BaseChatModel):
             "scoring": ChatAvengers._valid_scoring,
             "route_on": ChatAvengers._valid_route_on,
             "budget": ChatAvengers._valid_budget,
+            "prices": ChatAvengers._valid_prices,
         }
         checked = {name: validated[name](value) if name in validated else value for name, value in update.items()}
         changed = base.model_copy(update=checked)
@@ -389,7 +406,7 @@ class ChatAvengers(BaseChatModel):
             exclude=model.exclude_models,
             fallbacks=model.fallbacks,
             sticky=model.sticky,
-            budget=model.budget,
+            budget=Budget(**(model.budget or {})),
             session=plan.session,
             run=plan.run,
             tags=plan.tags,
@@ -638,6 +655,7 @@ class ChatAvengers(BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **{k: v for k, v in kwargs.items() if k != _KEY})
         plan: _Plan | None = kwargs.get(_KEY)
+        params["ls_model_name"] = kwargs.get("model") or "avengers"
         if plan is not None and plan.call is not None:
             member = plan.call.first
             params["ls_provider"], params["ls_model_name"] = member.provider, member.name

@@ -25,7 +25,7 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     input: float
     output: float
-    source: str
+    source: str = "user"
     date: str = ""
     cache_read: float | msgspec.UnsetType = msgspec.UNSET
     cache_write: float | msgspec.UnsetType = msgspec.UNSET

@@ -96,7 +96,8 @@ def fill(schema: dict[str, Any], text: str, root: dict[str, Any] | None = None) 
         return int(numbers[0]) if numbers else 1
     if kind == "number":
         return float(numbers[0]) if numbers else 1.0
-    return kind == "boolean" or "a word" if kind == "boolean" else "a word"
+    foreign = re.findall(r"[^\x00-\x7f]+", text)
+    return True if kind == "boolean" else foreign[0] if foreign else "a word"
 
 
 class Reply:
