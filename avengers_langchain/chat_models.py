@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import operator
 import uuid
@@ -15,6 +16,7 @@ from avengers_core import AvengersError, Decision, Router
 from avengers_core.budget import Budget
 from avengers_core.capabilities import shared
 from avengers_core.dispatch import Attempt, Call, Dispatcher, Options
+from avengers_core.errors import EmptyAnswerError
 from avengers_core.ledger import Ledger, open_ledger
 from avengers_core.pool import Pool
 from avengers_core.pricing import Price
@@ -237,6 +239,11 @@ class ChatAvengers(BaseChatModel):
         private = dict(state.get("__pydantic_private__") or {})
         private |= {"_engine_made": None, "_variants": []}
         return {**state, "__pydantic_private__": private}
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatAvengers:
+        bare = copy.copy(self)
+        bare._engine_made, bare._variants = None, []
+        return super(ChatAvengers, bare).__deepcopy__(memo)
 
     # --- what it stands on ---
 
@@ -759,7 +766,13 @@ class _Heard:
         return chunk
 
     def finish(self, attempt: Attempt[Client]) -> AIMessage:
-        """Close the attempt; the answer is what the inner run shows."""
+        """Close the attempt; the answer is what the inner run shows.
+
+        Raises:
+            EmptyAnswerError: there was not one chunk.
+        """
+        if not self.chunks:
+            raise EmptyAnswerError(f"{attempt.member.id} sent an empty stream")
         names = [c.response_metadata["model_name"] for c in self.chunks if c.response_metadata.get("model_name")]
         self.named = bool(names)
         attempt.finish(token_usage(self.usage), names[0] if names else "")

@@ -38,8 +38,8 @@ from .scoring import utilities
 
 log = logging.getLogger("avengers")
 
-#: Texts whose vectors are kept, for the steps of a tool loop, which share one.
-REMEMBERED_TEXTS = 256
+#: Texts whose vectors are kept: at least these, for the steps of a tool loop, and a batch of up to so many.
+REMEMBERED_TEXTS, REMEMBERED_BATCH = 256, 65_536
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,16 @@ class Dispatcher(Generic[M]):
         self.cooldowns = Cooldowns(cooldown)
         self.purse = Purse(ledger)
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+        self._remembered = REMEMBERED_TEXTS
 
     def embed(self, texts: Iterable[str]) -> None:
         """Embed texts together and remember them for the calls that follow."""
         wanted = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         for text, vector in zip(wanted, self.router.embed(wanted), strict=True) if wanted else ():
             self._vectors[text] = vector[None]
-        while len(self._vectors) > max(REMEMBERED_TEXTS, len(wanted)):
+        if len(wanted) > 1:
+            self._remembered = min(max(REMEMBERED_TEXTS, len(wanted)), REMEMBERED_BATCH)
+        while len(self._vectors) > self._remembered:
             self._vectors.popitem(last=False)
 
     def plan(self, prompt: Prompt, options: Options) -> Call[M]:

@@ -44,3 +44,7 @@ class BudgetError(AvengersError, RuntimeError):
 
 class UnavailableError(AvengersError, RuntimeError):
     """A model cannot be made: its integration or its key is missing."""
+
+
+class EmptyAnswerError(AvengersError, ValueError):
+    """A model answered with nothing at all, which is no answer."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+
+from .errors import EmptyAnswerError
 
 #: Kinds that another model may help with; every other error is the caller's and is raised as it is.
 TRANSIENT = frozenset({"rate_limit", "timeout", "server", "connection", "invalid_response"})
@@ -39,7 +40,7 @@ def failure_kind(error: BaseException) -> str:
         return "timeout"
     if isinstance(error, ConnectionError):
         return "connection"
-    if isinstance(error, json.JSONDecodeError):
+    if isinstance(error, (json.JSONDecodeError, EmptyAnswerError)):
         return "invalid_response"
     names = [base.__name__ for base in type(error).__mro__]
     for kind, marks in _NAMES.items():
@@ -54,7 +55,7 @@ def _status(error: BaseException) -> int | None:
     found.append(getattr(response, "status_code", None))
     if isinstance(response, dict):  # botocore
         found.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-    return next((value for value in found if isinstance(value, int) and 100 <= value < 600), None)
+    return next((value for value in found if isinstance(value, int) and 400 <= value < 600), None)
 
 
 def retry_after(error: BaseException) -> float:
@@ -64,14 +65,6 @@ def retry_after(error: BaseException) -> float:
         return max(0.0, float(headers.get("retry-after", 0)))
     except (AttributeError, TypeError, ValueError):
         return 0.0
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it, outermost first."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__
 
 
 class Cooldowns:

@@ -133,6 +133,9 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({self.safe_url!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.url.render_as_string(hide_password=False), self.store_prompts)
+
     def record(self, entry: Entry, scopes: Iterable[str] = ()) -> None:
         """Write one entry and add its cost to the scopes, in one transaction.
 
@@ -254,6 +257,10 @@ class Ledger:
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+
+
+def _reopen(url: str, store_prompts: bool) -> Ledger:
+    return Ledger(url, store_prompts=store_prompts)
 
 
 def spent_amount(entry: Entry) -> int:

@@ -37,6 +37,8 @@ class LLMServer(ThreadingHTTPServer):
         self.tokens: Counter[tuple[str, str]] = Counter()
         #: Faults that were served, by kind.
         self.served: Counter[str] = Counter()
+        #: Answers that went out without usage.
+        self.unmetered = 0
         #: What the next requests meet, in order; a mapping asks by model.
         self.faults: list[Fault] = []
         self.model_faults: dict[str, Fault] = {}
@@ -46,6 +48,9 @@ class LLMServer(ThreadingHTTPServer):
         self.usage: dict[str, Any] = {}
         self.answer: str | None = None
         self.delay = 0.0
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are no matter."""
 
     @property
     def url(self) -> str:
@@ -168,9 +173,12 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    def charge(self, reply: Reply) -> None:
+    def charge(self, reply: Reply, metered: bool = True) -> None:
         with self.server.lock:
             self.server.answered[reply.model] += 1
+            if not metered:
+                self.server.unmetered += 1
+                return
             self.server.tokens[reply.model, "input"] += reply.input
             self.server.tokens[reply.model, "output"] += reply.output
 
@@ -214,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
             if fault == "drop_mid":
                 self.drop_body(json.dumps(answer).encode())
                 return
-            self.charge(reply)
+            self.charge(reply, usage is not None)
             self.json(200, answer)
             return
         head["object"] = "chat.completion.chunk"
@@ -233,7 +241,7 @@ class Handler(BaseHTTPRequestHandler):
             return {**head, "choices": [{"index": 0, "delta": value, "finish_reason": None}]}
 
         lines = [f"data: {json.dumps(event)}\n\n" for event in events()] + ["data: [DONE]\n\n"]
-        self.sse(lines, fault, reply)
+        self.sse(lines, fault, reply, usage is not None)
 
     # --- Anthropic ---
 
@@ -279,14 +287,14 @@ class Handler(BaseHTTPRequestHandler):
                         yield {"type": "content_block_delta", "index": index, "delta": part}
                 yield {"type": "content_block_stop", "index": index}
             ended = {"stop_reason": finish, "stop_sequence": None}
-            yield {"type": "message_delta", "delta": ended, "usage": {"output_tokens": reply.output}}
+            yield {"type": "message_delta", "delta": ended, "usage": usage}
             yield {"type": "message_stop"}
 
         self.sse([f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events()], fault, reply)
 
     # --- HTTP ---
 
-    def sse(self, lines: list[str], fault: Fault | None, reply: Reply) -> None:
+    def sse(self, lines: list[str], fault: Fault | None, reply: Reply, metered: bool = True) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -296,7 +304,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.drop()
                 return
             if position == len(lines) - 1:
-                self.charge(reply)
+                self.charge(reply, metered)
             data = line.encode()
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.write(b"0\r\n\r\n")

@@ -45,7 +45,7 @@ class _Unit(ChatModelUnitTests):
             secrets_from_env=True,
         )
         assert loaded.asdict() == model.asdict()
-        assert loaded.models == model.models
+        assert list(loaded.models) == list(model.models)
 
 
 class TestUnitOpenAI(_Unit):
