@@ -416,7 +416,8 @@ class Attempt(Generic[M]):
         """What an answer's metadata tells of the choice: plain values, for JSON."""
         decision, member = self.call.decision, self.member
         best = decision._router.best_single(decision.candidates)
-        best_cost = self.call.dispatcher.pool.tariff(best).cost(self.usage)
+        same = best == member.id
+        best_cost = self.cost if same else self.call.dispatcher.pool.tariff(best).cost(self.usage)
         return {
             "model": member.id,
             "provider": member.provider,

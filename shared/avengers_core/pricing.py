@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
@@ -106,25 +107,67 @@ class Tariff:
         return total / PER
 
 
+#: Names of the kinds of tokens in genai-prices. `TokenUsage.input` and `output` hold the others.
+_KINDS = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache_read": "cache_read_tokens",
+    "cache_write": "cache_write_tokens",
+    "cache_write_1h": "cache_write_1h_tokens",
+    "reasoning": "output_reasoning_tokens",
+    "input_audio": "input_audio_tokens",
+    "output_audio": "output_audio_tokens",
+}
+#: Which kinds a token of a kind also counts under.
+_WITHIN = {
+    "cache_read": ("input",),
+    "cache_write": ("input",),
+    "cache_write_1h": ("input", "cache_write"),
+    "reasoning": ("output",),
+}
+
+
 def _list_price(price_id: str, usage: TokenUsage) -> Decimal | None:
+    rates = None if usage.input_audio or usage.output_audio else _linear_rates(price_id)  # cached audio is no sum
+    if rates is None:
+        return _calculate(price_id, {kind: getattr(usage, kind) for kind in _KINDS})
+    return sum((getattr(usage, kind) * rate for kind, rate in rates.items()), Decimal(0))
+
+
+def _calculate(price_id: str, tokens: Mapping[str, int]) -> Decimal | None:
     from genai_prices import Usage, calc_price
 
-    counts = {
-        "input_tokens": usage.input,
-        "output_tokens": usage.output,
-        "cache_read_tokens": usage.cache_read,
-        "cache_write_tokens": usage.cache_write,
-        "cache_write_1h_tokens": usage.cache_write_1h,
-        "output_reasoning_tokens": usage.reasoning,
-        "input_audio_tokens": usage.input_audio,
-        "output_audio_tokens": usage.output_audio,
-    }
     provider, model = split_price_id(price_id)
-    used = {kind: count for kind, count in counts.items() if count or kind in ("input_tokens", "output_tokens")}
+    used = {_KINDS[kind]: count for kind, count in tokens.items() if count or kind in ("input", "output")}
     try:
         return calc_price(Usage(**used), model, provider_id=provider or None).total_price
     except (LookupError, ValueError):
         return None
+
+
+@functools.cache
+def _linear_rates(price_id: str) -> dict[str, Decimal] | None:
+    """Dollars that one more token of each kind adds, or None where the price has tiers or changes with the time.
+
+    genai-prices takes 0.1 ms for a call; most prices are linear, and then this is the same sum.
+    """
+    from genai_prices import Usage, calc_price
+
+    provider, model = split_price_id(price_id)
+    try:
+        found = calc_price(Usage(input_tokens=1), model, provider_id=provider or None).model
+    except (LookupError, ValueError):
+        return None
+    if isinstance(found.prices, list):
+        return None
+    rates: dict[str, Decimal] = {}
+    for kind in ("input", "output", *_WITHIN):
+        within = _WITHIN.get(kind, ())
+        costs = [_calculate(price_id, dict.fromkeys((kind, *within), count)) for count in (1000, PER)]
+        if costs[0] is None or costs[1] is None or costs[0] * 1000 != costs[1]:
+            return None
+        rates[kind] = costs[1] / PER - sum((rates[outer] for outer in within), Decimal(0))
+    return {kind: rate for kind, rate in rates.items() if rate}
 
 
 def split_price_id(price_id: str) -> tuple[str, str]:
