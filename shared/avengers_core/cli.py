@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -484,6 +485,44 @@ def inspect(
                 ", ".join(f"{m['model']} ({m['mean_score']:.2f}, {m['answers']})" for m in c["top_models"][:3]),
             )
             for c in report["clusters"]
+        ],
+    )
+
+
+@app.command()
+def ledger(
+    url: Annotated[
+        str | None, typer.Argument(help="SQLite file or SQLAlchemy URL. Default: $AVENGERS_LEDGER, or the user's file.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="model, day, tag, session, provider or status.")] = "model",
+    since: Annotated[str, typer.Option(help="First day, as 2026-11-24 (UTC).")] = "",
+    until: Annotated[str, typer.Option(help="Last day.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """What calls cost: by model, day, tag or session. A call with several tags counts under each."""
+    from .ledger import Ledger, default_ledger_path
+
+    given = url or os.environ.get("AVENGERS_LEDGER") or str(default_ledger_path())
+    if "://" not in given and not Path(given).expanduser().is_file():
+        raise FileNotFoundError(f"{given}: no such ledger; ChatAvengers(ledger={given!r}) writes one")
+    rows = Ledger(given).report(by, since or None, until or None)
+    if as_json:
+        _print_json([{**row, "cost": float(row["cost"])} for row in rows])
+        return
+    _table(
+        f"calls by {by}",
+        (by, "calls", "failed attempts", "input tokens", "output tokens", "$", "calls of unknown cost"),
+        [
+            (
+                row[by],
+                f"{row['calls']:,}",
+                f"{row['failed']:,}",
+                f"{row['input_tokens']:,}",
+                f"{row['output_tokens']:,}",
+                f"{row['cost']:.6f}",
+                f"{row['unknown']:,}",
+            )
+            for row in rows
         ],
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -80,7 +80,6 @@ class Ledger:
         self.url = _as_url(url)
         self.store_prompts = store_prompts
         self._scopes_known: set[str] = set()
-        self._lock = threading.Lock()
         metadata = sa.MetaData()
         text, whole = sa.String, sa.BigInteger
         self._calls = sa.Table(
@@ -120,10 +119,11 @@ class Ledger:
         except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
             raise LedgerError(f"ledger {self.safe_url}: cannot be opened: {_short(error)}") from None
         self._insert = self._calls.insert()
-        scope: Any = sa.bindparam("key")
         amount: Any = sa.bindparam("amount")
+        keys: list[Any] = [sa.bindparam("one"), sa.bindparam("two")]
         table = self._spend
-        self._add = table.update().where(table.c.scope == scope).values(picodollars=table.c.picodollars + amount)
+        self._add = table.update().where(sa.or_(*(table.c.scope == key for key in keys)))
+        self._add = self._add.values(picodollars=table.c.picodollars + amount)
 
     @property
     def safe_url(self) -> str:
@@ -137,7 +137,7 @@ class Ledger:
         return _reopen, (self.url.render_as_string(hide_password=False), self.store_prompts)
 
     def record(self, entry: Entry, scopes: Iterable[str] = ()) -> None:
-        """Write one entry and add its cost to the scopes, in one transaction.
+        """Write one entry and add its cost to one or two scopes, in one transaction.
 
         An unknown cost is added as the expected one, so that a budget holds where a provider reports no usage.
 
@@ -170,23 +170,28 @@ class Ledger:
             "seconds": entry.seconds,
             "prompt": entry.prompt if self.store_prompts else None,
         }
-        amount = spent_amount(entry)
+        wanted = sorted(scopes)
+        fresh = [scope for scope in wanted if scope not in self._scopes_known]
         try:
             with self._engine.begin() as db:
                 db.execute(self._insert, row)
-                for scope in scopes:
-                    self._add_spend(db, scope, amount)
+                for scope in fresh:
+                    self._open_scope(db, scope)
+                if wanted:
+                    keys = {"one": wanted[0], "two": wanted[-1]}
+                    db.execute(self._add, {**keys, "amount": spent_amount(entry)})
         except self._sa.exc.SQLAlchemyError as error:
             raise LedgerError(f"ledger {self.safe_url}: a call could not be recorded: {_short(error)}") from error
+        if len(self._scopes_known) > 10_000:
+            self._scopes_known.clear()
+        self._scopes_known.update(fresh)
 
-    def _add_spend(self, db: Any, scope: str, amount: int) -> None:
-        if db.execute(self._add, {"key": scope, "amount": amount}).rowcount:
-            return
-        try:
-            with db.begin_nested():
-                db.execute(self._spend.insert(), {"scope": scope, "picodollars": amount})
-        except self._sa.exc.IntegrityError:  # another worker was first
-            db.execute(self._add, {"key": scope, "amount": amount})
+    def _open_scope(self, db: Any, scope: str) -> None:
+        table = self._spend
+        if db.execute(self._sa.select(table.c.scope).where(table.c.scope == scope)).first() is None:
+            # Another worker may be first; its row is as good.
+            with contextlib.suppress(self._sa.exc.IntegrityError), db.begin_nested():
+                db.execute(table.insert(), {"scope": scope, "picodollars": 0})
 
     def spent(self, scopes: Iterable[str]) -> dict[str, int]:
         """Picodollars spent so far, by scope."""
@@ -248,7 +253,7 @@ class Ledger:
                     for name, value in values.items():
                         total[name] += value
         rows = [{by: key, **total, "cost": Decimal(total.pop("picodollars")) / PICO} for key, total in totals.items()]
-        return sorted(rows, key=lambda row: (-row["cost"], row[by]), reverse=False)
+        return sorted(rows, key=lambda row: (-row["cost"], row[by]))
 
     def _between(self, since: str | None, until: str | None) -> list[Any]:
         day = self._calls.c.day

@@ -123,3 +123,21 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path, records: list[Record]) -> No
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert [p.name for p in tmp_path.iterdir()] == ["big.jsonl"]
+
+
+def test_ledger(tmp_path: Path) -> None:
+    from avengers_core.ledger import Entry, Ledger, now
+    from avengers_core.pricing import TokenUsage
+
+    path = tmp_path / "l.sqlite"
+    Ledger(path).record(
+        Entry(
+            time=now(), call="c", decision="d", attempt=0, model="big", provider="p", status="ok", alpha=0.4,
+            tags=["shop"], usage=TokenUsage(input=30, output=40), cost=2_500_000_000,
+        )
+    )  # fmt: skip
+    (row,) = run_json("ledger", path)
+    assert (row["model"], row["calls"], row["cost"]) == ("big", 1, 0.0025)
+    assert "0.002500" in run("ledger", path, "--by", "tag").stdout
+    assert "no such ledger" in run("ledger", tmp_path / "none.sqlite", code=1).stderr
+    assert "by must be one of" in run("ledger", path, "--by", "hour", code=1).stderr

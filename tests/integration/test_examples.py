@@ -1,0 +1,38 @@
+"""The examples, as a user runs them, against the local server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .llm_server import llm_server
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPECTED = {
+    "langchain_chain": ["What is 17 * 23? -> gpt-4o", "with alpha 1: gpt-4o-2024-08-06", "3 calls"],
+    "langchain_rag": ["answers: This is what gpt-4o", "streamed: This is what gpt-4o"],
+    "langchain_agent": ["called", "answered"],
+    "langchain_batch": ["answered", "gpt-4o", "avengers ledger"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "examples").glob("langchain_*.py")))
+def test_example(name: str) -> None:
+    with llm_server() as server:
+        server.tool_steps = 2
+        env = {**os.environ, "OPENAI_API_KEY": "sk-none", "OPENAI_BASE_URL": f"{server.url}/v1"}
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "examples" / f"{name}.py")],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        for part in EXPECTED[name]:
+            assert part in done.stdout
+        assert sum(server.asked.values()) > 1

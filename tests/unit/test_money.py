@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avengers_core import Budget, Ledger, LedgerError
+from avengers_core.budget import PICO, Purse, fits, picodollars, scopes_of
+from avengers_core.ledger import Entry, now, open_ledger
+from avengers_core.pricing import _KINDS, Tariff, TokenUsage, _calculate, _linear_rates
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+MODELS = [
+    "openai:gpt-4o",
+    "openai:gpt-5",
+    "anthropic:claude-3-5-sonnet",
+    "google:gemini-2.5-pro",
+    "deepseek:deepseek-chat",
+]
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> TokenUsage:
+    total, output = draw(st.integers(0, 500_000)), draw(st.integers(0, 50_000))
+    read = draw(st.integers(0, total))
+    write = draw(st.integers(0, total - read))
+    hour = draw(st.integers(0, write))
+    reasoning = draw(st.integers(0, output))
+    return TokenUsage(
+        input=total, output=output, cache_read=read, cache_write=write, cache_write_1h=hour, reasoning=reasoning
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(usages(), st.sampled_from(MODELS))
+def test_list_prices_are_genai_prices_own(usage: TokenUsage, price_id: str) -> None:
+    expected = _calculate(price_id, {kind: getattr(usage, kind) for kind in _KINDS})
+    assert Tariff(price_id).cost(usage) == expected
+
+
+def test_tiers_are_not_taken_for_linear() -> None:
+    assert _linear_rates("google:gemini-2.5-pro") is None
+    assert _linear_rates("openai:gpt-4o") is not None
+
+
+def test_dollars_are_exact() -> None:
+    assert picodollars(Decimal("0.000000075")) == 75_000
+    assert picodollars(None) is None
+    assert picodollars(float("nan")) is None
+    assert fits(0.5, None)
+    assert not fits(float("nan"), 10)
+    assert fits(1e-12, 1)
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf")])
+def test_a_budget_is_positive(limit: float) -> None:
+    with pytest.raises(ValueError, match="per_day must be a positive"):
+        Budget(per_day=limit)
+
+
+def entry(**fields: Any) -> Entry:
+    given: dict[str, Any] = {
+        "time": now(), "call": "c", "decision": "d", "attempt": 0, "model": "m", "provider": "p", "status": "ok",
+        "alpha": 0.4, "usage": TokenUsage(input=3, output=4), "cost": 10, "expected_cost": 12,
+    }  # fmt: skip
+    return Entry(**{**given, **fields})
+
+
+def test_a_purse_holds_under_threads() -> None:
+    purse, limits = Purse(), {"day": 1000}
+    taken = []
+
+    def work(_: int) -> None:
+        if purse.reserve(10, limits):
+            taken.append(1)
+            purse.release(10, limits, 10)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(500)))
+    assert len(taken) == 100
+    assert purse.left(limits) == 0
+
+
+def test_reserved_money_is_not_spent_twice() -> None:
+    purse, limits = Purse(), {"day": 100}
+    assert purse.reserve(60, limits)
+    assert not purse.reserve(60, limits)
+    purse.release(60, limits, 20)
+    assert purse.left(limits) == 80
+    assert purse.reserve(80, limits)
+
+
+def test_threads_and_ledgers_share_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "l.sqlite"
+    ledgers = [Ledger(path) for _ in range(4)]
+    barrier = threading.Barrier(4)
+
+    def work(ledger: Ledger) -> None:
+        barrier.wait()
+        for _ in range(50):
+            ledger.record(entry(), ["day:1", "session:s"])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, ledgers))
+    assert len(list(ledgers[0].entries())) == 200
+    assert ledgers[1].spent(["day:1", "session:s", "day:2"]) == {"day:1": 2000, "session:s": 2000}
+
+
+def test_an_unknown_cost_is_spent_as_expected_and_reported_as_unknown(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    ledger.record(entry(cost=None, usage=None), ["day:1"])
+    ledger.record(entry(cost=None, expected_cost=None, status="timeout"), ["day:1"])
+    assert ledger.spent(["day:1"]) == {"day:1": 12}
+    (row,) = ledger.report()
+    assert (row["cost"], row["unknown"], row["calls"], row["failed"]) == (0, 1, 1, 1)
+
+
+def test_reports(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    ledger.record(entry(model="a", tags=["x", "y"], cost=3 * PICO))
+    ledger.record(entry(model="b", tags=["x"], cost=1 * PICO))
+    ledger.record(entry(model="a", cost=1 * PICO))
+    assert [(row["model"], row["cost"]) for row in ledger.report()] == [("a", 4), ("b", 1)]
+    assert {row["tag"]: row["cost"] for row in ledger.report("tag")} == {"x": 4, "y": 3, "(none)": 1}
+    assert len(ledger.report("day")) == 1
+    assert ledger.report(since="2999-01-01") == []
+    with pytest.raises(ValueError, match="by must be one of"):
+        ledger.report("hour")
+
+
+def test_a_ledgers_errors_hide_its_password(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="cannot be opened") as caught:
+        Ledger("postgresql+nodriver://me:canary@localhost/db")
+    assert "canary" not in str(caught.value)
+    with pytest.raises(LedgerError, match="not an SQLAlchemy URL") as caught:
+        Ledger("://me:canary@nowhere")
+    assert "canary" not in str(caught.value)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        Ledger(tmp_path)
+
+
+def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AVENGERS_LEDGER", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert open_ledger(None) is None
+    assert open_ledger(False) is None
+    ledger = open_ledger(True)
+    assert ledger is not None
+    assert (tmp_path / "avengers" / "ledger.sqlite").is_file()
+    monkeypatch.setenv("AVENGERS_LEDGER", str(tmp_path / "other.sqlite"))
+    assert open_ledger(None) is not None
+    assert (tmp_path / "other.sqlite").is_file()
+    assert scopes_of("s")["session"] == "session:s"
