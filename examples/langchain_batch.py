@@ -11,7 +11,7 @@ llm = ChatAvengers(
     models=["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"],
     alpha=1.0,
     ledger=ledger,
-    budget=Budget(per_session=0.03, per_day=5.0),
+    budget=Budget(per_session=0.01, per_day=5.0),
 )
 questions = [f"Prove that {n} is the sum of four squares." for n in range(60)]
 answers = llm.batch(
