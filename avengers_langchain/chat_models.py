@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import operator
 import uuid
@@ -20,6 +21,7 @@ from avengers_core.errors import EmptyAnswerError
 from avengers_core.ledger import Ledger, open_ledger
 from avengers_core.pool import Pool
 from avengers_core.pricing import Price
+from avengers_core.router import find_artifact
 from avengers_core.scoring import SCORINGS, check_alpha
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -38,12 +40,13 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, ensure_config
 from langchain_core.runnables.utils import AnyConfigurableField, ConfigurableFieldSpec
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from ._messages import as_prompt, portable, routing_text
 from ._models import make_pool, token_usage
 from ._runs import ainner_run, child_manager, inner_run
 from ._structured import METHODS, bind, structured_chain
+from .embeddings import as_embedder
 
 Client = Runnable[Any, Any]
 
@@ -88,6 +91,12 @@ class _Plan:
 
 
 _KEY = "avengers_plan"
+
+
+@functools.lru_cache(maxsize=16)
+def _load_router(path: Path, changed: int) -> Router:
+    """Routers never change, so chat models of one artifact share one; ``changed`` is the file's time."""
+    return Router.load(path)
 
 
 class ChatAvengers(BaseChatModel):
@@ -264,12 +273,11 @@ class ChatAvengers(BaseChatModel):
         prices = msgspec.convert(self.prices, dict[str, Price] | None)
         if isinstance(given, Router):
             router = given
+        elif self.embeddings is None and prices is None:
+            path = find_artifact(given).resolve()
+            router = _load_router(path, path.stat().st_mtime_ns)
         else:
-            embedder = None
-            if self.embeddings is not None:
-                from .embeddings import as_embedder
-
-                embedder = as_embedder(self.embeddings)
+            embedder = None if self.embeddings is None else as_embedder(self.embeddings)
             router = Router.load(given, embedder=embedder, prices=prices)
         extra = {"timeout": self.timeout, "max_retries": self.max_retries, "api_key": self.api_key}
         pool = make_pool(
@@ -298,6 +306,12 @@ class ChatAvengers(BaseChatModel):
         names = {"tools": "tool_calling", "images": "image_inputs", "audio": "audio_inputs", "pdf": "pdf_inputs"}
         names |= {"video": "video_inputs", "reasoning": "reasoning_output"}
         return cast("ModelProfile", {names.get(name, name): value for name, value in known.items()})
+
+    @model_validator(mode="after")
+    def _make_engine(self) -> ChatAvengers:
+        """Wrong models, artifacts and ledgers are errors now, not at the first call; no model is made."""
+        _ = self._engine
+        return self
 
     # --- one call's settings ---
 

@@ -28,7 +28,7 @@ from . import telemetry
 from .budget import PICO, Budget, Purse, fits, picodollars, scopes_of
 from .capabilities import LENIENT, lacking
 from .embedding import Vectors
-from .errors import BudgetError, NoCandidateError, UnavailableError
+from .errors import BudgetError, LedgerError, NoCandidateError, UnavailableError
 from .failures import TRANSIENT, Cooldowns, failure_kind
 from .ledger import Entry, Ledger, now, spent_amount
 from .pool import M, Member, Pool
@@ -395,9 +395,10 @@ class Attempt(Generic[M]):
         dispatcher = call.dispatcher
         try:
             if dispatcher.ledger is not None:
-                dispatcher.ledger.record(
-                    entry, self._scopes.values() if call.options.session else [self._scopes["day"]]
-                )
+                session = [self._scopes["session"]] if call.options.session else []
+                dispatcher.ledger.record(entry, [self._scopes["day"], *session])
+        except LedgerError as failure:  # the answer is paid for; raising would have it asked again
+            log.error("%s (call %s)", failure, entry.call)
         finally:
             dispatcher.purse.release(self._reserved, self._limits, spent_amount(entry))
             usage = self.usage

@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path, records: list[Record]) -> No
     )
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert [p.name for p in tmp_path.iterdir()] == ["big.jsonl"]
