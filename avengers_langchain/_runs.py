@@ -12,7 +12,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncRunManager,
+    BaseCallbackHandler,
+    BaseRunManager,
+    CallbackManager,
+)
 from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -21,7 +27,9 @@ from langchain_core.tracers import BaseTracer
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 
-def child_manager(outer: BaseCallbackManager, run_id: UUID) -> CallbackManager | AsyncCallbackManager | None:
+def child_manager(
+    outer: BaseCallbackManager | BaseRunManager, run_id: UUID
+) -> CallbackManager | AsyncCallbackManager | None:
     """A manager for runs below ``run_id``, or None where no tracer listens."""
     handlers: list[BaseCallbackHandler] = [
         h
@@ -30,7 +38,8 @@ def child_manager(outer: BaseCallbackManager, run_id: UUID) -> CallbackManager |
     ]
     if not handlers:
         return None
-    kind = AsyncCallbackManager if isinstance(outer, AsyncCallbackManager) else CallbackManager
+    is_async = isinstance(outer, (AsyncCallbackManager, AsyncRunManager))
+    kind = AsyncCallbackManager if is_async else CallbackManager
     manager = kind(handlers=[], parent_run_id=run_id)
     manager.set_handlers(handlers)
     manager.add_tags(outer.inheritable_tags)

@@ -137,7 +137,7 @@ class ChatAvengers(BaseChatModel):
     """The text that is embedded: ``last_human``, ``with_system``, ``conversation``, or a function of the messages."""
     sticky: bool = True
     """Keep the model within a tool loop; between turns, weigh the prompt cache that a change would lose."""
-    ledger: Any = None
+    ledger: Any = Field(default=None, repr=False)
     """Where calls are recorded: a path, an SQLAlchemy URL, a `Ledger`, or True for the default file. Default:
     ``$AVENGERS_LEDGER`` if set, else nowhere."""
     budget: Any = None
@@ -442,7 +442,7 @@ class ChatAvengers(BaseChatModel):
         if plan is None:
             overrides = self._overrides(kwargs)
             run = str(run_manager.run_id) if run_manager else ""
-            manager = child_manager(run_manager.get_child(), run_manager.run_id) if run_manager else None
+            manager = child_manager(run_manager, run_manager.run_id) if run_manager else None
             tags = list(run_manager.tags) if run_manager else []
             plan = _Plan(self._with(overrides), self._instance, tags, manager, run)
         call, plan.call = plan.call, None

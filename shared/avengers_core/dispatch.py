@@ -145,6 +145,9 @@ class Dispatcher(Generic[M]):
     def _unfit(self, prompt: Prompt, options: Options) -> dict[str, str]:
         """Models that must not be asked, with the reason."""
         excluded = set([options.exclude] if isinstance(options.exclude, str) else options.exclude)
+        named = excluded if isinstance(options.fallbacks, (bool, int)) else excluded | set(options.fallbacks)
+        if unknown := sorted(named - set(self.router.models)):
+            raise NoCandidateError(f"the artifact has no model {unknown[0]!r}: it has {', '.join(self.router.models)}")
         unfit = dict(self.pool.unavailable)
         needs = _needs(prompt)
         for name in self.pool.ids:

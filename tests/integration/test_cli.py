@@ -116,6 +116,9 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path, records: list[Record]) -> No
         [*AVENGERS, "train", str(file), "-o", str(tmp_path / "out.zip"), "--n-clusters", "4000"],  # minutes of k-means
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a job in the background ignores it
     )
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)

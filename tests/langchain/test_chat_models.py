@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import pickle
@@ -18,6 +19,7 @@ from langchain_core.callbacks import (
     get_usage_metadata_callback,
 )
 from langchain_core.language_models import BaseChatModel
+from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
@@ -147,6 +149,9 @@ def test_wrong_fields_say_so(make: Make) -> None:
         make(artifact="nowhere.zip")
     with pytest.raises(ValueError, match="has no model 'gpt-9'"):
         make().invoke("hi", model="gpt-9")
+    for field in ("exclude_models", "fallbacks"):
+        with pytest.raises(NoCandidateError, match="has no model 'gpt-9'"):
+            make(**{field: ["gpt-9"]}).invoke("hi")
 
 
 def test_what_is_embedded() -> None:
@@ -662,6 +667,41 @@ async def test_async_handlers_and_own_callbacks(make: Make, server: LLMServer) -
     await make().ainvoke("hi", {"callbacks": [Async()]})
     make(callbacks=[Recorder()]).invoke("hi")
     assert seen == ["async"]
+
+
+@pytest.mark.parametrize("direct", ["generate", "agenerate"])
+async def test_generate_is_planned_too(make: Make, direct: str) -> None:
+    tree = Tree()
+    asked: list[list[Any]] = [[HumanMessage("one")], [HumanMessage("two")]]
+    llm = make()
+    if direct == "generate":
+        result = llm.generate(asked, callbacks=[tree], alpha=0.2)
+    else:
+        result = await llm.agenerate(asked, callbacks=[tree], alpha=0.2)
+    assert [told(one[0].message)["alpha"] for one in result.generations] == [0.2, 0.2]  # type: ignore[union-attr]
+    assert [len(root.child_runs) for root in tree.roots] == [1, 1]
+
+
+async def test_a_cancelled_call_gives_its_money_back(make: Make, server: LLMServer, tmp_path: Any) -> None:
+    server.delay = 0.5
+    llm = make(ledger=tmp_path / "l.sqlite", budget={"per_day": 1.0})
+    for call in (llm.ainvoke("hi"), anext(llm.astream("hi"))):
+        task = asyncio.ensure_future(call)
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert set(llm._engine.dispatcher.purse._reserved.values()) == {0}
+    assert [row["status"] for row in Ledger(tmp_path / "l.sqlite").entries()] == ["cancelled"] * 2
+
+
+def test_no_secret_is_shown(make: Make, server: LLMServer, caplog: Any) -> None:
+    llm = make()
+    server.faults = [401]
+    with pytest.raises(Exception, match="fault 401") as caught:
+        llm.invoke("hi")
+    shown = [repr(llm), str(llm), dumps(llm), repr(llm.bind_tools([add])), str(llm.asdict()), str(caught.value)]
+    assert not [text for text in [*shown, caplog.text] if "canary" in text]
 
 
 def test_metadata_tells_the_decision(make: Make) -> None:
