@@ -20,16 +20,10 @@ from typing import Any
 Fault = int | str  # a status, or: timeout, drop, drop_mid, garbage, no_usage
 
 
-class LLMServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 512
+class State:
+    """What one test sets and sees. A request keeps to the state it came in under, however late it ends."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.lock = threading.Lock()
-        self.reset()
-
-    def reset(self) -> None:
         self.requests: list[dict[str, Any]] = []
         self.asked: Counter[str] = Counter()
         #: Answers that went out whole, and the tokens charged for them, by model.
@@ -49,6 +43,33 @@ class LLMServer(ThreadingHTTPServer):
         self.answer: str | None = None
         self.delay = 0.0
 
+
+class LLMServer(ThreadingHTTPServer):
+    """The server; what is in its `State` is read and set on it directly."""
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.state = State()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "state":
+            raise AttributeError(name)
+        return getattr(self.state, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = self.__dict__.get("state")
+        if known is not None and name in vars(known):
+            setattr(known, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def reset(self) -> None:
+        self.state = State()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are no matter."""
 
@@ -65,13 +86,13 @@ class LLMServer(ThreadingHTTPServer):
 
         self.chaos = choose
 
-    def fault_for(self, body: dict[str, Any]) -> Fault | None:
+    def fault_for(self, state: State, body: dict[str, Any]) -> Fault | None:
         with self.lock:
-            if self.faults:
-                return self.faults.pop(0)
-        if body["model"] in self.model_faults:
-            return self.model_faults[body["model"]]
-        return self.chaos(body) if self.chaos else None
+            if state.faults:
+                return state.faults.pop(0)
+        if body["model"] in state.model_faults:
+            return state.model_faults[body["model"]]
+        return state.chaos(body) if state.chaos else None
 
 
 def text_of(content: Any) -> str:
@@ -146,16 +167,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        server = self.server
+        server, state = self.server, self.server.state
+        self.state = state
         with server.lock:
-            server.requests.append({"path": self.path, "headers": dict(self.headers), "body": body})
-            server.asked[body["model"]] += 1
-        if server.delay:
-            time.sleep(server.delay)
-        fault = server.fault_for(body)
+            state.requests.append({"path": self.path, "headers": dict(self.headers), "body": body})
+            state.asked[body["model"]] += 1
+        if state.delay:
+            time.sleep(state.delay)
+        fault = server.fault_for(state, body)
         if fault is not None:
             with server.lock:
-                server.served[str(fault)] += 1
+                state.served[str(fault)] += 1
         if isinstance(fault, int):
             self.json(fault, {"type": "error", "error": {"type": "error", "message": f"fault {fault}"}})
             return
@@ -175,12 +197,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def charge(self, reply: Reply, metered: bool = True) -> None:
         with self.server.lock:
-            self.server.answered[reply.model] += 1
+            self.state.answered[reply.model] += 1
             if not metered:
-                self.server.unmetered += 1
+                self.state.unmetered += 1
                 return
-            self.server.tokens[reply.model, "input"] += reply.input
-            self.server.tokens[reply.model, "output"] += reply.output
+            self.state.tokens[reply.model, "input"] += reply.input
+            self.state.tokens[reply.model, "output"] += reply.output
 
     # --- OpenAI ---
 
@@ -192,7 +214,7 @@ class Handler(BaseHTTPRequestHandler):
         ]
         choice = body.get("tool_choice")
         forced = choice["function"]["name"] if isinstance(choice, dict) else choice
-        reply = Reply(self.server, body, tools, forced)
+        reply = Reply(self.state, body, tools, forced)
         shape = body.get("response_format") or {}
         if not reply.calls and shape.get("type") == "json_schema":
             reply.text = json.dumps(fill(shape["json_schema"]["schema"], text_of(body["messages"][-1]["content"])))
@@ -209,7 +231,7 @@ class Handler(BaseHTTPRequestHandler):
             "prompt_tokens": reply.input,
             "completion_tokens": reply.output,
             "total_tokens": reply.input + reply.output,
-            **self.server.usage,
+            **self.state.usage,
         }
         if fault == "no_usage":
             usage = None
@@ -251,12 +273,12 @@ class Handler(BaseHTTPRequestHandler):
         tools = [{"name": t["name"], "schema": t["input_schema"]} for t in body.get("tools", []) if "input_schema" in t]
         choice = body.get("tool_choice") or {}
         forced = choice.get("name") or choice.get("type")
-        reply = Reply(self.server, body, tools, forced)
+        reply = Reply(self.state, body, tools, forced)
         shape = (body.get("output_config") or {}).get("format") or body.get("output_format")
         if not reply.calls and shape:
             reply.text = json.dumps(fill(shape["schema"], text_of(body["messages"][-1]["content"])))
             reply.pieces = [reply.text[:5], reply.text[5:]]
-        usage: dict[str, Any] = {"input_tokens": reply.input, "output_tokens": reply.output, **self.server.usage}
+        usage: dict[str, Any] = {"input_tokens": reply.input, "output_tokens": reply.output, **self.state.usage}
         content: list[dict[str, Any]] = [
             {"type": "tool_use", "id": f"toolu_{i}_{time.monotonic_ns()}", "name": name, "input": args}
             for i, (name, args) in enumerate(reply.calls)
