@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from avengers_core._tokens import encoding
+from avengers_core import conversation
+from avengers_core.conversation import LEAST_CACHED_TOKENS
 from avengers_core.dispatch import Prompt
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
 
 RouteOn = Literal["last_human", "with_system", "conversation"] | Callable[[list[BaseMessage]], str]
-
-#: Providers cache prompts from this length on.
-LEAST_CACHED_TOKENS = 1024
 
 _BLOCKS = {
     "image": "images",
@@ -29,23 +25,19 @@ _BLOCKS = {
     "input_file": "pdf",
 }
 _MIME = {"image": "images", "audio": "audio", "video": "video"}
-_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 
 
 def routing_text(messages: Sequence[BaseMessage], route_on: RouteOn) -> str:
     """The text that is embedded."""
-    if callable(route_on):
-        return route_on(list(messages))
-    if route_on == "conversation":
-        return "\n".join(text for text in (str(message.text) for message in messages) if text)
-    humans = [message for message in messages if isinstance(message, HumanMessage)]
-    asked = next((str(m.text) for m in reversed(humans) if m.text), None)
-    if asked is None:
-        asked = next((str(m.text) for m in reversed(messages) if m.text), "")
-    if route_on == "with_system":
-        system = "\n".join(str(m.text) for m in messages if isinstance(m, SystemMessage))
-        return f"{system}\n{asked}" if system else asked
-    return asked
+    return conversation.routing_text(messages, route_on, _role, _text)
+
+
+def _role(message: BaseMessage) -> str:
+    return "user" if isinstance(message, HumanMessage) else message.type
+
+
+def _text(message: BaseMessage) -> str:
+    return str(message.text)
 
 
 def as_prompt(
@@ -69,15 +61,7 @@ def as_prompt(
 
 def count_tokens(messages: Sequence[BaseMessage]) -> float:
     """Input tokens: an estimate for short requests, tiktoken's count from 2,000 tokens on."""
-    estimate = count_tokens_approximately(messages)
-    if estimate < 2_000:
-        return estimate
-    codec = encoding()
-    if codec is None:
-        return estimate
-    text = sum(len(codec.encode(str(message.text), disallowed_special=())) for message in messages)
-    estimated = sum(len(str(message.text)) for message in messages) / 4
-    return max(0.0, estimate - estimated) + text
+    return conversation.refine_count(count_tokens_approximately(messages), lambda: map(_text, messages))
 
 
 def _media(blocks: Sequence[str | dict[str, Any]]) -> set[str]:
@@ -114,12 +98,7 @@ def portable(messages: list[BaseMessage], provider: str) -> list[BaseMessage]:
     Reasoning blocks, signatures and other providers' content blocks are left out, tool-call ids are made to fit all.
     The list itself is returned where nothing was to do.
     """
-    ids = {
-        call_id: _safe_id(call_id)
-        for message in messages
-        for call_id in _call_ids(message)
-        if call_id and not _CALL_ID.fullmatch(call_id)
-    }
+    ids = conversation.safe_call_ids(call_id for message in messages for call_id in _call_ids(message))
     out = [_portable(message, provider, ids) for message in messages]
     return out if any(a is not b for a, b in zip(out, messages, strict=True)) else messages
 
@@ -128,10 +107,6 @@ def _call_ids(message: BaseMessage) -> list[str | None]:
     if isinstance(message, ToolMessage):
         return [message.tool_call_id]
     return [call["id"] for call in message.tool_calls] if isinstance(message, AIMessage) else []
-
-
-def _safe_id(call_id: str) -> str:
-    return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:24]}"
 
 
 def _portable(message: BaseMessage, provider: str, ids: Mapping[str, str]) -> BaseMessage:

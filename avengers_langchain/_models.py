@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from avengers_core import MissingExtraError, Router, UnavailableError
+from avengers_core import MissingExtraError, UnavailableError
 from avengers_core.capabilities import canonical
-from avengers_core.pool import Pool, Traits
-from avengers_core.pricing import Price, TokenUsage, split_price_id
+from avengers_core.pool import Traits
+from avengers_core.pricing import TokenUsage, split_price_id
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import Runnable, RunnableBinding
@@ -28,36 +27,6 @@ PRICE_PROVIDERS = {
 }
 #: LangChain's providers under genai-prices' ids.
 _PROVIDERS = {"google": "google_genai", "mistral": "mistralai", "x-ai": "xai"}
-
-Models = Mapping[str, Any] | Sequence[str] | None
-
-
-def make_pool(
-    router: Router,
-    models: Models,
-    *,
-    capabilities: Mapping[str, Mapping[str, Any]] | None,
-    prices: Mapping[str, Price] | None,
-    init_kwargs: Mapping[str, Any],
-) -> Pool[Runnable[Any, Any]]:
-    """A pool from what a user gives as ``models``; ids are made with `init_chat_model` when first chosen."""
-    known = {info.id: info.price_id for info in router.artifact.manifest.models}
-    if models is None:
-        models = list(known)
-    given = models if isinstance(models, Mapping) else {name: name for name in models}
-    entries: dict[str, Runnable[Any, Any] | Callable[[], Runnable[Any, Any]]] = {}
-    for name, value in given.items():
-        if isinstance(value, str):
-            price_id = known.get(name, "") if value == name else ""
-            entries[name] = functools.partial(make_model, value, price_id, dict(init_kwargs))
-        elif is_client(value):
-            entries[name] = value
-        else:
-            raise ValueError(
-                f"models[{name!r}] must be a chat model or 'provider:model', not {type(value).__name__}"
-                " (give the model itself, and with_retry or with_fallbacks to ChatAvengers)"
-            )
-    return Pool(router, entries, describe, is_client=is_client, capabilities=capabilities, prices=prices)
 
 
 def is_client(value: Any) -> bool:

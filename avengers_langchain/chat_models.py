@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 from avengers_core import AvengersError, Decision, Router
-from avengers_core.budget import Budget
+from avengers_core.budget import Budget, plain_budget
 from avengers_core.capabilities import shared
+from avengers_core.conversation import check_route_on
 from avengers_core.dispatch import Attempt, Call, Dispatcher, Options
+from avengers_core.engine import open_dispatcher
 from avengers_core.errors import EmptyAnswerError
-from avengers_core.ledger import Ledger, open_ledger
+from avengers_core.ledger import Ledger
 from avengers_core.pool import Pool
-from avengers_core.pricing import Price
-from avengers_core.router import find_artifact
-from avengers_core.scoring import SCORINGS, check_alpha
+from avengers_core.pricing import plain_prices
+from avengers_core.scoring import check_alpha, check_scoring
 from langchain_core.callbacks import (
     AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
@@ -43,7 +43,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from ._messages import as_prompt, portable, routing_text
-from ._models import make_pool, token_usage
+from ._models import describe, is_client, make_model, token_usage
 from ._runs import ainner_run, child_manager, inner_run
 from ._structured import METHODS, bind, structured_chain
 from .embeddings import as_embedder
@@ -91,12 +91,6 @@ class _Plan:
 
 
 _KEY = "avengers_plan"
-
-
-@functools.lru_cache(maxsize=16)
-def _load_router(path: Path, changed: int) -> Router:
-    """Routers never change, so chat models of one artifact share one; ``changed`` is the file's time."""
-    return Router.load(path)
 
 
 class ChatAvengers(BaseChatModel):
@@ -181,41 +175,24 @@ class ChatAvengers(BaseChatModel):
     @field_validator("scoring")
     @classmethod
     def _valid_scoring(cls, value: str | None) -> str | None:
-        if value is not None and value not in SCORINGS:
-            raise ValueError(f"scoring must be one of {', '.join(SCORINGS)}, not {value!r}")
-        return value
+        return None if value is None else check_scoring(value)
 
     @field_validator("route_on")
     @classmethod
     def _valid_route_on(cls, value: Any) -> Any:
-        if not callable(value) and value not in ("last_human", "with_system", "conversation"):
-            raise ValueError(
-                f"route_on must be 'last_human', 'with_system', 'conversation' or a function, not {value!r}"
-            )
-        return value
+        return check_route_on(value)
 
     # Both are kept as plain values, which can be dumped and loaded.
 
     @field_validator("budget")
     @classmethod
     def _valid_budget(cls, value: Any) -> dict[str, float] | None:
-        if value is None:
-            return None
-        given = vars(value) if isinstance(value, Budget) else dict(value)
-        unknown = sorted(set(given) - set(vars(Budget())))
-        if unknown:
-            raise ValueError(f"budget has no {unknown[0]!r}: it has per_call, per_session and per_day")
-        return {name: limit for name, limit in vars(Budget(**given)).items() if limit is not None}
+        return plain_budget(value)
 
     @field_validator("prices")
     @classmethod
     def _valid_prices(cls, value: Any) -> dict[str, dict[str, Any]] | None:
-        if value is None:
-            return None
-        try:
-            return {name: msgspec.to_builtins(msgspec.convert(one, Price)) for name, one in value.items()}
-        except msgspec.ValidationError as error:
-            raise ValueError(f"prices: {error}") from None
+        return plain_prices(value)
 
     @property
     def _llm_type(self) -> str:
@@ -269,25 +246,21 @@ class ChatAvengers(BaseChatModel):
         return made
 
     def _make_dispatcher(self) -> Dispatcher[Client]:
-        given = self.artifact
-        prices = msgspec.convert(self.prices, dict[str, Price] | None)
-        if isinstance(given, Router):
-            router = given
-        elif self.embeddings is None and prices is None:
-            path = find_artifact(given).resolve()
-            router = _load_router(path, path.stat().st_mtime_ns)
-        else:
-            embedder = None if self.embeddings is None else as_embedder(self.embeddings)
-            router = Router.load(given, embedder=embedder, prices=prices)
         extra = {"timeout": self.timeout, "max_retries": self.max_retries, "api_key": self.api_key}
-        pool = make_pool(
-            router,
+        init_kwargs = {**{k: v for k, v in extra.items() if v is not None}, **self.init_kwargs}
+        return open_dispatcher(
+            self.artifact,
             self.models,
+            make=functools.partial(make_model, init_kwargs=init_kwargs),
+            is_client=is_client,
+            describe=describe,
+            kind="a chat model (give the model itself, and with_retry or with_fallbacks to ChatAvengers)",
+            embedder=None if self.embeddings is None else as_embedder(self.embeddings),
+            prices=self.prices,
             capabilities=self.capabilities,
-            prices=prices,
-            init_kwargs={**{k: v for k, v in extra.items() if v is not None}, **self.init_kwargs},
+            ledger=self.ledger,
+            cooldown=self.cooldown,
         )
-        return Dispatcher(router, pool, ledger=open_ledger(self.ledger), cooldown=self.cooldown)
 
     @property
     def router(self) -> Router:

@@ -86,8 +86,11 @@ MODELS: dict[str, tuple[str, str, int, bool]] = {
     "qwen2-72b-instruct": ("qwen2-72b-instruct", "", 131_072, True),
 }
 PRICE_IDS = {new: price_id for new, price_id, _, _ in MODELS.values() if price_id}
+#: Families that read images; all others read text only.
+IMAGES = ("claude-3-5-sonnet", "claude-3-haiku", "claude-3-opus", "gemini-1.5", "gpt-4o")
 CAPABILITIES: dict[str, dict[str, bool | int]] = {
-    new: {"max_input_tokens": window, "tools": tools} for new, _, window, tools in MODELS.values()
+    new: {"max_input_tokens": window, "tools": tools, "images": new.startswith(IMAGES)}
+    for new, _, window, tools in MODELS.values()
 }
 
 

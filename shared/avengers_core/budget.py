@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -63,6 +63,21 @@ class Budget:
         """Limits in picodollars by scope, for those that are set."""
         wanted = {"session": self.per_session, "day": self.per_day}
         return {scopes[kind]: picodollars(limit) or 0 for kind, limit in wanted.items() if limit is not None}
+
+
+def plain_budget(value: Budget | Mapping[str, float] | None) -> dict[str, float] | None:
+    """The limits that are set, as plain values, which can be dumped.
+
+    Raises:
+        ValueError: there is no such limit, or it is not a positive number of dollars.
+    """
+    if value is None:
+        return None
+    given = vars(value) if isinstance(value, Budget) else dict(value)
+    unknown = sorted(set(given) - set(vars(Budget())))
+    if unknown:
+        raise ValueError(f"budget has no {unknown[0]!r}: it has per_call, per_session and per_day")
+    return {name: limit for name, limit in vars(Budget(**given)).items() if limit is not None}
 
 
 def scopes_of(session: str, now: datetime | None = None) -> dict[str, str]:

@@ -50,6 +50,10 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     input_audio: int = 0
     output_audio: int = 0
 
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        """Sums by kind."""
+        return TokenUsage(**{kind: getattr(self, kind) + getattr(other, kind) for kind in self.__struct_fields__})
+
 
 class Tariff:
     """What finished calls of one model cost.
@@ -107,8 +111,8 @@ class Tariff:
         return total / PER
 
 
-#: Names of the kinds of tokens in genai-prices. `TokenUsage.input` and `output` hold the others.
-_KINDS = {
+#: Fields of `TokenUsage` under genai-prices' names. ``input`` and ``output`` hold the others.
+USAGE_KINDS = {
     "input": "input_tokens",
     "output": "output_tokens",
     "cache_read": "cache_read_tokens",
@@ -130,7 +134,7 @@ _WITHIN = {
 def _list_price(price_id: str, usage: TokenUsage) -> Decimal | None:
     rates = None if usage.input_audio or usage.output_audio else _linear_rates(price_id)  # cached audio is no sum
     if rates is None:
-        return _calculate(price_id, {kind: getattr(usage, kind) for kind in _KINDS})
+        return _calculate(price_id, {kind: getattr(usage, kind) for kind in USAGE_KINDS})
     return sum((getattr(usage, kind) * rate for kind, rate in rates.items()), Decimal(0))
 
 
@@ -138,7 +142,7 @@ def _calculate(price_id: str, tokens: Mapping[str, int]) -> Decimal | None:
     from genai_prices import Usage, calc_price
 
     provider, model = split_price_id(price_id)
-    used = {_KINDS[kind]: count for kind, count in tokens.items() if count or kind in ("input", "output")}
+    used = {USAGE_KINDS[kind]: count for kind, count in tokens.items() if count or kind in ("input", "output")}
     try:
         return calc_price(Usage(**used), model, provider_id=provider or None).total_price
     except (LookupError, ValueError):
@@ -168,6 +172,20 @@ def _linear_rates(price_id: str) -> dict[str, Decimal] | None:
             return None
         rates[kind] = costs[1] / PER - sum((rates[outer] for outer in within), Decimal(0))
     return {kind: rate for kind, rate in rates.items() if rate}
+
+
+def plain_prices(prices: Mapping[str, Any] | None) -> dict[str, dict[str, Any]] | None:
+    """Prices by model as plain values, which can be dumped.
+
+    Raises:
+        ValueError: one is not a `Price`, nor its fields.
+    """
+    if prices is None:
+        return None
+    try:
+        return {name: msgspec.to_builtins(msgspec.convert(one, Price)) for name, one in prices.items()}
+    except msgspec.ValidationError as error:
+        raise ValueError(f"prices: {error}") from None
 
 
 def split_price_id(price_id: str) -> tuple[str, str]:

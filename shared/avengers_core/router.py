@@ -23,8 +23,8 @@ from .errors import ArtifactError, NoCandidateError
 from .expectations import expected_cluster_scores, feature_matrix
 from .pricing import PER, Price, latest_prices
 from .scoring import (
-    SCORINGS,
     check_alpha,
+    check_scoring,
     inverse_ranks,
     nearest_clusters,
     rank_totals,
@@ -487,10 +487,7 @@ class Router:
         return utility_order(scores, known, alpha, self.artifact.manifest.cost_scale)
 
     def _check_scoring(self, scoring: str | None) -> str:
-        scoring = scoring or self.artifact.manifest.settings.scoring
-        if scoring not in SCORINGS:
-            raise ValueError(f"scoring must be one of {', '.join(SCORINGS)}, not {scoring!r}")
-        return scoring
+        return check_scoring(scoring or self.artifact.manifest.settings.scoring)
 
     def cluster_weights(
         self, vectors: Vectors, scoring: str = "utility"

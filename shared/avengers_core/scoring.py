@@ -25,6 +25,17 @@ def check_alpha(alpha: float) -> float:
     return value
 
 
+def check_scoring(scoring: str) -> str:
+    """``scoring``, if it is one of `SCORINGS`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if scoring not in SCORINGS:
+        raise ValueError(f"scoring must be one of {', '.join(SCORINGS)}, not {scoring!r}")
+    return scoring
+
+
 def nearest_clusters(
     vectors: NDArray[np.float32], centers: NDArray[np.float32], top_k: int, beta: float
 ) -> tuple[NDArray[np.intp], Array]:

@@ -27,7 +27,7 @@ from .errors import MissingExtraError, RecordError
 from .expectations import INPUT, N_FEATURES, feature_matrix, fit_lengths
 from .pricing import Price, implied_prices
 from .records import TOKEN_KINDS, Record, RecordTable, Source, load_records
-from .scoring import SCORINGS, check_alpha
+from .scoring import check_alpha, check_scoring
 from .statistics import cluster_statistics, divide
 
 if TYPE_CHECKING:
@@ -172,8 +172,7 @@ class RouterEstimator:
             raise ValueError(f"beta must be a finite number of 0 or more, not {self.beta!r}")
         if not 0 < self.train_ratio <= 1:
             raise ValueError(f"train_ratio must be above 0 and at most 1, not {self.train_ratio!r}")
-        if self.scoring not in SCORINGS:
-            raise ValueError(f"scoring must be one of {', '.join(SCORINGS)}, not {self.scoring!r}")
+        check_scoring(self.scoring)
         check_alpha(self.alpha)
 
     def _encoder(self, embedder: Embedder) -> Callable[[list[str]], NDArray[np.float32]]:

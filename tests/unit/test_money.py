@@ -10,7 +10,7 @@ import pytest
 from avengers_core import Budget, Ledger, LedgerError
 from avengers_core.budget import PICO, Purse, fits, picodollars, scopes_of
 from avengers_core.ledger import Entry, now, open_ledger
-from avengers_core.pricing import _KINDS, Tariff, TokenUsage, _calculate, _linear_rates
+from avengers_core.pricing import USAGE_KINDS, Tariff, TokenUsage, _calculate, _linear_rates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +38,7 @@ def usages(draw: st.DrawFn) -> TokenUsage:
 @settings(max_examples=60, deadline=None)
 @given(usages(), st.sampled_from(MODELS))
 def test_list_prices_are_genai_prices_own(usage: TokenUsage, price_id: str) -> None:
-    expected = _calculate(price_id, {kind: getattr(usage, kind) for kind in _KINDS})
+    expected = _calculate(price_id, {kind: getattr(usage, kind) for kind in USAGE_KINDS})
     assert Tariff(price_id).cost(usage) == expected
 
 
