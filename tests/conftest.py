@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
 from avengers_core.records import Record, Usage
+
+from tests.integration.llm_server import LLMServer, llm_server
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -18,6 +21,18 @@ def data_folder() -> Path:
     if not (DATA / "mmlupro.train.jsonl.gz").is_file():
         pytest.skip(f"no benchmark records at {DATA}")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[LLMServer]:
+    with llm_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: LLMServer) -> LLMServer:
+    shared_server.reset()
+    return shared_server
 
 
 TOPICS = {

@@ -196,6 +196,16 @@ def split_price_id(price_id: str) -> tuple[str, str]:
     return provider, model
 
 
+def provider_of(model: str) -> str | None:
+    """genai-prices' id of the provider that a model's name belongs to, or None."""
+    from genai_prices import Usage, calc_price
+
+    try:
+        return str(calc_price(Usage(input_tokens=1), model).provider.id)
+    except (LookupError, ValueError):
+        return None
+
+
 def lookup_price(price_id: str) -> Price | None:
     """The price that the installed genai-prices has for ``provider:model`` or ``model``, or None.
 

@@ -17,6 +17,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+#: Ids of the packaged artifact, cheap and dear, of two providers.
+MINI, BIG = "gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"
+HAIKU, SONNET = "claude-3-5-haiku-20241022", "claude-3-5-sonnet-20241022"
+
+ALL = {"tools": True, "structured_output": True, "images": True, "pdf": True, "tool_choice": True}
+
 Fault = int | str  # a status, or: timeout, drop, drop_mid, garbage, no_usage
 
 

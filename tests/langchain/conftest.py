@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,25 +8,7 @@ from langchain_anthropic import ChatAnthropic
 from langchain_openai import ChatOpenAI
 
 from avengers_langchain import ChatAvengers
-from tests.integration.llm_server import LLMServer, llm_server
-
-#: Ids of the packaged artifact, cheap and dear, of two providers.
-MINI, BIG = "gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"
-HAIKU, SONNET = "claude-3-5-haiku-20241022", "claude-3-5-sonnet-20241022"
-
-ALL = {"tools": True, "structured_output": True, "images": True, "pdf": True, "tool_choice": True}
-
-
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[LLMServer]:
-    with llm_server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared_server: LLMServer) -> LLMServer:
-    shared_server.reset()
-    return shared_server
+from tests.integration.llm_server import ALL, BIG, HAIKU, MINI, SONNET, LLMServer
 
 
 def openai_model(server: LLMServer, name: str, **fields: Any) -> ChatOpenAI:

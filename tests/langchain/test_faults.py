@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,12 +11,10 @@ import pytest
 from avengers_core.ledger import Ledger
 
 from avengers_langchain import AvengersCallbackHandler, ChatAvengers
+from tests.integration.faults import CALLS, FAULTS, check
 from tests.integration.llm_server import LLMServer
 
 from .conftest import ALL, mixed_pool
-
-CALLS = int(os.environ.get("AVENGERS_FAULT_CALLS", "2000"))
-FAULTS: list[Any] = [429, 500, 503, "drop", "garbage", "drop_mid", "no_usage"]
 
 
 async def run(llm: ChatAvengers, how: str, calls: int, handler: AvengersCallbackHandler) -> Counter[str]:
@@ -57,29 +54,4 @@ async def test_none_lost_and_none_charged_twice(server: LLMServer, tmp_path: Any
     handler = AvengersCallbackHandler()
     calls = CALLS // 4
     outcomes = await run(llm, how, calls, handler)
-    rows = list(ledger.entries())
-    statuses = Counter(row["status"] for row in rows)
-
-    assert sum(outcomes.values()) == calls
-    assert len({row["call"] for row in rows}) == calls
-    assert len(rows) == sum(server.asked.values()) == len(server.requests)
-    assert Counter(row["model"] for row in rows) == server.asked
-    # An answered call is answered once, and charged for what the server counted.
-    answered = [row for row in rows if row["status"] == "ok"]
-    assert len(answered) == len({row["call"] for row in answered}) == outcomes["ok"] == handler.totals.calls
-    assert len(answered) == sum(server.answered.values())
-    known = [row for row in answered if row["input_tokens"] is not None]
-    unknown = [row for row in answered if row["input_tokens"] is None]
-    assert len(unknown) == server.unmetered > 0
-    assert all(row["cost"] is None for row in unknown)
-    spent = sum(row["cost"] for row in known)
-    assert float(spent) == pytest.approx(handler.totals.cost)
-    assert handler.totals.unknown == len(unknown)
-    charged = {kind: sum(v for (_, k), v in server.tokens.items() if k == kind) for kind in ("input", "output")}
-    assert charged == {kind: sum(row[f"{kind}_tokens"] for row in known) for kind in ("input", "output")}
-    # Every fault is in the ledger under its kind.
-    refused = server.served["429"]
-    assert statuses["rate_limit"] == refused
-    assert statuses["server"] == server.served["500"] + server.served["503"]
-    broken = sum(server.served[kind] for kind in ("drop", "drop_mid", "garbage"))
-    assert statuses["connection"] + statuses["invalid_response"] + statuses["caller"] == broken
+    check(server, ledger, handler.totals, outcomes, calls)

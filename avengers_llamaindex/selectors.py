@@ -1,0 +1,90 @@
+"""`AvengersSelector`: which query engine a question goes to, without an LLM's help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from avengers_core import Router
+from avengers_core.engine import open_router
+from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.prompts.mixin import PromptDictType
+from llama_index.core.schema import QueryBundle
+from llama_index.core.tools.types import ToolMetadata
+
+from .embeddings import as_embedder
+
+
+class AvengersSelector(BaseSelector):
+    """Selects by what each choice is expected to score and cost, or by what its description says.
+
+    Where all choices are named by ids of the artifact (trained on records in which the "models" are your query
+    engines, or mapped to ids with ``models``), the router decides, as it decides between models. Elsewhere the choices
+    whose descriptions are most like the question win, by the router's embedder. No text is generated, so none can be
+    malformed.
+
+    Args:
+        artifact: path or pretrained name of a trained router, or a `Router`; default: the packaged one.
+        alpha: from 0 (cost only) to 1 (quality only); default: the artifact's.
+        models: ids of the artifact by the name of a choice.
+        embed_model: the embeddings that the artifact was trained with; default: made from the artifact's id.
+        max_selections: how many choices are selected, best first; more than one goes to a summarizer.
+
+    Raises:
+        ArtifactError: the artifact is missing or damaged, or was trained with other embeddings.
+        ValueError: ``models`` names an id that the artifact has not, or ``max_selections`` is below 1.
+    """
+
+    def __init__(
+        self,
+        artifact: str | Path | Router | None = None,
+        *,
+        alpha: float | None = None,
+        models: Mapping[str, str] | None = None,
+        embed_model: BaseEmbedding | None = None,
+        max_selections: int = 1,
+    ) -> None:
+        self.router = open_router(artifact, None if embed_model is None else as_embedder(embed_model))
+        self.alpha = alpha
+        self.models = dict(models or {})
+        self.max_selections = max_selections
+        unknown = sorted(set(self.models.values()) - set(self.router.models))
+        if unknown:
+            raise ValueError(f"models: the artifact has no {unknown[0]!r}: it has {', '.join(self.router.models)}")
+        if max_selections < 1:
+            raise ValueError(f"max_selections must be at least 1, not {max_selections}")
+
+    def _get_prompts(self) -> dict[str, Any]:
+        return {}
+
+    def _update_prompts(self, prompts: PromptDictType) -> None: ...
+
+    def _select(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> SelectorResult:
+        if not choices:
+            raise ValueError("there is nothing to select from")
+        ids = [self.models.get(choice.name or "", choice.name or "") for choice in choices]
+        trained = set(ids) <= set(self.router.models) and len(set(ids)) == len(ids)
+        ranked = self._by_record(ids, query.query_str) if trained else self._by_description(choices, query.query_str)
+        selections = [SingleSelection(index=index, reason=reason) for index, reason in ranked[: self.max_selections]]
+        return SelectorResult(selections=selections)
+
+    async def _aselect(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> SelectorResult:
+        return self._select(choices, query)
+
+    def _by_record(self, ids: list[str], question: str) -> list[tuple[int, str]]:
+        decision = self.router.route(question, alpha=self.alpha, models=ids)
+        expected = dict(zip(decision.candidates, zip(decision.scores, decision.costs, strict=True), strict=True))
+        return [
+            (ids.index(name), f"expected score {expected[name][0]:.2f} for ${expected[name][1]:.2g}")
+            for name in decision.ranking
+        ]
+
+    def _by_description(self, choices: Sequence[ToolMetadata], question: str) -> list[tuple[int, str]]:
+        texts = [f"{choice.name or ''} {choice.description or ''}".strip() for choice in choices]
+        asked, *described = self.router.embed([question, *texts])
+        likeness = np.stack(described) @ asked
+        order = np.argsort(-likeness, kind="stable").tolist()
+        return [(index, f"likeness of its description {likeness[index]:.2f}") for index in order]
