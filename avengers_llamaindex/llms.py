@@ -98,6 +98,7 @@ class AvengersLLM(FunctionCallingLLM):
     alpha: float | None = Field(default=None, description="0: cost only, 1: quality only; default: the artifact's.")
     models: Any = Field(
         default=None,
+        repr=False,
         description="Ids of the artifact, or {id: LLM or 'provider:model'}; default: all of the artifact's. Ids are "
         "made by LlamaIndex's integrations when first chosen; those that cannot be made are left out.",
     )
@@ -511,12 +512,13 @@ class _Heard:
     def last(self) -> Any:
         """A part without new text that carries the decision, and the usage where handlers look for it."""
         last = self.last_part
-        update: dict[str, Any] = {"delta": ""}
+        extras = {name: value for name, value in last.additional_kwargs.items() if name != "thinking_delta"}
+        update: dict[str, Any] = {"delta": "", "additional_kwargs": extras}
         if self.usage and not reported_usage(last):
             update["raw"] = {**dict(last.raw or {}), "usage": self.usage}
         if isinstance(last, ChatResponse):
-            extras = dict(last.message.additional_kwargs)
-            update["message"] = last.message.model_copy(update={"additional_kwargs": extras})
+            marked = dict(last.message.additional_kwargs)
+            update["message"] = last.message.model_copy(update={"additional_kwargs": marked})
         return _described(last.model_copy(update=update), self.attempt)
 
 

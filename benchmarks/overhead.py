@@ -1,21 +1,22 @@
-"""What ChatAvengers adds to a call, beside RunnableWithFallbacks and litellm's Router, against one local server.
+"""What ChatAvengers and AvengersLLM add to a call, beside RunnableWithFallbacks and litellm's Router.
 
     python benchmarks/overhead.py [--rounds 300]
 
-Needs: pip install -e '.[all]' --group dev litellm. All are measured in turns within one run; look at differences and
-ratios, not at the times themselves.
+Needs: pip install -e '.[all]' --group dev litellm. All ask one local server, measured in turns within one run; look
+at differences and ratios, not at the times themselves.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,11 @@ def in_turns(contenders: dict[str, Callable[[int], Any]], rounds: int) -> dict[s
     for number in range(rounds + 10):
         for name, call in shuffled(contenders):
             start = time.perf_counter()
-            call(number)
+            rest = call(number)
             if number >= 10:
                 times[name].append(time.perf_counter() - start)
+            if isinstance(rest, Iterator):
+                list(rest)
     return times
 
 
@@ -62,6 +65,7 @@ async def in_turns_async(contenders: dict[str, Callable[[int], Awaitable[Any]]],
 
 
 def litellm_router(url: str) -> Any:
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network for prices
     import litellm
 
     litellm.suppress_debug_info = True
@@ -153,6 +157,7 @@ def measure(url: str, rounds: int) -> None:
     concurrent["litellm.Router"] = lambda n: litellm_many(100, n)
     results["100 concurrent (async)"] = asyncio.run(in_turns_async(concurrent, max(10, rounds // 20)))
 
+    results |= measure_llamaindex(url, rounds, ask)
     for what, times in results.items():
         table = Table(title=f"{what}: ms", title_justify="left")
         for column in ("", "p50", "p99", "p50 over the inner model", "ratio of p50"):
@@ -162,6 +167,46 @@ def measure(url: str, rounds: int) -> None:
             p50, p99 = percentiles(seconds)
             table.add_row(name, f"{p50:.2f}", f"{p99:.2f}", f"{p50 - base:+.2f}", f"{p50 / base:.2f}")
         Console().print(table)
+
+
+def measure_llamaindex(url: str, rounds: int, ask: Callable[[int], str]) -> dict[str, dict[str, list[float]]]:
+    from llama_index.llms.openai import OpenAI
+
+    from avengers_llamaindex import AvengersLLM
+
+    def client(name: str) -> Any:
+        return OpenAI(model=name, api_base=f"{url}/v1", api_key="sk-none", max_retries=0)
+
+    def pool() -> dict[str, Any]:
+        return {MINI: client(MINI), BIG: client(BIG)}
+
+    models: dict[str, Any] = {
+        "inner model": client(MINI),
+        "AvengersLLM": AvengersLLM(models=pool(), alpha=0),
+        "AvengersLLM, ledger": AvengersLLM(models=pool(), alpha=0, ledger=f"{tempfile.mkdtemp()}/ledger.sqlite"),
+    }
+
+    def first(model: Any) -> Callable[[int], Any]:
+        def call(number: int) -> Any:
+            stream = model.stream_complete(ask(number))
+            next(one for one in stream if one.delta)
+            return stream  # read to its end: one that is dropped may deadlock httpcore when it is collected
+
+        return call
+
+    def many(model: Any) -> Callable[[int], Awaitable[Any]]:
+        async def call(number: int) -> None:
+            await asyncio.gather(*(model.acomplete(ask(number * 100 + i)) for i in range(100)))
+
+        return call
+
+    complete = {name: lambda n, model=model: model.complete(ask(n)) for name, model in models.items()}
+    concurrent = {name: many(model) for name, model in models.items()}
+    return {
+        "LlamaIndex: complete": in_turns(complete, rounds),
+        "LlamaIndex: stream, first token": in_turns({name: first(model) for name, model in models.items()}, rounds),
+        "LlamaIndex: 100 concurrent (async)": asyncio.run(in_turns_async(concurrent, max(10, rounds // 20))),
+    }
 
 
 if __name__ == "__main__":

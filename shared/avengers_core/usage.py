@@ -36,7 +36,8 @@ def read_usage(reported: Mapping[str, Any] | None) -> TokenUsage | None:
                 found = extract_usage({key: known}, provider_id=provider, api_flavor=flavor).usage
             except (LookupError, ValueError):
                 return None
-            return TokenUsage(**{ours: getattr(found, theirs, None) or 0 for ours, theirs in USAGE_KINDS.items()})
+            counts = vars(found)  # asked for a kind that is not there, it would search for what may imply it
+            return TokenUsage(**{ours: counts.get(theirs) or 0 for ours, theirs in USAGE_KINDS.items()})
     return None
 
 

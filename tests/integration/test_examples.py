@@ -17,14 +17,25 @@ EXPECTED = {
     "langchain_rag": ["answers: This is what gpt-4o", "streamed: This is what gpt-4o"],
     "langchain_agent": ["called", "answered"],
     "langchain_batch": ["answered", "gpt-4o", "avengers ledger"],
+    "llamaindex_query_engine": [
+        "in memory: This is what gpt-4o",
+        "FAISS: This is what",
+        "with alpha 1: gpt-4o-2024-08-06",
+    ],
+    "llamaindex_chat_engine": ["Fridays? -> This is what gpt-4o", "2 calls, $0."],
+    "llamaindex_agent": ["called add", "called in_stock", "answered by gpt-4o", "calls, $0."],
+    "llamaindex_evaluation": ["What does a ticket cost?", "gpt-4o-2024-08-06", "0.0000"],
 }
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "examples").glob("langchain_*.py")))
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (ROOT / "examples").glob("*_*.py") if path.stem != "local_words")
+)
 def test_example(name: str) -> None:
     with llm_server() as server:
         server.tool_steps = 2
         env = {**os.environ, "OPENAI_API_KEY": "sk-none", "OPENAI_BASE_URL": f"{server.url}/v1"}
+        env["OPENAI_API_BASE"] = env["OPENAI_BASE_URL"]  # LlamaIndex's name for it
         done = subprocess.run(
             [sys.executable, str(ROOT / "examples" / f"{name}.py")],
             env=env,

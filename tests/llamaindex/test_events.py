@@ -1,0 +1,151 @@
+"""One call is one LLM event to every handler, whatever the models below do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from llama_index.core.base.llms.types import CompletionResponse, CompletionResponseGen, LLMMetadata
+from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler, TokenCountingHandler
+from llama_index.core.callbacks.schema import CBEventType
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.span import SimpleSpan
+from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
+from llama_index.core.llms import ChatMessage, CustomLLM
+from llama_index.core.llms.callbacks import llm_completion_callback
+from llama_index_instrumentation import get_dispatcher
+
+from avengers_llamaindex import AvengersCallbackHandler, AvengersEventHandler, AvengersLLM, get_avengers_callback
+from tests.integration.llm_server import BIG, MINI, LLMServer
+
+from .conftest import openai_model
+from .test_llms import TWINS, ask
+
+Make = Callable[..., AvengersLLM]
+
+
+class Recorder(BaseEventHandler):
+    names: list[str]
+
+    def handle(self, event: Any, **kwargs: Any) -> None:
+        self.names.append(type(event).__name__)
+
+
+@pytest.fixture
+def events() -> Iterator[Recorder]:
+    root, recorder = get_dispatcher(), Recorder(names=[])
+    root.add_event_handler(recorder)
+    yield recorder
+    root.event_handlers.remove(recorder)
+
+
+@pytest.fixture
+def spans() -> Iterator[SimpleSpanHandler]:
+    root, handler = get_dispatcher(), SimpleSpanHandler()
+    root.add_span_handler(handler)
+    yield handler
+    root.span_handlers.remove(handler)
+
+
+class Plain(CustomLLM):
+    """A completion model, whose chat calls its own complete."""
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(context_window=1000, model_name="plain")
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return CompletionResponse(text="plain answer", raw={"usage": {"prompt_tokens": 3, "completion_tokens": 2}})
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        def parts() -> CompletionResponseGen:
+            yield CompletionResponse(text="plain ", delta="plain ")
+            yield CompletionResponse(text="plain answer", delta="answer")
+
+        return parts()
+
+
+@pytest.mark.parametrize("inner", ["openai", "plain"])
+@pytest.mark.parametrize("how", TWINS)
+async def test_events_are_sent_once(
+    make: Make, server: LLMServer, events: Recorder, spans: SimpleSpanHandler, how: str, inner: str
+) -> None:
+    counter, debug, ours = TokenCountingHandler(), LlamaDebugHandler(print_trace_on_end=False), AvengersEventHandler()
+    callbacks = AvengersCallbackHandler()
+    manager = CallbackManager([counter, debug, callbacks])
+    model = (
+        Plain(callback_manager=manager) if inner == "plain" else openai_model(server, MINI, callback_manager=manager)
+    )
+    root = get_dispatcher()
+    root.add_event_handler(ours)
+    with get_avengers_callback() as totals:
+        answer = await ask(make(models={MINI: model}, callback_manager=manager), how)
+    root.event_handlers.remove(ours)
+
+    kind = "Chat" if how.endswith("chat") else "Completion"
+    assert events.names.count(f"LLM{kind}StartEvent") == events.names.count(f"LLM{kind}EndEvent") == 1
+    other = "Completion" if kind == "Chat" else "Chat"
+    assert not [name for name in events.names if name.startswith(f"LLM{other}")]
+    assert len(debug.get_event_pairs(CBEventType.LLM)) == 1
+    assert len(counter.llm_token_counts) == 1
+    told = answer.additional_kwargs["avengers"]
+    for one in (totals, ours.totals, callbacks.totals):
+        assert (one.calls, list(one.models)) == (1, [MINI])
+        assert one.cost == (told["cost"] or 0.0)
+    if inner == "openai":
+        usage = totals.usage
+        assert usage
+        assert (usage.input, usage.output) == (server.tokens[MINI, "input"], server.tokens[MINI, "output"])
+        assert counter.prompt_llm_token_count == usage.input
+        assert counter.completion_llm_token_count == usage.output
+        assert totals.cost > 0
+        assert totals.best_single_cost == pytest.approx(totals.cost)
+
+    by_name = {span.id_.rpartition("AvengersLLM.")[2].split("-")[0]: span for span in spans.completed_spans}
+    outer = next(span for span in spans.completed_spans if span.id_.startswith(f"AvengersLLM.{how}-"))
+    prefix = "Plain." if inner == "plain" else "OpenAI."
+    nested = [span for span in spans.completed_spans if span.id_.startswith(prefix)]
+    assert by_name
+    assert nested
+    ids = {outer.id_, *(span.id_ for span in nested)}
+    assert all(isinstance(span, SimpleSpan) and span.parent_id in ids for span in nested)
+    assert any(span.parent_id == outer.id_ for span in nested)
+
+
+def test_other_llms_still_send_their_events(server: LLMServer, events: Recorder, make: Make) -> None:
+    make()
+    openai_model(server, MINI).complete("hi")
+    assert events.names.count("LLMCompletionStartEvent") == 1
+
+
+def test_streams_in_turn_do_not_silence_others(server: LLMServer, events: Recorder, make: Make) -> None:
+    """Between two parts of our stream another model may be asked."""
+    stream = make().stream_complete("hi")
+    next(stream)
+    openai_model(server, BIG).complete("hi")
+    assert len(list(stream)) > 3
+    assert events.names.count("LLMCompletionStartEvent") == 2
+    assert events.names.count("LLMCompletionEndEvent") == 2
+
+
+def test_failed_attempts_are_no_events(make: Make, server: LLMServer, events: Recorder) -> None:
+    server.faults = [503, 503]
+    with get_avengers_callback() as totals:
+        make().complete("hi")
+    assert events.names.count("LLMCompletionStartEvent") == events.names.count("LLMCompletionEndEvent") == 1
+    assert totals.calls == 1
+
+
+def test_totals_add_up_by_model_and_block(make: Make) -> None:
+    llm = make()
+    with get_avengers_callback() as outer:
+        llm.complete("hi", model=MINI)
+        with get_avengers_callback() as inner:
+            llm.chat([ChatMessage("hi")], model=BIG)
+    assert {name: one.calls for name, one in outer.models.items()} == {MINI: 1, BIG: 1}
+    assert list(inner.models) == [BIG]
+    assert outer.cost == pytest.approx(sum(one.cost for one in outer.models.values()))
+    assert str(inner).startswith("1 calls, $0.000")
