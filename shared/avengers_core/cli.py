@@ -371,6 +371,124 @@ def _print_evaluation(report: dict[str, Any]) -> None:
     )
 
 
+def _listed(text: str, kind: Callable[[str], Any]) -> list[Any]:
+    """Comma-separated values; ``default`` is None, ``0:10`` counts from 0 to 9."""
+    out: list[Any] = []
+    for item in _names(text):
+        start, colon, stop = item.partition(":")
+        if colon and start.isdigit() and stop.isdigit():
+            out += range(int(start), int(stop))
+        elif item == "default":
+            out.append(None)
+        else:
+            try:
+                out.append(kind(item))
+            except ValueError:
+                raise typer.BadParameter(f"{item!r} is no number") from None
+    return out
+
+
+@app.command()
+def sweep(
+    files: Annotated[list[Path], typer.Argument(help="Records: JSONL files, plain or gzip, or folders of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; a stopped sweep goes on.")],
+    n_clusters: Annotated[str, typer.Option(help="Numbers of clusters, comma-separated.")] = "40",
+    top_k: Annotated[str, typer.Option(help="Nearest clusters that count; 'default' is the scoring's.")] = "default",
+    beta: Annotated[str, typer.Option(help="Sharpness of cluster weights; 'default' is the scoring's.")] = "default",
+    scoring: Annotated[str, typer.Option(help="utility, reference, simple, comma-separated.")] = "utility",
+    embedder: Annotated[str, typer.Option(help="Embedders, comma-separated.")] = "wordllama",
+    seeds: Annotated[str, typer.Option(help="Seeds of splits and clusters: 0:10, or 1,2,3.")] = "0:10",
+    alpha_step: Annotated[float, typer.Option(help="Step of alpha from 0 to 1.")] = 0.01,
+    train_ratio: Annotated[float, typer.Option(help="Share of each dataset that is trained on.")] = 0.7,
+    jobs: Annotated[int | None, typer.Option(help="Processes. Default: as many as cores.")] = None,
+    quiet: Quiet = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Try many settings on many splits: curves.csv, summary.csv, and a table of what each is worth."""
+    from .sweep import Grid, summarize
+    from .sweep import sweep as run
+
+    if not 0 < alpha_step <= 1:
+        raise typer.BadParameter("--alpha-step must be above 0 and at most 1")
+    grid = Grid(
+        n_clusters=_listed(n_clusters, int),
+        top_k=_listed(top_k, int),
+        beta=_listed(beta, float),
+        scoring=_names(scoring),
+        embedder=_names(embedder),
+        seeds=_listed(seeds, int),
+        alphas=[round(step * alpha_step, 6) for step in range(int(1 / alpha_step + 1e-9) + 1)],
+        train_ratio=train_ratio,
+    )
+    with _progress(quiet) as progress:
+        rows = run([*files], grid, output, jobs=jobs, progress=progress)
+    summary = summarize(rows)
+    if as_json:
+        _print_json(summary)
+        return
+    _table(
+        f"{len(rows):,} rows in {output / 'curves.csv'}; mean over seeds, standard deviation in brackets",
+        ("scoring", "clusters", "top_k", "beta", "embedder", "seeds", "AUC", "AIQ", "best accuracy", "cost saved"),
+        [
+            (
+                row["scoring"],
+                str(row["n_clusters"]),
+                str(row["top_k"] or "default"),
+                "default" if row["beta"] is None else f"{row['beta']:g}",
+                row["embedder"],
+                str(row["seeds"]),
+                f"{row['auc']:.4f} ({row['auc_sd']:.4f})",
+                f"{row['aiq']:.4f} ({row['aiq_sd']:.4f})",
+                f"{row['perf_gain']:+.1%} ({row['perf_gain_sd']:.1%})",
+                "never" if row["cost_save"] is None else f"{row['cost_save']:.1%} ({row['cost_save_sd']:.1%})",
+            )
+            for row in summary
+        ],
+    )
+    out.print("best accuracy and cost saved: against the best single model; saved at equal accuracy", highlight=False)
+
+
+@app.command()
+def recommend(
+    source: Annotated[list[Path], typer.Argument(help="The folder of a sweep, or records.")],
+    target: Annotated[
+        str, typer.Option(help="'accuracy >= best single', 'accuracy >= 98% of best single', 'cost <= 0.0004', ...")
+    ] = "accuracy >= best single",
+    max_cost: Annotated[float | None, typer.Option(help="US dollars per 1,000 queries at the most.")] = None,
+    quiet: Quiet = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """The alpha that meets a target of accuracy or cost, and how sure that is."""
+    import tempfile
+
+    from .recommend import recommend as choose
+    from .sweep import Grid, load_rows
+    from .sweep import sweep as run
+
+    if len(source) == 1 and (source[0] / "runs.jsonl").is_file():
+        rows = load_rows(source[0])
+    else:
+        with tempfile.TemporaryDirectory() as folder, _progress(quiet) as progress:
+            rows = run([*source], Grid(seeds=range(5)), folder, progress=progress)
+    found = choose(rows, target, max_cost=None if max_cost is None else max_cost / 1000)
+    if as_json:
+        _print_json(found)
+        return
+    interval = found["alpha_interval"]
+    spread = f"{interval[0]:g} to {interval[1]:g} over seeds" if interval else "no single seed meets it"
+    out.print(f"alpha {found['alpha']:g}", style="bold", highlight=False)
+    out.print(
+        f"{spread}; {found['seeds_met']} of {found['seeds']} seeds meet the target with some alpha\n"
+        f"accuracy {found['accuracy']:.4f} (sd {found['accuracy_sd']:.4f}), best single model "
+        f"{found['best_single_accuracy']:.4f}\n"
+        f"${found['cost'] * 1000:.4f} per 1K queries (sd {found['cost_sd'] * 1000:.4f}), best single model "
+        f"${found['best_single_cost'] * 1000:.4f}\n"
+        f"scoring {found['scoring']}, {found['n_clusters']} clusters, embedder {found['embedder']}",
+        highlight=False,
+        markup=False,
+    )
+
+
 @app.command()
 def route(
     text: Annotated[str, typer.Argument(help="The query; - reads standard input.")],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .embedding import embed_all
 from .errors import RecordError
+from .metrics import budget_auc
 from .records import RecordTable
 from .scoring import check_alpha, utility_choice
 from .statistics import Array, divide
@@ -81,11 +82,7 @@ def area_under_curve(curve: Curve, low: float, high: float, *, over: str = "data
         budgets: how many budgets; below the curve's cheapest point its accuracy counts.
     """
     accuracy = curve.accuracy if over == "datasets" else curve.accuracy_queries
-    order = np.argsort(curve.cost, kind="stable")
-    best = np.maximum.accumulate(accuracy[order])
-    limits = np.geomspace(low, high, budgets) * (1 + 1e-9)
-    reached = np.searchsorted(curve.cost[order], limits, side="right") - 1
-    return float(best[np.maximum(reached, 0)].mean())
+    return budget_auc(curve.cost, accuracy, low, high, budgets=budgets)
 
 
 def utility_curve(table: RecordTable, scores: Array, costs: Array, scale: float, alphas: Array) -> NDArray[np.intp]:

@@ -144,3 +144,15 @@ def test_ledger(tmp_path: Path) -> None:
     assert "0.002500" in run("ledger", path, "--by", "tag").stdout
     assert "no such ledger" in run("ledger", tmp_path / "none.sqlite", code=1).stderr
     assert "by must be one of" in run("ledger", path, "--by", "hour", code=1).stderr
+
+
+def test_sweep_and_recommend(file: Path, tmp_path: Path) -> None:
+    tried = ["sweep", file, "-o", tmp_path, "--n-clusters", "3", "--seeds", "0:2", "--alpha-step", "0.1"]
+    assert "22 rows in" in run(*tried).stdout
+    assert run_json(*tried)[0]["seeds"] == 2
+    found = run_json("recommend", tmp_path, "--target", "accuracy >= 60% of best single")
+    assert 0 <= found["alpha"] <= 1
+    assert "seeds meet the target" in run("recommend", tmp_path, "--target", "accuracy >= 0.3").stdout
+    assert "is not understood" in run("recommend", tmp_path, "--target", "fast", code=1).stderr
+    run("sweep", file, "-o", tmp_path, "--beta", "x", code=2)
+    run("sweep", file, "-o", tmp_path, "--alpha-step", "2", code=2)
