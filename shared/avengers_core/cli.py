@@ -6,24 +6,25 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
 
+from ._console import (
+    ArtifactOption,
+    JsonFlag,
+    Quiet,
+    err,
+    finite,
+    out,
+    print_json,
+    print_table,
+    show_progress,
+    split_names,
+)
 from ._version import __version__
+from .cli_evidence import evidence
 from .errors import AvengersError
 
 app = typer.Typer(
@@ -34,16 +35,8 @@ app = typer.Typer(
 )
 records_app = typer.Typer(no_args_is_help=True, help="Look at benchmark records.")
 app.add_typer(records_app, name="records")
+app.add_typer(evidence)
 
-out = Console()
-err = Console(stderr=True)
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-ArtifactOption = Annotated[
-    str | None,
-    typer.Option("--artifact", "-a", help="Artifact: path or pretrained name. Default: the packaged one."),
-]
 Excluded = Annotated[str, typer.Option(help="Names, comma-separated.")]
 
 
@@ -72,47 +65,6 @@ def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     pass
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress callback (step, done, total); bars are drawn on a terminal's standard error only."""
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        disable=quiet or not err.is_terminal,
-    )
-    tasks: dict[str, Any] = {}
-
-    def report(step: str, done: int, total: int) -> None:
-        if step not in tasks:
-            tasks[step] = bar.add_task(step, total=total or None)
-        bar.update(tasks[step], completed=done, total=total or None)
-
-    with bar:
-        yield report
 
 
 @records_app.command("check")
@@ -155,15 +107,15 @@ def records_check(
         for code, name in enumerate(table.datasets)
     ]
     if as_json:
-        _print_json({"queries": len(table), "datasets": datasets, "models": models})
+        print_json({"queries": len(table), "datasets": datasets, "models": models})
         return
     title = f"{len(table):,} queries, {len(datasets)} datasets, {len(models)} models"
-    _table(
+    print_table(
         title,
         ("dataset", "queries", "coverage", "mean score"),
         [(d["dataset"], f"{d['queries']:,}", f"{d['coverage']:.1%}", f"{d['mean_score']:.4f}") for d in datasets],
     )
-    _table(
+    print_table(
         "models",
         ("model", "answers", "coverage", "mean score", "over datasets", "total cost $", "cost known"),
         [
@@ -179,15 +131,6 @@ def records_check(
             for m in models
         ],
     )
-
-
-def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
 
 
 @app.command()
@@ -233,17 +176,17 @@ def train(
     chosen = make_embedder(embedder)
     if cache or chosen.id.startswith("openai:"):
         chosen = CachedEmbedder(chosen, cache)
-    with _progress(quiet or as_json) as progress:
+    with show_progress(quiet or as_json) as progress:
         estimator = RouterEstimator(
             n_clusters,
             top_k=top_k,
             beta=beta,
             train_ratio=train_ratio,
             random_state=random_state,
-            exclude_models=_names(exclude_models),
-            exclude_datasets=_names(exclude_datasets),
-            soft_exclude_models=_names(soft_exclude_models),
-            soft_exclude_datasets=_names(soft_exclude_datasets),
+            exclude_models=split_names(exclude_models),
+            exclude_datasets=split_names(exclude_datasets),
+            soft_exclude_models=split_names(soft_exclude_models),
+            soft_exclude_datasets=split_names(soft_exclude_datasets),
             min_accuracy_threshold=min_accuracy_threshold,
             min_records=min_records,
             scoring=scoring,
@@ -258,7 +201,7 @@ def train(
         from .inspection import describe
 
         export_cluster.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(_finite(describe(estimator.artifact_)), indent=1)
+        text = json.dumps(finite(describe(estimator.artifact_)), indent=1)
         (export_cluster / "clusters.json").write_text(text + "\n")
     unpriced = [m for m, known in zip(estimator.models_, estimator.router_.cost_known, strict=True) if not known]
     result = {
@@ -270,7 +213,7 @@ def train(
         "held_out": len(estimator.held_out_) if estimator.held_out_ else 0,
     }
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     out.print(
         f"{output}: {result['queries']:,} queries, {result['clusters']} clusters, {len(estimator.models_)} models",
@@ -307,10 +250,10 @@ def evaluate(
     from .router import Router
     from .training import RouterEstimator
 
-    wanted = [float(value) for value in _names(alphas)]
-    table = load_records(files).without(_names(exclude_models), _names(exclude_datasets))
+    wanted = [float(value) for value in split_names(alphas)]
+    table = load_records(files).without(split_names(exclude_models), split_names(exclude_datasets))
     train_table = None
-    with _progress(quiet or as_json) as progress:
+    with show_progress(quiet or as_json) as progress:
         if artifact is not None:
             router = Router.load(artifact)
         else:
@@ -326,7 +269,7 @@ def evaluate(
             progress=progress,
         )
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     _print_evaluation(report)
 
@@ -347,12 +290,12 @@ def _print_evaluation(report: dict[str, Any]) -> None:
                 ", ".join(f"{name} {share:.0%}" for name, share in shares),
             )
         )
-    _table(
+    print_table(
         f"{report['queries']:,} queries, scoring {report['scoring']}, 95% bootstrap intervals",
         ("setting", "accuracy (datasets)", "accuracy (queries)", "$ per 1K queries", "models chosen"),
         rows,
     )
-    _table(
+    print_table(
         "area under the accuracy-cost curve",
         ("router", "AUC (datasets)", "AUC (queries)", "share of the way to the oracle"),
         [
@@ -361,131 +304,13 @@ def _print_evaluation(report: dict[str, Any]) -> None:
         ],
     )
     names = [entry["name"] for entry in report["settings"]]
-    _table(
+    print_table(
         "accuracy by dataset",
         ("dataset", "queries", *names),
         [
             (row["dataset"], f"{row['queries']:,}", *(f"{row['accuracy'][name]:.3f}" for name in names))
             for row in report["datasets"]
         ],
-    )
-
-
-def _listed(text: str, kind: Callable[[str], Any]) -> list[Any]:
-    """Comma-separated values; ``default`` is None, ``0:10`` counts from 0 to 9."""
-    out: list[Any] = []
-    for item in _names(text):
-        start, colon, stop = item.partition(":")
-        if colon and start.isdigit() and stop.isdigit():
-            out += range(int(start), int(stop))
-        elif item == "default":
-            out.append(None)
-        else:
-            try:
-                out.append(kind(item))
-            except ValueError:
-                raise typer.BadParameter(f"{item!r} is no number") from None
-    return out
-
-
-@app.command()
-def sweep(
-    files: Annotated[list[Path], typer.Argument(help="Records: JSONL files, plain or gzip, or folders of them.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; a stopped sweep goes on.")],
-    n_clusters: Annotated[str, typer.Option(help="Numbers of clusters, comma-separated.")] = "40",
-    top_k: Annotated[str, typer.Option(help="Nearest clusters that count; 'default' is the scoring's.")] = "default",
-    beta: Annotated[str, typer.Option(help="Sharpness of cluster weights; 'default' is the scoring's.")] = "default",
-    scoring: Annotated[str, typer.Option(help="utility, reference, simple, comma-separated.")] = "utility",
-    embedder: Annotated[str, typer.Option(help="Embedders, comma-separated.")] = "wordllama",
-    seeds: Annotated[str, typer.Option(help="Seeds of splits and clusters: 0:10, or 1,2,3.")] = "0:10",
-    alpha_step: Annotated[float, typer.Option(help="Step of alpha from 0 to 1.")] = 0.01,
-    train_ratio: Annotated[float, typer.Option(help="Share of each dataset that is trained on.")] = 0.7,
-    jobs: Annotated[int | None, typer.Option(help="Processes. Default: as many as cores.")] = None,
-    quiet: Quiet = False,
-    as_json: JsonFlag = False,
-) -> None:
-    """Try many settings on many splits: curves.csv, summary.csv, and a table of what each is worth."""
-    from .sweep import Grid, summarize
-    from .sweep import sweep as run
-
-    if not 0 < alpha_step <= 1:
-        raise typer.BadParameter("--alpha-step must be above 0 and at most 1")
-    grid = Grid(
-        n_clusters=_listed(n_clusters, int),
-        top_k=_listed(top_k, int),
-        beta=_listed(beta, float),
-        scoring=_names(scoring),
-        embedder=_names(embedder),
-        seeds=_listed(seeds, int),
-        alphas=[round(step * alpha_step, 6) for step in range(int(1 / alpha_step + 1e-9) + 1)],
-        train_ratio=train_ratio,
-    )
-    with _progress(quiet) as progress:
-        rows = run([*files], grid, output, jobs=jobs, progress=progress)
-    summary = summarize(rows)
-    if as_json:
-        _print_json(summary)
-        return
-    _table(
-        f"{len(rows):,} rows in {output / 'curves.csv'}; mean over seeds, standard deviation in brackets",
-        ("scoring", "clusters", "top_k", "beta", "embedder", "seeds", "AUC", "AIQ", "best accuracy", "cost saved"),
-        [
-            (
-                row["scoring"],
-                str(row["n_clusters"]),
-                str(row["top_k"] or "default"),
-                "default" if row["beta"] is None else f"{row['beta']:g}",
-                row["embedder"],
-                str(row["seeds"]),
-                f"{row['auc']:.4f} ({row['auc_sd']:.4f})",
-                f"{row['aiq']:.4f} ({row['aiq_sd']:.4f})",
-                f"{row['perf_gain']:+.1%} ({row['perf_gain_sd']:.1%})",
-                "never" if row["cost_save"] is None else f"{row['cost_save']:.1%} ({row['cost_save_sd']:.1%})",
-            )
-            for row in summary
-        ],
-    )
-    out.print("best accuracy and cost saved: against the best single model; saved at equal accuracy", highlight=False)
-
-
-@app.command()
-def recommend(
-    source: Annotated[list[Path], typer.Argument(help="The folder of a sweep, or records.")],
-    target: Annotated[
-        str, typer.Option(help="'accuracy >= best single', 'accuracy >= 98% of best single', 'cost <= 0.0004', ...")
-    ] = "accuracy >= best single",
-    max_cost: Annotated[float | None, typer.Option(help="US dollars per 1,000 queries at the most.")] = None,
-    quiet: Quiet = False,
-    as_json: JsonFlag = False,
-) -> None:
-    """The alpha that meets a target of accuracy or cost, and how sure that is."""
-    import tempfile
-
-    from .recommend import recommend as choose
-    from .sweep import Grid, load_rows
-    from .sweep import sweep as run
-
-    if len(source) == 1 and (source[0] / "runs.jsonl").is_file():
-        rows = load_rows(source[0])
-    else:
-        with tempfile.TemporaryDirectory() as folder, _progress(quiet) as progress:
-            rows = run([*source], Grid(seeds=range(5)), folder, progress=progress)
-    found = choose(rows, target, max_cost=None if max_cost is None else max_cost / 1000)
-    if as_json:
-        _print_json(found)
-        return
-    interval = found["alpha_interval"]
-    spread = f"{interval[0]:g} to {interval[1]:g} over seeds" if interval else "no single seed meets it"
-    out.print(f"alpha {found['alpha']:g}", style="bold", highlight=False)
-    out.print(
-        f"{spread}; {found['seeds_met']} of {found['seeds']} seeds meet the target with some alpha\n"
-        f"accuracy {found['accuracy']:.4f} (sd {found['accuracy_sd']:.4f}), best single model "
-        f"{found['best_single_accuracy']:.4f}\n"
-        f"${found['cost'] * 1000:.4f} per 1K queries (sd {found['cost_sd'] * 1000:.4f}), best single model "
-        f"${found['best_single_cost'] * 1000:.4f}\n"
-        f"scoring {found['scoring']}, {found['n_clusters']} clusters, embedder {found['embedder']}",
-        highlight=False,
-        markup=False,
     )
 
 
@@ -510,18 +335,18 @@ def route(
     decision = router.route(
         sys.stdin.read() if text == "-" else text,
         alpha=alpha,
-        models=_names(models) or None,
-        exclude=_names(exclude),
+        models=split_names(models) or None,
+        exclude=split_names(exclude),
         require=_requirements(require),
         scoring=scoring,
     )
     if as_json:
-        _print_json(decision.to_dict())
+        print_json(decision.to_dict())
         return
     out.print(decision.model, style="bold", highlight=False)
     out.print(decision.explain(), markup=False, highlight=False)
     position = {name: index for index, name in enumerate(decision.candidates)}
-    _table(
+    print_table(
         "ranking",
         ("model", "expected score", "expected $ per 1K such queries"),
         [
@@ -539,7 +364,7 @@ def route(
 
 def _requirements(text: str) -> dict[str, bool | int]:
     needs: dict[str, bool | int] = {}
-    for item in _names(text):
+    for item in split_names(text):
         name, sign, value = item.partition("=")
         if sign and not value.isdigit():
             raise typer.BadParameter(f"--require {item}: give a whole number after '='")
@@ -559,7 +384,7 @@ def inspect(
 
     report = describe(load_artifact(find_artifact(artifact)))
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     settings = report["settings"]
     out.print(
@@ -568,7 +393,7 @@ def inspect(
         f"by {report['library_version']}",
         highlight=False,
     )
-    _table(
+    print_table(
         "models",
         ("model", "answers", "mean score", "mean cost $ per 1K", "price $ per 1M in / out", "price from"),
         [
@@ -583,7 +408,7 @@ def inspect(
             for m in report["models"]
         ],
     )
-    _table(
+    print_table(
         "clusters",
         (
             "cluster",
@@ -625,9 +450,9 @@ def ledger(
         raise FileNotFoundError(f"{given}: no such ledger; ChatAvengers(ledger={given!r}) writes one")
     rows = Ledger(given).report(by, since or None, until or None)
     if as_json:
-        _print_json([{**row, "cost": float(row["cost"])} for row in rows])
+        print_json([{**row, "cost": float(row["cost"])} for row in rows])
         return
-    _table(
+    print_table(
         f"calls by {by}",
         (by, "calls", "failed attempts", "input tokens", "output tokens", "$", "calls of unknown cost"),
         [

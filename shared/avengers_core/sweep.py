@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 
 from .embedding import make_embedder
+from .errors import MissingExtraError
 from .evaluation import ALPHAS, Curve, available, measure, oracle_choices, router_choices, singles
 from .metrics import aiq, budget_auc, cost_save, hypervolume, oracle_share, perf_gain
 from .records import RecordTable, Source, load_records
@@ -254,6 +255,23 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(plain[0]) if plain else [])
         writer.writeheader()
         writer.writerows(plain)
+    beside.replace(path)
+
+
+def write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Plain rows as Parquet.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtraError("Parquet", "report") from None
+    plain = [{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows]
+    beside = path.with_name(f".{path.name}.part")
+    parquet.write_table(pyarrow.Table.from_pylist(plain), beside)
     beside.replace(path)
 
 

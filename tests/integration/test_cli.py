@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from avengers_core.records import Record
+from pyarrow import parquet
 
 from tests.conftest import plain, write_jsonl
 
@@ -149,10 +150,41 @@ def test_ledger(tmp_path: Path) -> None:
 def test_sweep_and_recommend(file: Path, tmp_path: Path) -> None:
     tried = ["sweep", file, "-o", tmp_path, "--n-clusters", "3", "--seeds", "0:2", "--alpha-step", "0.1"]
     assert "22 rows in" in run(*tried).stdout
-    assert run_json(*tried)[0]["seeds"] == 2
+    assert run_json(*tried, "--parquet")[0]["seeds"] == 2
+    assert parquet.read_table(tmp_path / "curves.parquet").num_rows == 22
     found = run_json("recommend", tmp_path, "--target", "accuracy >= 60% of best single")
     assert 0 <= found["alpha"] <= 1
     assert "seeds meet the target" in run("recommend", tmp_path, "--target", "accuracy >= 0.3").stdout
     assert "is not understood" in run("recommend", tmp_path, "--target", "fast", code=1).stderr
     run("sweep", file, "-o", tmp_path, "--beta", "x", code=2)
     run("sweep", file, "-o", tmp_path, "--alpha-step", "2", code=2)
+
+
+def test_compare(file: Path, artifact: Path, tmp_path: Path) -> None:
+    run("train", file, "-o", tmp_path / "one.zip", "--n-clusters", 1)
+    found = run_json("compare", artifact, tmp_path / "one.zip", file, "--alphas", "0.4,1")
+    assert [row["alpha"] for row in found["settings"]] == [0.4, 1.0]
+    assert found["auc"][0] > found["auc"][1]
+    assert "difference" in run("compare", artifact, artifact, file).stdout
+
+
+def test_routerarena(artifact: Path, tmp_path: Path) -> None:
+    entries = [{"global index": "A_1", "prompt": "add 3 and 4"}, {"global index": "B_2", "prompt_formatted": "a poem"}]
+    (tmp_path / "d.json").write_text(json.dumps(entries))
+    run("routerarena", tmp_path / "d.json", "-o", tmp_path / "p.json", "-a", artifact, "--names", "small=s-1,big=b-1")
+    made = json.loads((tmp_path / "p.json").read_text())
+    assert [one["global index"] for one in made] == ["A_1", "B_2"]
+    assert {one["prediction"] for one in made} <= {"s-1", "b-1"}
+    assert made[0] | {"prediction": ""} == {
+        "global index": "A_1",
+        "prompt": "add 3 and 4",
+        "prediction": "",
+        "generated_result": None,
+        "cost": None,
+        "accuracy": None,
+    }
+    (tmp_path / "d.json").write_text('[{"prompt": "x"}]')
+    wrong = run("routerarena", tmp_path / "d.json", "-o", tmp_path / "q.json", "-a", artifact, code=1)
+    assert "entry 0: 'global index' is missing" in wrong.stderr
+    assert not (tmp_path / "q.json").exists()
+    run("routerarena", tmp_path / "d.json", "-o", tmp_path / "q.json", "--names", "small", code=2)
