@@ -46,6 +46,11 @@ def finite(value: Any) -> Any:
     return value
 
 
+def number(value: float | None) -> str:
+    """Four digits, or a word where there is none."""
+    return "none" if value is None else f"{value:.4f}"
+
+
 def split_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 

@@ -17,6 +17,7 @@ from ._console import (
     Quiet,
     err,
     finite,
+    number,
     out,
     print_json,
     print_table,
@@ -301,6 +302,14 @@ def _print_evaluation(report: dict[str, Any]) -> None:
         [
             (name, f"{a['datasets']:.4f}", f"{a['queries']:.4f}", f"{a['gap_closed']:.1%}")
             for name, a in report["auc"].items()
+        ],
+    )
+    print_table(
+        "figures of the router's curve, 95% bootstrap intervals",
+        ("figure", "value", "interval"),
+        [
+            (name, number(one["value"]), " to ".join(map(number, one["interval"] or ())))
+            for name, one in report["figures"].items()
         ],
     )
     names = [entry["name"] for entry in report["settings"]]

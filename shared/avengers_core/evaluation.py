@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .embedding import embed_all
 from .errors import RecordError
+from .intervals import figure_intervals
 from .metrics import budget_auc
 from .records import RecordTable
 from .scoring import check_alpha, utility_choice
@@ -19,6 +20,8 @@ from .statistics import Array, divide
 if TYPE_CHECKING:
     from .router import Router
 
+#: Resamples for the figures of a whole curve.
+FIGURE_RESAMPLES = 500
 ALPHAS = tuple(round(step / 100, 2) for step in range(101))
 
 
@@ -218,7 +221,8 @@ def evaluate_router(
         resamples: of the bootstrap.
 
     Returns:
-        Plain values: ``settings`` (name, accuracy, cost, their intervals, shares of models), ``auc``, ``datasets``.
+        Plain values: ``settings`` (name, accuracy, cost, their intervals, shares of models), ``auc``, ``figures`` of
+        the router's curve with intervals (`metrics.curve_figures`), ``datasets``.
     """
     judged = np.asarray(available(table).any(axis=1))
     skipped = int((~judged).sum())
@@ -288,6 +292,13 @@ def evaluate_router(
         "scoring": scoring or router.artifact.manifest.settings.scoring,
         "settings": settings,
         "auc": areas,
+        "figures": figure_intervals(
+            table,
+            choices["router"],
+            choices["oracle"][at[1.0]],
+            resamples=min(resamples, FIGURE_RESAMPLES),
+            seed=random_state,
+        ),
         "budget_range": [low, high],
         "curves": {
             name: {

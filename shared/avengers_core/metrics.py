@@ -144,6 +144,55 @@ def routerarena_score(accuracy: float, cost_per_1k: float) -> float:
     return 1.1 * accuracy * cheapness / total if total else 0.0
 
 
+FIGURES = (
+    "auc",
+    "aiq",
+    "hypervolume",
+    "perf_gain",
+    "cost_save",
+    "oracle_share",
+    "oracle_gap",
+    "routerarena",
+)
+
+
+def curve_figures(
+    cost: ArrayLike,
+    accuracy: ArrayLike,
+    single_cost: ArrayLike,
+    single_accuracy: ArrayLike,
+    oracle: float,
+    candidates: ArrayLike | None = None,
+) -> dict[str, float]:
+    """`FIGURES` of one curve: areas between the cheapest and the dearest single model, and its best setting.
+
+    Args:
+        cost, accuracy: (s,) of the curve's settings. single_cost, single_accuracy: (m,) of the single models.
+        oracle: the oracle's accuracy.
+        candidates: (m,) which single models may be the best one; default: all.
+
+    Returns:
+        By name; ``oracle_share`` and ``oracle_gap`` are of the most accurate setting, ``routerarena`` is the highest
+        score of a setting. NaN where a figure does not exist.
+    """
+    cost, accuracy = _points(cost, accuracy)
+    prices, heights = _points(single_cost, single_accuracy)
+    allowed = np.ones(len(heights), bool) if candidates is None else np.asarray(candidates, dtype=bool)
+    best = int(np.where(allowed, heights, -1).argmax())
+    low, high = float(prices.min()), float(prices.max())
+    top = float(accuracy.max())
+    return {
+        "auc": budget_auc(cost, accuracy, low, high),
+        "aiq": aiq(cost, accuracy, low, high),
+        "hypervolume": hypervolume(cost, accuracy, low, high),
+        "perf_gain": perf_gain(accuracy, float(heights[best])),
+        "cost_save": cost_save(cost, accuracy, float(heights[best]), float(prices[best])),
+        "oracle_share": oracle_share(top, float(heights[best]), oracle),
+        "oracle_gap": oracle_gap(top, oracle),
+        "routerarena": max(routerarena_score(a, c * 1000) for a, c in zip(accuracy, cost, strict=True) if c > 0),
+    }
+
+
 @dataclass(frozen=True)
 class PairedTest:
     """Two routers on the same queries.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import plots
-from ._console import finite
+from ._console import finite, number
 from .evaluation import evaluate_router
 from .expectations import expected_cluster_scores
 from .recommend import recommend
@@ -189,6 +189,16 @@ def _tables(figures: dict[str, Any]) -> list[tuple[str, list[str], list[list[str
             ],
         ),
     ]
+    tables.append(
+        (
+            "Figures of the router's curve, 95% bootstrap intervals",
+            ["figure", "value", "interval"],
+            [
+                [name, number(one["value"]), " to ".join(map(number, one["interval"] or ()))]
+                for name, one in evaluation["figures"].items()
+            ],
+        )
+    )
     if figures["unseen"]:
         tables.append(
             (

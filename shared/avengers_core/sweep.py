@@ -24,7 +24,7 @@ import numpy as np
 from .embedding import make_embedder
 from .errors import MissingExtraError
 from .evaluation import ALPHAS, Curve, available, measure, oracle_choices, router_choices, singles
-from .metrics import aiq, budget_auc, cost_save, hypervolume, oracle_share, perf_gain
+from .metrics import FIGURES, curve_figures
 from .records import RecordTable, Source, load_records
 from .router import Router
 from .scoring import check_alpha, check_scoring
@@ -203,26 +203,17 @@ def _figures(curve: Curve, single: Curve, answers: dict[str, int], oracle: float
     A single model that answered fewer queries than a candidate must (`RouterEstimator`'s ``min_records``) is not taken
     for the best one.
     """
-    low, high = float(single.cost.min()), float(single.cost.max())
     asked = np.array([answers[label] for label in single.labels])
     enough = asked >= min(RouterEstimator().min_records, asked.max())
     best = int(np.where(enough, single.accuracy, -1).argmax())
-    figures: dict[str, float | str] = {
-        "auc": budget_auc(curve.cost, curve.accuracy, low, high),
-        "aiq": aiq(curve.cost, curve.accuracy, low, high),
-        "hypervolume": hypervolume(curve.cost, curve.accuracy, low, high),
-        "perf_gain": perf_gain(curve.accuracy, float(single.accuracy[best])),
-        "cost_save": cost_save(curve.cost, curve.accuracy, float(single.accuracy[best]), float(single.cost[best])),
-        "oracle_share": oracle_share(float(curve.accuracy.max()), float(single.accuracy[best]), oracle),
+    found = curve_figures(curve.cost, curve.accuracy, single.cost, single.accuracy, oracle, enough)
+    return {
+        **{name: value if math.isfinite(value) else None for name, value in found.items()},
         "best_single": single.labels[best],
         "best_single_accuracy": float(single.accuracy[best]),
         "best_single_cost": float(single.cost[best]),
         "oracle_accuracy": oracle,
     }
-    return {k: v if isinstance(v, str) or math.isfinite(v) else None for k, v in figures.items()}
-
-
-FIGURES = ("auc", "aiq", "hypervolume", "perf_gain", "cost_save", "oracle_share")
 
 
 def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

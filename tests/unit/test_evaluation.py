@@ -16,6 +16,8 @@ from avengers_core.evaluation import (
 )
 from avengers_core.records import Record
 
+from tests.conftest import make_records
+
 
 def record(index: int, dataset: str, scores: dict[str, float], cost: float = 1.0) -> Record:
     usages = {m: {"cost": cost * (1 if m == "a" else 4)} for m in scores}
@@ -119,3 +121,34 @@ def test_utility_beats_the_reference_on_real_records(data_folder: Path) -> None:
         for router, scoring in ((utility, "utility"), (reference, "reference"))
     ]
     assert areas[0] > areas[1]
+
+
+def test_figures_and_their_intervals():
+    """Values are those of the metrics on the whole table; intervals hold them and shrink with more queries."""
+    from avengers_core.evaluation import measure, oracle_choices, router_choices, singles
+    from avengers_core.intervals import figure_intervals
+    from avengers_core.metrics import FIGURES, budget_auc, cost_save, perf_gain
+
+    found = {}
+    for n in (120, 960):
+        train, test = load_records(make_records(n)).split(0.5, 0)
+        router = RouterEstimator(4, random_state=0).fit(train).router_
+        alphas = np.linspace(0, 1, 21)
+        choices = router_choices(router, test, router.embed(test.queries), alphas)
+        oracle = oracle_choices(test, 1e-3, np.array([1.0]))[0]
+        found[n] = figure_intervals(test, choices, oracle, resamples=200)
+        curve, single = measure(test, choices, []), singles(test)
+        enough = [label for label in single.labels if label != "odd"]
+        best = max(enough, key=lambda label: single.accuracy[single.labels.index(label)])
+        at = single.labels.index(best)
+        assert set(found[n]) == set(FIGURES)
+        area = budget_auc(curve.cost, curve.accuracy, single.cost.min(), single.cost.max())
+        assert found[n]["auc"]["value"] == pytest.approx(area)
+        assert found[n]["perf_gain"]["value"] == pytest.approx(perf_gain(curve.accuracy, single.accuracy[at]))
+        saved = cost_save(curve.cost, curve.accuracy, single.accuracy[at], single.cost[at])
+        assert found[n]["cost_save"]["value"] == (None if np.isnan(saved) else pytest.approx(saved))
+        for name in ("auc", "aiq", "hypervolume"):
+            low, high = found[n][name]["interval"]
+            assert low < found[n][name]["value"] < high
+    width = {n: np.ptp(one["auc"]["interval"]) for n, one in found.items()}
+    assert width[960] < width[120] / 1.7  # about the square root of eight

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
 from avengers_core.evaluation import evaluate_router
+from avengers_core.metrics import FIGURES
 from avengers_core.recommend import recommend
 from avengers_core.records import RecordTable
 from avengers_core.sweep import Grid, load_rows, summarize, sweep
@@ -110,7 +111,7 @@ def test_summaries_average_curves_not_alphas(folder: Path) -> None:
 def curve(seed: int, shift: float = 0.0) -> list[dict[str, object]]:
     """Accuracy and cost both rise with alpha; the best single model has .8 for $4."""
     setting = {"embedder": "e", "scoring": "utility", "n_clusters": 3, "top_k": None, "beta": None, "seed": seed}
-    figures = dict.fromkeys(("auc", "aiq", "hypervolume", "perf_gain", "cost_save", "oracle_share"), 0.5)
+    figures = dict.fromkeys(FIGURES, 0.5)
     single = {"best_single_accuracy": 0.8, "best_single_cost": 4.0}
     return [
         {**setting, **figures, **single, "alpha": a / 10, "accuracy": 0.5 + 0.04 * a + shift, "cost": a / 2}
