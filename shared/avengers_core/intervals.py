@@ -28,8 +28,8 @@ def figure_intervals(
     """`metrics.curve_figures` of a router's curve, each with its percentile interval (Efron 1979).
 
     Queries are drawn with replacement within their dataset, and the single models and the oracle are judged on the
-    same draw. Figures of the best setting (``perf_gain``, ``cost_save``, ``oracle_share``) take each draw's best one and
-    so are a little too good: `recommend` says what one alpha does over splits.
+    same draw. Figures of the best setting (``perf_gain``, ``cost_save``, ``oracle_share``) take each draw's best one,
+    and so are a little too good: `recommend` says what one alpha does over splits.
 
     Args:
         table: judged records.
