@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .embedding import embed_all
 from .errors import RecordError
-from .intervals import figure_intervals
+from .intervals import answered_enough, figure_intervals
 from .metrics import budget_auc
 from .records import RecordTable
 from .scoring import check_alpha, utility_choice
@@ -252,9 +252,9 @@ def evaluate_router(
     at = {float(alpha): position for position, alpha in enumerate(grid)}
     rows: list[tuple[str, NDArray[np.intp]]] = [(f"alpha {alpha:g}", choices["router"][at[alpha]]) for alpha in wanted]
     known = available(table)
-    full = known.mean(axis=0)
+    enough = answered_enough(known.sum(axis=0))
     scores = np.where(known, table.scores, np.nan)
-    means = np.array([np.nanmean(column) if some else -1.0 for column, some in zip(scores.T, full > 0, strict=True)])
+    means = np.array([np.nanmean(column) if some else -1.0 for column, some in zip(scores.T, enough, strict=True)])
     costs = np.array([c[k].mean() if k.any() else np.inf for c, k in zip(table.cost.T, known.T, strict=True)])
     for title, ranking in (
         ("best single", np.argsort(-means, kind="stable")),

@@ -14,13 +14,20 @@ from .metrics import curve_figures
 from .records import RecordTable
 from .statistics import Array, divide
 
+#: A single model with fewer answers is not taken for the best one, as it is no candidate of a router.
+LEAST_ANSWERS = 20
+
+
+def answered_enough(answers: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which of the single models, by their numbers of answers, may be the best one; all where none has many."""
+    return np.asarray(answers >= min(LEAST_ANSWERS, int(answers.max())))
+
 
 def figure_intervals(
     table: RecordTable,
     choices: NDArray[np.intp],
     oracle: NDArray[np.intp],
     *,
-    least_answers: int = 20,
     confidence: float = 0.95,
     resamples: int = 500,
     seed: int = 0,
@@ -34,7 +41,6 @@ def figure_intervals(
     Args:
         table: judged records.
         choices: (s, n) columns of the chosen models at each setting. oracle: (n,) those of the oracle.
-        least_answers: a single model with fewer answers is not taken for the best one.
 
     Returns:
         ``{figure: {"value", "interval"}}``; a figure that does not exist is None.
@@ -53,8 +59,7 @@ def figure_intervals(
     scores = np.where(known, table.scores, np.nan).astype(np.float64)[:, asked]
     single = _means(table, draws, scores)
     single_cost = divide(draws @ np.where(known, table.cost, 0.0)[:, asked], draws @ known[:, asked].astype(np.float64))
-    counts = known[:, asked].sum(axis=0)
-    enough = counts >= min(least_answers, counts.max())
+    enough = answered_enough(known[:, asked].sum(axis=0))
     drawn = []
     for draw in range(len(draws)):
         there = np.isfinite(single[draw]) & np.isfinite(single_cost[draw])

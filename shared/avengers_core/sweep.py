@@ -24,6 +24,7 @@ import numpy as np
 from .embedding import make_embedder
 from .errors import MissingExtraError
 from .evaluation import ALPHAS, Curve, available, measure, oracle_choices, router_choices, singles
+from .intervals import answered_enough
 from .metrics import FIGURES, curve_figures
 from .records import RecordTable, Source, load_records
 from .router import Router
@@ -198,13 +199,8 @@ def evaluate_unit(table: RecordTable, grid: Grid, embedder: str, seed: int, n_cl
 
 
 def _figures(curve: Curve, single: Curve, answers: dict[str, int], oracle: float) -> dict[str, float | str | None]:
-    """What a curve is worth; a figure that it does not have is None.
-
-    A single model that answered fewer queries than a candidate must (`RouterEstimator`'s ``min_records``) is not taken
-    for the best one.
-    """
-    asked = np.array([answers[label] for label in single.labels])
-    enough = asked >= min(RouterEstimator().min_records, asked.max())
+    """What a curve is worth; a figure that it does not have is None."""
+    enough = answered_enough(np.array([answers[label] for label in single.labels]))
     best = int(np.where(enough, single.accuracy, -1).argmax())
     found = curve_figures(curve.cost, curve.accuracy, single.cost, single.accuracy, oracle, enough)
     return {

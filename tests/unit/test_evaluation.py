@@ -152,3 +152,15 @@ def test_figures_and_their_intervals():
             assert low < found[n][name]["value"] < high
     width = {n: np.ptp(one["auc"]["interval"]) for n, one in found.items()}
     assert width[960] < width[120] / 1.7  # about the square root of eight
+
+
+def test_a_model_with_a_handful_of_answers_is_not_the_best_single_one():
+    records = make_records(240)
+    for record in records:
+        if "odd" in record.records:
+            record.records["odd"] = 1.0
+    train, test = load_records(records).split(0.5, 0)
+    report = evaluate_router(RouterEstimator(4).fit(train).router_, test, resamples=10)
+    (best,) = [row["name"] for row in report["settings"] if row["name"].startswith("best single")]
+    assert best == "best single: big"
+    assert report["figures"]["perf_gain"]["value"] > -0.1
