@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +167,13 @@ def bootstrap_interval(
     }
 
 
+def by_answering_models(table: RecordTable, usable: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.intp], list[str]]]:
+    """Positions of queries for which the same models may be chosen, with these models' names, by (n, m) ``usable``."""
+    for pattern in np.unique(usable, axis=0):
+        rows = np.flatnonzero((usable == pattern).all(axis=1))
+        yield rows, [table.models[column] for column in np.flatnonzero(pattern)]
+
+
 def router_choices(
     router: Router,
     table: RecordTable,
@@ -188,10 +195,8 @@ def router_choices(
         raise RecordError("some queries have no answer, with a cost, of a model that the router knows")
     column_of = {model: column for column, model in enumerate(table.models)}
     choices = np.zeros((len(alphas), len(table)), dtype=np.intp)
-    for pattern in np.unique(usable, axis=0):
-        rows = np.flatnonzero((usable == pattern).all(axis=1))
+    for rows, names in by_answering_models(table, usable):
         texts = [table.queries[row] for row in rows]
-        names = [table.models[column] for column in np.flatnonzero(pattern)]
         chosen, candidates = router.choose(vectors[rows], texts, alphas=alphas, models=names, scoring=scoring)
         columns = np.array([column_of[name] for name in candidates])
         choices[:, rows] = columns[chosen]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .statistics import Array
+from .sweep import by_alpha
 
 try:
     from matplotlib.figure import Figure
@@ -49,7 +50,7 @@ def pareto(report: dict[str, Any]) -> Figure:
 
 def along_alpha(rows: Sequence[dict[str, Any]]) -> Figure:
     """Accuracy and cost against alpha: means and 95% bands over the seeds of one setting, elbows marked."""
-    alphas, accuracy, cost = by_alpha(rows)
+    alphas, accuracy, cost = by_alpha(rows, "accuracy", "cost")
     figure = Figure((8.0, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     for axes, values, colour in ((upper, accuracy, COLOURS[0]), (lower, cost * 1000, COLOURS[1])):
@@ -70,18 +71,6 @@ def along_alpha(rows: Sequence[dict[str, Any]]) -> Figure:
     lower.set_yscale("log")
     _plain_dollars(lower.yaxis)
     return figure
-
-
-def by_alpha(rows: Sequence[dict[str, Any]]) -> tuple[Array, Array, Array]:
-    """(a,) alphas, and (seeds, a) accuracy and cost, from the rows of one setting of a sweep."""
-    alphas = np.array(sorted({row["alpha"] for row in rows}))
-    seeds = sorted({row["seed"] for row in rows})
-    at = {(row["seed"], row["alpha"]): row for row in rows}
-    accuracy, cost = (
-        np.array([[at[seed, float(alpha)][name] for alpha in alphas] for seed in seeds])
-        for name in ("accuracy", "cost")
-    )
-    return alphas, accuracy, cost
 
 
 def elbows(alphas: Array, accuracy: Array, most: int = 2) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .statistics import Array
-from .sweep import SETTING, summarize
+from .sweep import SETTING, by_alpha, summarize
 
 _TARGET = re.compile(
     r"\s*(?P<what>accuracy|cost)\s*(?P<sign>>=|<=)\s*"
@@ -48,19 +48,14 @@ def recommend(
         )
     best = summarize(rows)[0]
     chosen = [row for row in rows if all(row[name] == best[name] for name in SETTING)]
-    seeds = sorted({row["seed"] for row in chosen})
-    alphas = np.array(sorted({row["alpha"] for row in chosen}))
-    at = {(row["seed"], row["alpha"]): row for row in chosen}
-
-    def values(name: str) -> Array:
-        return np.array([[at[seed, float(alpha)][name] for alpha in alphas] for seed in seeds])
-
-    accuracy, cost = values("accuracy"), values("cost")
-    single = values(f"best_single_{found['what'].lower()}")[:, 0]
+    alphas, accuracy, cost, single_accuracy, single_cost = by_alpha(
+        chosen, "accuracy", "cost", "best_single_accuracy", "best_single_cost"
+    )
+    single = (single_accuracy if found["what"].lower() == "accuracy" else single_cost)[:, 0]
     if found["single"]:
         limit = single * (float(found["share"] or 1) / (100 if found["percent"] else 1))
     else:
-        limit = np.full(len(seeds), float(found["number"]))
+        limit = np.full(len(accuracy), float(found["number"]))
 
     def pick(accuracies: Array, costs: Array, bound: float) -> int | None:
         """Position of the best alpha of one curve."""
@@ -83,20 +78,20 @@ def recommend(
             f"no alpha meets {target!r} (on average {limit.mean():.4g}): the most accuracy{within} is {most}, the "
             f"least cost ${cost.mean(axis=0).min():.3g} a query"
         )
-    each = [pick(accuracy[i], cost[i], float(limit[i])) for i in range(len(seeds))]
+    each = [pick(accuracy[i], cost[i], float(limit[i])) for i in range(len(accuracy))]
     met = [float(alphas[one]) for one in each if one is not None]
     return {
         "target": target,
         "max_cost": max_cost,
         "alpha": float(alphas[position]),
         "alpha_interval": [min(met), max(met)] if met else None,
-        "seeds": len(seeds),
+        "seeds": len(accuracy),
         "seeds_met": len(met),
         **{name: best[name] for name in SETTING},
         "accuracy": float(accuracy[:, position].mean()),
         "accuracy_sd": float(accuracy[:, position].std()),
         "cost": float(cost[:, position].mean()),
         "cost_sd": float(cost[:, position].std()),
-        "best_single_accuracy": float(values("best_single_accuracy")[:, 0].mean()),
-        "best_single_cost": float(values("best_single_cost")[:, 0].mean()),
+        "best_single_accuracy": float(single_accuracy[:, 0].mean()),
+        "best_single_cost": float(single_cost[:, 0].mean()),
     }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .evaluation import ALPHAS, available, measure, router_choices, singles
+from .evaluation import ALPHAS, available, by_answering_models, measure, router_choices, singles
 from .metrics import budget_auc
 from .records import RecordTable
 from .router import Decision, Router
@@ -29,13 +29,10 @@ def decisions(router: Router, table: RecordTable, alpha: float) -> list[Decision
     vectors = np.ascontiguousarray(table.encoded[:, : router.embedder.dimension])
     known = available(table) & np.array([model in router.models for model in table.models])
     found: list[Decision | None] = [None] * len(table)
-    for pattern in np.unique(known, axis=0):
-        rows = np.flatnonzero((known == pattern).all(axis=1))
-        names = [table.models[column] for column in np.flatnonzero(pattern)]
+    for rows, names in by_answering_models(table, known):
         texts = [table.queries[row] for row in rows]
-        for row, decision in zip(
-            rows, router.route_vectors(vectors[rows], texts, alpha=alpha, models=names), strict=True
-        ):
+        made = router.route_vectors(vectors[rows], texts, alpha=alpha, models=names)
+        for row, decision in zip(rows, made, strict=True):
             found[row] = decision
     return [one for one in found if one is not None]
 

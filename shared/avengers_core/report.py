@@ -12,12 +12,13 @@ from typing import Any
 
 from . import plots
 from ._console import finite, number
+from .embedding import make_embedder
 from .evaluation import evaluate_router
 from .expectations import expected_cluster_scores
 from .recommend import recommend
 from .records import Source, load_records
 from .reliability import calibrate, leave_one_out
-from .sweep import Grid, summarize, sweep
+from .sweep import Grid, by_alpha, summarize, sweep
 from .training import RouterEstimator
 
 SPLIT_SEED = 42
@@ -38,7 +39,9 @@ def gather(
     ``evaluation`` is what `evaluate_router` says of a 70/30 split with seed 42, as ``avengers evaluate`` does.
     """
     table = load_records(records)
-    estimator = RouterEstimator(n_clusters[0], random_state=SPLIT_SEED, train_ratio=0.7, progress=progress).fit(table)
+    estimator = RouterEstimator(n_clusters[0], random_state=SPLIT_SEED, train_ratio=0.7, progress=progress)
+    table.encoded = estimator._encoder(make_embedder())(table.queries)
+    estimator.fit(table)
     router, test = estimator.router_, estimator.held_out_
     assert test is not None
     train, _ = table.split(0.7, SPLIT_SEED)
@@ -50,10 +53,8 @@ def gather(
     except ValueError as error:
         advice = str(error)
     scores, _ = expected_cluster_scores(router.artifact.statistics)
-    described = [router.artifact.statistics.dataset_n[c] for c in range(len(router.artifact.centers))]
-    names = [f"{c}: {router.artifact.manifest.datasets[int(one.argmax())]}" for c, one in enumerate(described)]
-    if table.encoded is None:
-        table.encoded = RouterEstimator()._encoder(router.embedder)(table.queries)
+    main = router.artifact.statistics.dataset_n.argmax(axis=1)
+    names = [f"{cluster}: {router.artifact.manifest.datasets[code]}" for cluster, code in enumerate(main)]
     several = len(table.datasets) > 1
     return {
         "queries": {"train": estimator.n_records_, "test": evaluation["queries"]},
@@ -273,7 +274,7 @@ def as_html(figures: dict[str, Any], title: str, images: dict[str, tuple[str, by
             f'<div class="wide" tabindex="0" role="region" aria-label="{text(heading)}">'
             f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
         )
-    alphas, accuracy, cost = plots.by_alpha(figures["rows"])
+    alphas, accuracy, cost = by_alpha(figures["rows"], "accuracy", "cost")
     _, shares = plots.mean_shares(figures["rows"])
     told = {
         "alpha": alphas.tolist(),

@@ -29,6 +29,7 @@ from .metrics import FIGURES, curve_figures
 from .records import RecordTable, Source, load_records
 from .router import Router
 from .scoring import check_alpha, check_scoring
+from .statistics import Array
 from .training import RouterEstimator
 
 Progress = Callable[[str, int, int], None]
@@ -234,9 +235,22 @@ def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(out, key=lambda row: -(row["auc"] or 0))
 
 
+def by_alpha(rows: Sequence[dict[str, Any]], *names: str) -> tuple[Array, ...]:
+    """(a,) alphas, then for each name its (seeds, a) values, from the rows of one setting."""
+    alphas = np.array(sorted({row["alpha"] for row in rows}))
+    seeds = sorted({row["seed"] for row in rows})
+    at = {(row["seed"], row["alpha"]): row for row in rows}
+    return alphas, *(np.array([[at[seed, float(a)][name] for a in alphas] for seed in seeds]) for name in names)
+
+
+def _plain(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without their nested values."""
+    return [{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows]
+
+
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Plain rows as CSV, written beside and renamed."""
-    plain = [{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows]
+    plain = _plain(rows)
     beside = path.with_name(f".{path.name}.part")
     with beside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(plain[0]) if plain else [])
@@ -256,9 +270,8 @@ def write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         from pyarrow import parquet
     except ImportError:
         raise MissingExtraError("Parquet", "report") from None
-    plain = [{k: v for k, v in row.items() if not isinstance(v, dict)} for row in rows]
     beside = path.with_name(f".{path.name}.part")
-    parquet.write_table(pyarrow.Table.from_pylist(plain), beside)
+    parquet.write_table(pyarrow.Table.from_pylist(_plain(rows)), beside)
     beside.replace(path)
 
 
