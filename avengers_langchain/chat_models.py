@@ -22,7 +22,7 @@ from avengers_core.errors import EmptyAnswerError
 from avengers_core.ledger import Ledger
 from avengers_core.pool import Pool
 from avengers_core.pricing import plain_prices
-from avengers_core.scoring import check_alpha, check_scoring
+from avengers_core.scoring import check_alpha, check_exploration, check_scoring
 from langchain_core.callbacks import (
     AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
@@ -51,7 +51,7 @@ from .embeddings import as_embedder
 Client = Runnable[Any, Any]
 
 #: Fields that only steer the choice, and those that make the router, its pool and its ledger.
-STEERING = ("alpha", "scoring", "exclude_models", "fallbacks", "route_on", "sticky", "budget")
+STEERING = ("alpha", "scoring", "exclude_models", "fallbacks", "exploration", "route_on", "sticky", "budget")
 MAKING = ("models", "artifact", "embeddings", "ledger", "capabilities", "prices", "cooldown", "init_kwargs")
 CONFIGURABLE = (*STEERING, *MAKING)
 
@@ -127,6 +127,8 @@ class ChatAvengers(BaseChatModel):
     """The embeddings that the artifact was trained with; default: made from the artifact's id."""
     fallbacks: bool | int | Sequence[str] = True
     """How many of the next-ranked models may be asked when one fails (True: all), or their ids in order."""
+    exploration: float = 0.0
+    """Share of calls whose model is drawn at random, so that the ledger can tell how the others answer."""
     route_on: Any = "last_human"
     """The text that is embedded: ``last_human``, ``with_system``, ``conversation``, or a function of the messages."""
     sticky: bool = True
@@ -176,6 +178,11 @@ class ChatAvengers(BaseChatModel):
     @classmethod
     def _valid_scoring(cls, value: str | None) -> str | None:
         return None if value is None else check_scoring(value)
+
+    @field_validator("exploration")
+    @classmethod
+    def _valid_exploration(cls, value: float) -> float:
+        return check_exploration(value)
 
     @field_validator("route_on")
     @classmethod
@@ -348,6 +355,7 @@ class ChatAvengers(BaseChatModel):
         validated: dict[str, Any] = {
             "alpha": ChatAvengers._valid_alpha,
             "scoring": ChatAvengers._valid_scoring,
+            "exploration": ChatAvengers._valid_exploration,
             "route_on": ChatAvengers._valid_route_on,
             "budget": ChatAvengers._valid_budget,
             "prices": ChatAvengers._valid_prices,
@@ -399,6 +407,7 @@ class ChatAvengers(BaseChatModel):
             scoring=model.scoring,
             exclude=model.exclude_models,
             fallbacks=model.fallbacks,
+            exploration=model.exploration,
             sticky=model.sticky,
             budget=Budget(**(model.budget or {})),
             session=plan.session,

@@ -19,7 +19,7 @@ from avengers_core.engine import open_dispatcher
 from avengers_core.errors import EmptyAnswerError
 from avengers_core.ledger import Ledger
 from avengers_core.pricing import plain_prices
-from avengers_core.scoring import check_alpha, check_scoring
+from avengers_core.scoring import check_alpha, check_exploration, check_scoring
 from avengers_core.usage import read_usage
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.llms.types import (
@@ -113,6 +113,10 @@ class AvengersLLM(FunctionCallingLLM):
     fallbacks: bool | int | list[str] = Field(
         default=True, description="How many of the next-ranked models may follow a failing one, or their ids in order."
     )
+    exploration: float = Field(
+        default=0.0,
+        description="Share of calls whose model is drawn at random, so that the ledger tells how the others answer.",
+    )
     route_on: Any = Field(
         default="question",
         description="What is embedded: question (of the engine at work, else the last user message), last_human, "
@@ -157,6 +161,11 @@ class AvengersLLM(FunctionCallingLLM):
     @classmethod
     def _valid_scoring(cls, value: str | None) -> str | None:
         return None if value is None else check_scoring(value)
+
+    @field_validator("exploration")
+    @classmethod
+    def _valid_exploration(cls, value: float) -> float:
+        return check_exploration(value)
 
     @field_validator("route_on")
     @classmethod
@@ -290,6 +299,7 @@ class AvengersLLM(FunctionCallingLLM):
                 scoring=settings["scoring"],
                 exclude=settings["exclude_models"],
                 fallbacks=settings["fallbacks"],
+                exploration=settings["exploration"],
                 sticky=settings["sticky"],
                 budget=settings["budget"],
                 session=str(settings.get("session") or self._instance),

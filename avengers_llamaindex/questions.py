@@ -33,7 +33,7 @@ _ARGUMENTS = ("str_or_query_bundle", "query_bundle", "query", "query_str", "mess
 #: Settings of `routing` for the calls inside it.
 _said: ContextVar[Mapping[str, Any]] = ContextVar("avengers_routing", default={})  # noqa: B039
 
-OPTIONS = ("alpha", "scoring", "exclude_models", "fallbacks", "route_on", "sticky", "budget")
+OPTIONS = ("alpha", "scoring", "exclude_models", "fallbacks", "exploration", "route_on", "sticky", "budget")
 
 
 @contextmanager
@@ -42,8 +42,8 @@ def routing(question: str | None = None, **options: Any) -> Iterator[None]:
 
     Args:
         question: what is embedded, in place of what `AvengersLLM` would find.
-        options: ``alpha``, ``scoring``, ``exclude_models``, ``fallbacks``, ``route_on``, ``sticky``, ``budget`` as the
-            fields of `AvengersLLM`; ``session`` (adds up ``budget``'s ``per_session``) and ``tags``, for the ledger.
+        options: ``alpha``, ``scoring``, ``exclude_models``, ``fallbacks``, ``exploration``, ``route_on``, ``sticky``,
+            ``budget`` as the fields of `AvengersLLM`; ``session`` (adds up ``budget``'s ``per_session``) and ``tags``, for the ledger.
 
     Raises:
         TypeError: there is no such option.

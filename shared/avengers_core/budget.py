@@ -87,49 +87,45 @@ def scopes_of(session: str, now: datetime | None = None) -> dict[str, str]:
 
 
 class Spend(Protocol):
-    """Where spent money is added up; a `Ledger` is one."""
+    """Where money that was spent or set aside is added up by scope: a `Purse`, or a `Ledger` that processes share."""
 
     def spent(self, scopes: Iterable[str]) -> dict[str, int]:
-        """Picodollars spent so far, by scope."""
+        """Picodollars spent or set aside so far, by scope."""
+        ...
+
+    def reserve(self, amount: int, limits: Mapping[str, int]) -> bool:
+        """Set ``amount`` aside for a call that is about to start; False, and nothing is, where it does not fit."""
         ...
 
 
+def money_left(spend: Spend, limits: Mapping[str, int]) -> int | None:
+    """Picodollars that may still be spent or set aside, the least over the limits; None: no limit."""
+    if not limits:
+        return None
+    spent = spend.spent(limits)
+    return min(limit - spent.get(scope, 0) for scope, limit in limits.items())
+
+
 class Purse:
-    """Money spent and reserved by this process's calls; threads may share it.
+    """Money of this process's calls, where no ledger adds it up; threads may share it."""
 
-    Args:
-        spend: where spent money is read, such as a `Ledger` that many processes write. None: this process only.
-    """
-
-    def __init__(self, spend: Spend | None = None) -> None:
-        self._spend = spend
+    def __init__(self) -> None:
         self._spent: Counter[str] = Counter()
-        self._reserved: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def left(self, limits: dict[str, int]) -> int | None:
-        """Picodollars that may still be spent or reserved, the least over the limits; None: no limit."""
-        if not limits:
-            return None
-        spent = self._spend.spent(limits) if self._spend else self._spent
-        return min(limit - spent.get(scope, 0) - self._reserved[scope] for scope, limit in limits.items())
+    def spent(self, scopes: Iterable[str]) -> dict[str, int]:
+        """Picodollars spent or set aside so far, by scope."""
+        return {scope: self._spent[scope] for scope in scopes}
 
-    def reserve(self, amount: int, limits: dict[str, int]) -> bool:
+    def reserve(self, amount: int, limits: Mapping[str, int]) -> bool:
         """Set ``amount`` aside for a call that is about to start; False, and nothing is, where it does not fit."""
-        if not limits:
-            return True
         with self._lock:
-            left = self.left(limits)
-            if left is not None and amount > left:
+            if any(self._spent[scope] + amount > limit for scope, limit in limits.items()):
                 return False
-            self._reserved.update(dict.fromkeys(limits, amount))
+            self._spent.update(dict.fromkeys(limits, amount))
         return True
 
-    def release(self, reserved: int, limits: dict[str, int], spent: int) -> None:
+    def settle(self, reserved: int, limits: Iterable[str], spent: int) -> None:
         """End a reservation; ``spent`` is what the call cost."""
-        if not limits:
-            return
         with self._lock:
-            self._reserved.subtract(dict.fromkeys(limits, reserved))
-            if not self._spend:
-                self._spent.update(dict.fromkeys(limits, spent))
+            self._spent.update(dict.fromkeys(limits, spent - reserved))

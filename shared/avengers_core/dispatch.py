@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Generic
 
 from . import telemetry
-from .budget import PICO, Budget, Purse, fits, picodollars, scopes_of
+from .budget import PICO, Budget, Purse, Spend, fits, money_left, picodollars, scopes_of
 from .capabilities import LENIENT, lacking
 from .embedding import Vectors
 from .errors import BudgetError, LedgerError, NoCandidateError, UnavailableError
@@ -69,6 +69,7 @@ class Options:
 
     Attributes:
         fallbacks: how many models may follow a failing one (True: all, False: none), or their ids in order.
+        exploration: share of calls whose model is drawn at random, see `Router.route`.
         sticky: keep the model within a tool loop and price the lost prompt cache between turns.
         budget: limits, if any.
         session: adds up ``budget.per_session``. run, tags: for the ledger.
@@ -78,6 +79,7 @@ class Options:
     scoring: str | None = None
     exclude: Iterable[str] = ()
     fallbacks: bool | int | Sequence[str] = True
+    exploration: float = 0.0
     sticky: bool = True
     budget: Budget = field(default_factory=Budget)
     session: str = ""
@@ -106,7 +108,9 @@ class Dispatcher(Generic[M]):
         self.pool = pool
         self.ledger = ledger
         self.cooldowns = Cooldowns(cooldown)
-        self.purse = Purse(ledger)
+        self.purse = Purse()
+        self.spend: Spend = ledger or self.purse
+        self.artifact = router.artifact.manifest.checksum[:12]
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._remembered = REMEMBERED_TEXTS
 
@@ -167,7 +171,7 @@ class Dispatcher(Generic[M]):
         """A decision among the models that fit and can be paid."""
         decision = self._route(prompt, options, unfit)
         limits = options.budget.limits(scopes_of(options.session))
-        ceiling = options.budget.ceiling(self.purse.left(limits))
+        ceiling = options.budget.ceiling(money_left(self.spend, limits))
         if ceiling is None:
             return decision
         dear = {
@@ -189,6 +193,7 @@ class Dispatcher(Generic[M]):
                 [prompt.text],
                 alpha=options.alpha,
                 scoring=options.scoring,
+                exploration=options.exploration,
                 models=self.pool.ids,
                 exclude=unfit,
                 extra_cost=self._conversation_cost(prompt, options),
@@ -291,6 +296,11 @@ class Call(Generic[M]):
             raise self.attempts[-1].error
         raise BudgetError(f"the budget ({self.options.budget}) was used up by other calls in flight")
 
+    @property
+    def propensity(self) -> float | None:
+        """Probability that the router makes this choice, None where it was not the router's to make."""
+        return self.decision.propensity if self.order[0] == self.decision.model else None
+
     def expected(self, model: str) -> float:
         """Expected dollars of a candidate, NaN if unknown."""
         return float(self.decision.costs[self.decision.candidates.index(model)])
@@ -329,7 +339,7 @@ class Attempt(Generic[M]):
         if not fits(self.expected_cost, self.call.options.budget.ceiling(None)):
             return False
         self._reserved = picodollars(self.expected_cost) or 0
-        return self.call.dispatcher.purse.reserve(self._reserved, self._limits)
+        return self.call.dispatcher.spend.reserve(self._reserved, self._limits)
 
     def __enter__(self) -> Attempt[M]:
         self.started = now()
@@ -394,16 +404,22 @@ class Attempt(Generic[M]):
             expected_cost=expected,
             seconds=time.perf_counter() - self._clock,
             prompt=call.prompt.text,
+            artifact=call.dispatcher.artifact,
+            cluster=call.decision.cluster,
+            similarity=call.decision.similarity,
+            propensity=call.propensity if self.number == 0 else None,
         )
         dispatcher = call.dispatcher
         try:
-            if dispatcher.ledger is not None:
+            if dispatcher.ledger is None:
+                dispatcher.purse.settle(self._reserved, self._limits, spent_amount(entry))
+            else:
                 session = [self._scopes["session"]] if call.options.session else []
-                dispatcher.ledger.record(entry, [self._scopes["day"], *session])
+                scopes = [self._scopes["day"], *session]
+                dispatcher.ledger.record(entry, scopes, dict.fromkeys(self._limits, self._reserved))
         except LedgerError as failure:  # the answer is paid for; raising would have it asked again
             log.error("%s (call %s)", failure, entry.call)
         finally:
-            dispatcher.purse.release(self._reserved, self._limits, spent_amount(entry))
             usage = self.usage
             telemetry.end_span(
                 self._span,

@@ -48,3 +48,15 @@ class UnavailableError(AvengersError, RuntimeError):
 
 class EmptyAnswerError(AvengersError, ValueError):
     """A model answered with nothing at all, which is no answer."""
+
+
+class QuestionError(AvengersError, ValueError):
+    """A file of questions is unusable; the message names the file, the line and the field."""
+
+
+class SandboxError(AvengersError, RuntimeError):
+    """Code that a model wrote cannot be run safely here."""
+
+
+class CollectError(AvengersError, RuntimeError):
+    """A collecting run cannot begin or go on; its journal keeps what it has."""

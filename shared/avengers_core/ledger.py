@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +28,10 @@ class Entry(msgspec.Struct, kw_only=True):
     Attributes:
         time: when it began (UTC).
         call: id shared by the attempts of one call. decision: id of the routing decision.
+        artifact: first 12 digits of the artifact's checksum.
+        cluster: nearest cluster of the query. similarity: cosine of the query and that cluster's centre.
+        propensity: probability that the router chooses this model for this query, None where it had no choice (a
+            fallback, a step of a tool loop).
         attempt: 0 for the chosen model, 1 for the first fallback, and so on.
         status: ``ok``, a kind of `failure_kind`, or ``cancelled``.
         error: class of the error; never its message, which may quote a prompt.
@@ -51,6 +57,10 @@ class Entry(msgspec.Struct, kw_only=True):
     expected_cost: int | None = None
     seconds: float = 0.0
     prompt: str | None = None
+    artifact: str = ""
+    cluster: int | None = None
+    similarity: float | None = None
+    propensity: float | None = None
 
 
 def default_ledger_path() -> Path:
@@ -99,8 +109,23 @@ class Ledger:
             sa.Column("expected_picodollars", whole),
             sa.Column("seconds", sa.Float, nullable=False),
             sa.Column("prompt", sa.Text),
+            # Later columns may be NULL: they are added to ledgers that older versions made.
+            sa.Column("artifact", text(12)),
+            sa.Column("cluster", sa.Integer),
+            sa.Column("similarity", sa.Float),
+            sa.Column("propensity", sa.Float),
             sa.Index("calls_by_day", "day", "model"),
             sa.Index("calls_by_call", "call"),
+        )
+        self._feedback = sa.Table(
+            "feedback",
+            metadata,
+            sa.Column("id", whole().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+            sa.Column("time", sa.DateTime(timezone=True), nullable=False),
+            sa.Column("call", text(64), nullable=False),
+            sa.Column("key", text(255), nullable=False),
+            sa.Column("score", sa.Float, nullable=False),
+            sa.Index("feedback_by_call", "call"),
         )
         self._spend = sa.Table(
             "spend",
@@ -115,15 +140,32 @@ class Ledger:
             if self._engine.dialect.name == "sqlite":
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
                 sa.event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-            metadata.create_all(self._engine)
+            self._create(metadata)
         except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
             raise LedgerError(f"ledger {self.safe_url}: cannot be opened: {_short(error)}") from None
         self._insert = self._calls.insert()
-        amount: Any = sa.bindparam("amount")
-        keys: list[Any] = [sa.bindparam("one"), sa.bindparam("two")]
-        table = self._spend
-        self._add = table.update().where(sa.or_(*(table.c.scope == key for key in keys)))
-        self._add = self._add.values(picodollars=table.c.picodollars + amount)
+        spend, amount = self._spend.c, sa.bindparam("amount", type_=whole)
+        add = self._spend.update().where(spend.scope == sa.bindparam("key"))
+        self._add = add.values(picodollars=spend.picodollars + amount)
+        self._take = self._add.where(spend.picodollars + amount <= sa.bindparam("limit", type_=whole))
+
+    def _create(self, metadata: Any) -> None:
+        """Make what is missing; workers that start together may be in each other's way."""
+        sa, table = self._sa, self._calls
+        for attempt in range(5):
+            try:
+                metadata.create_all(self._engine)
+                break
+            except sa.exc.DBAPIError:
+                if attempt == 4:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+        missing = {c.name for c in table.columns} - {c["name"] for c in sa.inspect(self._engine).get_columns("calls")}
+        for name in sorted(missing):
+            kind = table.c[name].type.compile(self._engine.dialect)
+            # Another worker may be first.
+            with contextlib.suppress(sa.exc.OperationalError, sa.exc.ProgrammingError), self._engine.begin() as db:
+                db.execute(sa.DDL(f"ALTER TABLE calls ADD COLUMN {name} {kind}"))
 
     @property
     def safe_url(self) -> str:
@@ -136,10 +178,13 @@ class Ledger:
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.url.render_as_string(hide_password=False), self.store_prompts)
 
-    def record(self, entry: Entry, scopes: Iterable[str] = ()) -> None:
-        """Write one entry and add its cost to one or two scopes, in one transaction.
+    def record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> None:
+        """Write one entry and add its cost to scopes, in one transaction.
 
         An unknown cost is added as the expected one, so that a budget holds where a provider reports no usage.
+
+        Args:
+            reserved: picodollars that `reserve` has set aside for it, by scope; they are given back.
 
         Raises:
             LedgerError: the database refused.
@@ -158,6 +203,10 @@ class Ledger:
                 "session",
                 "run",
                 "error",
+                "artifact",
+                "cluster",
+                "similarity",
+                "propensity",
             )
         }
         row |= {f"{kind}_tokens": None if usage is None else getattr(usage, kind) for kind in TOKEN_COLUMNS}
@@ -170,31 +219,88 @@ class Ledger:
             "seconds": entry.seconds,
             "prompt": entry.prompt if self.store_prompts else None,
         }
-        wanted = sorted(scopes)
-        fresh = [scope for scope in wanted if scope not in self._scopes_known]
+        amount = spent_amount(entry)
+        wanted = sorted({*scopes, *reserved})
         try:
             with self._engine.begin() as db:
                 db.execute(self._insert, row)
-                for scope in fresh:
-                    self._open_scope(db, scope)
+                fresh = self._open_scopes(db, wanted)
                 if wanted:
-                    keys = {"one": wanted[0], "two": wanted[-1]}
-                    db.execute(self._add, {**keys, "amount": spent_amount(entry)})
+                    db.execute(self._add, [{"key": s, "amount": amount - reserved.get(s, 0)} for s in wanted])
         except self._sa.exc.SQLAlchemyError as error:
             raise LedgerError(f"ledger {self.safe_url}: a call could not be recorded: {_short(error)}") from error
-        if len(self._scopes_known) > 10_000:
-            self._scopes_known.clear()
         self._scopes_known.update(fresh)
 
-    def _open_scope(self, db: Any, scope: str) -> None:
-        table = self._spend
-        if db.execute(self._sa.select(table.c.scope).where(table.c.scope == scope)).first() is None:
-            # Another worker may be first; its row is as good.
-            with contextlib.suppress(self._sa.exc.IntegrityError), db.begin_nested():
-                db.execute(table.insert(), {"scope": scope, "picodollars": 0})
+    def reserve(self, amount: int, limits: Mapping[str, int]) -> bool:
+        """Set picodollars aside for a call that is about to start; False, and nothing is, where a limit is passed.
+
+        Workers on one database hold its limits together. What a worker that died had set aside stays spent: its
+        provider may have been paid.
+
+        Args:
+            limits: picodollars that may be spent or set aside, by scope.
+
+        Raises:
+            LedgerError: the database refused.
+        """
+        if not limits:
+            return True
+        wanted = sorted(limits)  # always in one order, so that two workers cannot wait for each other
+        try:
+            with self._engine.begin() as db:
+                fresh = self._open_scopes(db, wanted)
+                for scope in wanted:
+                    values = {"key": scope, "amount": amount, "limit": limits[scope]}
+                    if not db.execute(self._take, values).rowcount:
+                        db.rollback()
+                        return False
+        except self._sa.exc.SQLAlchemyError as error:
+            raise LedgerError(f"ledger {self.safe_url}: no money could be set aside: {_short(error)}") from error
+        self._scopes_known.update(fresh)
+        return True
+
+    def _open_scopes(self, db: Any, scopes: list[str]) -> list[str]:
+        """Make rows of scopes that this process has not seen; returns those."""
+        table, sa = self._spend, self._sa
+        if len(self._scopes_known) > 10_000:
+            self._scopes_known.clear()
+        fresh = [scope for scope in scopes if scope not in self._scopes_known]
+        for scope in fresh:
+            if db.execute(sa.select(table.c.scope).where(table.c.scope == scope)).first() is None:
+                # Another worker may be first; its row is as good.
+                with contextlib.suppress(sa.exc.IntegrityError), db.begin_nested():
+                    db.execute(table.insert(), {"scope": scope, "picodollars": 0})
+        return fresh
+
+    def add_feedback(self, call: str, score: float | bool | str, key: str = "user") -> None:
+        """Say how good an answer was; a later score under the same key replaces an earlier one.
+
+        Args:
+            call: the call's id (``response_metadata["avengers"]["call_id"]``), or the framework's id of the run.
+            score: from 0 to 1, True or False, ``"up"`` or ``"down"``.
+            key: what was judged, such as ``user`` or ``correctness``.
+
+        Raises:
+            ValueError: the score is none. LedgerError: the database refused.
+        """
+        row = {"time": now(), "call": str(call), "key": key, "score": feedback_score(score)}
+        try:
+            with self._engine.begin() as db:
+                db.execute(self._feedback.insert(), row)
+        except self._sa.exc.SQLAlchemyError as error:
+            raise LedgerError(f"ledger {self.safe_url}: feedback could not be recorded: {_short(error)}") from error
+
+    def feedback(self) -> dict[str, dict[str, float]]:
+        """The latest scores, by call or run and then by key."""
+        c = self._feedback.c
+        found: dict[str, dict[str, float]] = {}
+        with self._engine.connect() as db:
+            for call, key, score in db.execute(self._sa.select(c.call, c.key, c.score).order_by(c.id)):
+                found.setdefault(call, {})[key] = score
+        return found
 
     def spent(self, scopes: Iterable[str]) -> dict[str, int]:
-        """Picodollars spent so far, by scope."""
+        """Picodollars spent or set aside so far, by scope."""
         table = self._spend
         query = self._sa.select(table.c.scope, table.c.picodollars).where(table.c.scope.in_(list(scopes)))
         with self._engine.connect() as db:
@@ -266,6 +372,25 @@ class Ledger:
 
 def _reopen(url: str, store_prompts: bool) -> Ledger:
     return Ledger(url, store_prompts=store_prompts)
+
+
+_THUMBS = {"up": 1.0, "👍": 1.0, "down": 0.0, "👎": 0.0}
+
+
+def feedback_score(value: Any) -> float:
+    """A score in [0, 1] from a number, a bool or a thumb.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    score = _THUMBS.get(value.strip().lower(), value) if isinstance(value, str) else value
+    try:
+        score = float(score)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not 0 <= score <= 1:
+        raise ValueError(f"a score must be a number from 0 to 1, true or false, 'up' or 'down', not {value!r}")
+    return score
 
 
 def spent_amount(entry: Entry) -> int:

@@ -7,13 +7,16 @@ A record is one JSON object a line::
      "usages": {"gpt-4o": {"prompt_tokens": 80, "completion_tokens": 120, "cost": 0.0014}}}
 
 A score is a bool, a number in [0, 1] or null (the model was asked and failed: 0.0). A model that is absent from
-``records`` was not asked: sparse records are normal. Usage is optional.
+``records`` was not asked: sparse records are normal. Usage is optional, and so are ``weights``, ``{model: weight}``: how
+many answers an answer counts as, 1 where it does not say.
 """
 
 from __future__ import annotations
 
 import gzip
 import math
+import os
+import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -64,6 +67,7 @@ class Record(msgspec.Struct, frozen=True):
     query: str
     records: dict[str, float | bool | None]
     usages: dict[str, Usage | None] = {}
+    weights: dict[str, float] = {}
 
 
 @dataclass
@@ -78,6 +82,7 @@ class RecordTable:
         scores: (n, m) float32 in [0, 1].
         tokens: (n, m, kinds) float32, by `TOKEN_KINDS`; ``input`` and ``output`` are NaN where unknown.
         cost: (n, m) float64, US dollars.
+        weights: (n, m) float32, how many answers each counts as, or None where each counts as one.
         queries: ``n`` texts, empty when the table was built with ``encode``.
         encoded: (n, p) float32, what ``encode`` made of the texts, or None.
     """
@@ -91,6 +96,7 @@ class RecordTable:
     cost: NDArray[np.float64]
     queries: list[str] = field(default_factory=list)
     encoded: NDArray[np.float32] | None = None
+    weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -108,6 +114,7 @@ class RecordTable:
             self.cost[positions],
             [self.queries[i] for i in positions] if self.queries else [],
             None if self.encoded is None else self.encoded[positions],
+            None if self.weights is None else self.weights[positions],
         )
 
     def without(self, models: Iterable[str] = (), datasets: Iterable[str] = ()) -> RecordTable:
@@ -132,6 +139,8 @@ class RecordTable:
             table.tokens[:, columns],
             table.cost[:, columns],
         )
+        if table.weights is not None:
+            table.weights = table.weights[:, columns]
         table.datasets = [name for name, kept in zip(self.datasets, allowed, strict=True) if kept]
         table.dataset = (np.cumsum(allowed) - 1).astype(np.int32)[table.dataset]
         return table
@@ -232,11 +241,54 @@ def _check_values(record: Record) -> None:
             value = getattr(usage, name)
             if value is not None and not (value >= 0 and math.isfinite(value)):
                 raise ValueError(f"field 'usages[{model!r}].{name}': {value} is not a finite number of 0 or more")
+    for model, weight in record.weights.items():
+        if model not in record.records:
+            raise ValueError(f"field 'weights[{model!r}]': the model has no score in 'records'")
+        if not (weight > 0 and math.isfinite(weight)):
+            raise ValueError(f"field 'weights[{model!r}]': {weight} is not a finite number above 0")
+
+
+def usage_fields() -> dict[str, str]:
+    """Token fields of `Usage` with their kinds."""
+    return dict(_TOKEN_FIELDS)
+
+
+def write_records(path: str | Path, records: Iterable[Record]) -> int:
+    """Write records as JSON lines, gzip where the name ends in ``.gz``; returns how many.
+
+    They are written beside ``path`` and renamed, so that an interrupted write leaves what was there.
+    """
+    path, count = Path(path), 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    opener: Callable[..., IO[bytes]] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
+    try:
+        with opener(temporary, "wb") as file:
+            for count, record in enumerate(records, start=1):  # noqa: B007
+                file.write(msgspec.json.encode(_bare(record)) + b"\n")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return count
+
+
+def _bare(record: Record) -> dict[str, Any]:
+    """A record without what is unknown or default."""
+    plain: dict[str, Any] = msgspec.to_builtins(record)
+    plain["usages"] = {
+        model: {name: value for name, value in (usage or {}).items() if value is not None}
+        for model, usage in plain["usages"].items()
+    }
+    return {name: value for name, value in plain.items() if value or name not in ("usages", "weights")}
 
 
 class _Values(msgspec.Struct):
     records: dict[str, msgspec.Raw] = {}
     usages: dict[str, msgspec.Raw] = {}
+    weights: dict[str, msgspec.Raw] = {}
 
 
 def _name_fault(line: bytes, error: Exception) -> str:
@@ -249,7 +301,7 @@ def _name_fault(line: bytes, error: Exception) -> str:
         raw = msgspec.json.decode(line, type=_Values)
     except msgspec.DecodeError:
         raw = _Values()
-    for name, kind in (("records", float | bool | None), ("usages", Usage | None)):
+    for name, kind in (("records", float | bool | None), ("usages", Usage | None), ("weights", float)):
         for model, value in getattr(raw, name).items():
             try:
                 msgspec.json.decode(value, type=kind)
@@ -289,8 +341,8 @@ def load_records(
     dataset_codes: dict[str, int] = {}
     dataset = array("i")
     rows, columns, values = array("q"), array("i"), array("d")
-    width = 2 + len(TOKEN_KINDS)
-    nan = math.nan
+    width = 3 + len(TOKEN_KINDS)
+    weighted, nan = False, math.nan
     for row, record in enumerate(stream):
         index.append(str(record.index))
         queries.append(record.query)
@@ -299,14 +351,16 @@ def load_records(
             rows.append(row)
             columns.append(model_codes.setdefault(model, len(model_codes)))
             usage = record.usages.get(model)
+            values.append(record.weights.get(model, 1.0))
             values.append(0.0 if score is None else float(score))
             if usage is None:
-                values.extend((nan,) * (width - 1))
+                values.extend((nan,) * (width - 2))
                 continue
             values.append(nan if usage.cost is None else usage.cost)
             for position, name in enumerate(_TOKEN_FIELDS):
                 amount = getattr(usage, name)
                 values.append((nan if position < 2 else 0.0) if amount is None else amount)
+        weighted = weighted or bool(record.weights)
         if encode is not None and len(queries) >= batch_size:
             parts.append(encode(queries))
             queries = []
@@ -325,7 +379,11 @@ def load_records(
     scores = np.full(shape, nan, dtype=np.float32)
     cost = np.full(shape, nan)
     tokens = np.full((*shape, len(TOKEN_KINDS)), nan, dtype=np.float32)
-    scores[cells], cost[cells], tokens[cells] = flat[:, 0], flat[:, 1], flat[:, 2:]
+    scores[cells], cost[cells], tokens[cells] = flat[:, 1], flat[:, 2], flat[:, 3:]
+    weights = None
+    if weighted:
+        weights = np.zeros(shape, dtype=np.float32)
+        weights[cells] = flat[:, 0]
     return RecordTable(
         index,
         datasets,
@@ -336,4 +394,5 @@ def load_records(
         cost,
         queries,
         np.concatenate(parts) if parts else None,
+        weights,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import random
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -24,6 +25,7 @@ from .expectations import expected_cluster_scores, feature_matrix
 from .pricing import PER, Price, latest_prices
 from .scoring import (
     check_alpha,
+    check_exploration,
     check_scoring,
     inverse_ranks,
     nearest_clusters,
@@ -57,6 +59,7 @@ class Decision:
         out_of_distribution: the query is less like the training queries than 99% of those are. Its clusters say
             little then, so the expectation falls back to the average over all clusters.
         excluded: models that could not be chosen, each with what ruled it out.
+        propensity: probability of the choice; below 1 where the router explores.
     """
 
     __slots__ = (
@@ -71,6 +74,7 @@ class Decision:
         "input_tokens",
         "model",
         "out_of_distribution",
+        "propensity",
         "scores",
         "scoring",
         "similarity",
@@ -92,6 +96,7 @@ class Decision:
         similarity: float,
         out_of_distribution: bool,
         excluded: dict[str, str],
+        propensity: float = 1.0,
     ) -> None:
         self._router = router
         self._weights = weights
@@ -106,6 +111,7 @@ class Decision:
         self.similarity = similarity
         self.out_of_distribution = out_of_distribution
         self.excluded = excluded
+        self.propensity = propensity
         self.model = candidates[order if isinstance(order, int) else order[0]]
 
     def __repr__(self) -> str:
@@ -138,6 +144,11 @@ class Decision:
     def expected_cost(self) -> float:
         """Expected US dollars of the chosen model, NaN if unknown."""
         return float(self.costs[self._ranks[0]])
+
+    @property
+    def cluster(self) -> int:
+        """The heaviest cluster: the nearest one, where the query is like the training queries."""
+        return int(np.argmax(self._weights))
 
     @cached_property
     def clusters(self) -> list[tuple[int, float]]:
@@ -180,6 +191,8 @@ class Decision:
             where = f"The query lies near clusters {near}, mostly {' and '.join(names)}."
         chosen = f"{self.model} is expected to score {self.expected_score:.2f} for {_dollars(self.expected_cost)}"
         parts = [f"At alpha {self.alpha:g} {chosen}. {where}"]
+        if self.propensity < 1:
+            parts.append(f"The router explores: this choice had a probability of {self.propensity:.3g}.")
         if len(self.candidates) > 1:
             second = self._ranks[1]
             parts.append(
@@ -210,6 +223,7 @@ class Decision:
             "confidence": self.confidence,
             "out_of_distribution": self.out_of_distribution,
             "similarity": self.similarity,
+            "propensity": self.propensity,
             "input_tokens": self.input_tokens,
             "clusters": [{"cluster": cluster, "weight": weight} for cluster, weight in self.clusters],
             "candidates": [
@@ -255,6 +269,8 @@ class Router:
             )
         self.artifact = artifact
         self.embedder = embedder
+        #: What exploration draws from.
+        self.random = random.Random()
         self.models: list[str] = artifact.models
         self.prices: dict[str, Price] = _resolve_prices(artifact, prices)
         self._columns = {name: column for column, name in enumerate(self.models)}
@@ -329,6 +345,7 @@ class Router:
         cost_sensitivity: float | None = None,
         output_tokens: float | None = None,
         extra_cost: Mapping[str, float] | None = None,
+        exploration: float = 0.0,
     ) -> Decision:
         """Choose a model for one query.
 
@@ -343,10 +360,12 @@ class Router:
             performance_weight, cost_sensitivity: of ``reference``, in place of alpha and 1 - alpha.
             output_tokens: expected output tokens of every model, where the caller knows better.
             extra_cost: US dollars by model to add to its expected cost, such as those of a conversation so far.
+            exploration: share of choices that are drawn evenly from all candidates, so that what the router would not
+                choose is seen, too. `Decision.propensity` tells how probable the choice was.
 
         Raises:
             NoCandidateError: no model is left; the message says what ruled out which.
-            ValueError: alpha or scoring is none.
+            ValueError: alpha, scoring or exploration is none.
         """
         vectors = self.embed([text])
         routed = self.route_vectors(
@@ -361,6 +380,7 @@ class Router:
             cost_sensitivity=cost_sensitivity,
             output_tokens=output_tokens,
             extra_cost=extra_cost,
+            exploration=exploration,
         )
         return next(routed)
 
@@ -382,11 +402,13 @@ class Router:
         cost_sensitivity: float | None = None,
         output_tokens: float | None = None,
         extra_cost: Mapping[str, float] | None = None,
+        exploration: float = 0.0,
     ) -> Iterator[Decision]:
         """`route` for queries whose (n, d) unit vectors are at hand."""
         settings = self.artifact.manifest.settings
         scoring = self._check_scoring(scoring)
         alpha = settings.alpha if alpha is None else check_alpha(alpha)
+        exploration = check_exploration(exploration)
         if models is None and not exclude and not require:
             columns, excluded = self._all, self._unfit
         else:
@@ -423,6 +445,10 @@ class Router:
         else:
             orders = totals.argmax(axis=1).tolist()
         for row, order in enumerate(orders):
+            propensity = 1.0
+            if exploration:
+                ranks = self._rank(scoring, scores[row], costs[row], totals[row], alpha)
+                order, propensity = self._explore(ranks, exploration)
             yield Decision(
                 self,
                 weights[row],
@@ -437,7 +463,16 @@ class Router:
                 float(similarity[row]),
                 bool(outside[row]),
                 excluded,
+                propensity,
             )
+
+    def _explore(self, ranks: NDArray[np.intp], exploration: float) -> tuple[NDArray[np.intp], float]:
+        """The ranking with the choice drawn anew with probability ``exploration``, and the choice's probability."""
+        m, place = len(ranks), 0
+        if self.random.random() < exploration:
+            place = self.random.randrange(m)
+        propensity = exploration / m + (1 - exploration if place == 0 else 0.0)
+        return np.concatenate([ranks[place : place + 1], np.delete(ranks, place)]), propensity
 
     def embed(self, texts: list[str]) -> Vectors:
         """Unit vectors of queries for `route_vectors`, (n, d) float32."""

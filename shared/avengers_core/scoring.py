@@ -25,6 +25,17 @@ def check_alpha(alpha: float) -> float:
     return value
 
 
+def check_exploration(exploration: float) -> float:
+    """``exploration`` as a float.
+
+    Raises:
+        ValueError: not a number in [0, 1].
+    """
+    if isinstance(exploration, bool) or not 0 <= (value := float(exploration)) <= 1:
+        raise ValueError(f"exploration must be a share of calls from 0 to 1, not {exploration!r}")
+    return value
+
+
 def check_scoring(scoring: str) -> str:
     """``scoring``, if it is one of `SCORINGS`.
 

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 class ClusterStatistics:
     """What is known of ``m`` models in ``k`` clusters.
 
+    An answer with a weight counts as so many answers in each sum.
+
     Attributes:
         n: (k, m) answers.
         score_sum, score_squares: (k, m) sums of scores and of their squares.
@@ -66,8 +68,9 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
     present, starts = np.unique(labels[order], return_index=True)
 
     def sums(values: NDArray[Any]) -> Array:
+        weighted = values if table.weights is None else values * table.weights.astype(np.float64)
         total = np.zeros((n_clusters, *values.shape[1:]))
-        total[present] = np.add.reduceat(values[order].astype(np.float64), starts, axis=0)
+        total[present] = np.add.reduceat(weighted[order].astype(np.float64), starts, axis=0)
         return total
 
     answered = np.isfinite(np.asarray(table.scores))

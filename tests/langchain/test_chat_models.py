@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 from avengers_core import BudgetError, NoCandidateError, Router
+from avengers_core.budget import picodollars, scopes_of
 from avengers_core.ledger import Ledger
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import (
@@ -691,8 +692,10 @@ async def test_a_cancelled_call_gives_its_money_back(make: Make, server: LLMServ
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert set(llm._engine.dispatcher.purse._reserved.values()) == {0}
-    assert [row["status"] for row in Ledger(tmp_path / "l.sqlite").entries()] == ["cancelled"] * 2
+    rows = list(Ledger(tmp_path / "l.sqlite").entries())
+    assert [row["status"] for row in rows] == ["cancelled"] * 2
+    day = scopes_of("")["day"]
+    assert llm._engine.dispatcher.spend.spent([day]) == {day: sum(picodollars(row["expected_cost"]) for row in rows)}
 
 
 def test_no_secret_is_shown(make: Make, server: LLMServer, caplog: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 from avengers_core import Budget, Ledger, LedgerError
-from avengers_core.budget import PICO, Purse, fits, picodollars, scopes_of
+from avengers_core.budget import PICO, Purse, fits, money_left, picodollars, scopes_of
 from avengers_core.ledger import Entry, now, open_ledger
 from avengers_core.pricing import USAGE_KINDS, Tariff, TokenUsage, _calculate, _linear_rates
 from hypothesis import given, settings
@@ -77,20 +78,20 @@ def test_a_purse_holds_under_threads() -> None:
     def work(_: int) -> None:
         if purse.reserve(10, limits):
             taken.append(1)
-            purse.release(10, limits, 10)
+            purse.settle(10, limits, 10)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(500)))
     assert len(taken) == 100
-    assert purse.left(limits) == 0
+    assert money_left(purse, limits) == 0
 
 
 def test_reserved_money_is_not_spent_twice() -> None:
     purse, limits = Purse(), {"day": 100}
     assert purse.reserve(60, limits)
     assert not purse.reserve(60, limits)
-    purse.release(60, limits, 20)
-    assert purse.left(limits) == 80
+    purse.settle(60, limits, 20)
+    assert money_left(purse, limits) == 80
     assert purse.reserve(80, limits)
 
 
@@ -155,3 +156,38 @@ def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_ledger(None) is not None
     assert (tmp_path / "other.sqlite").is_file()
     assert scopes_of("s")["session"] == "session:s"
+
+
+def test_ledgers_of_other_processes_hold_one_limit_together(tmp_path: Path) -> None:
+    one, two = Ledger(tmp_path / "l.sqlite"), Ledger(tmp_path / "l.sqlite")
+    limits = {"day:1": 100, "session:s": 70}
+    assert one.reserve(60, limits)
+    assert not two.reserve(60, limits)
+    assert two.spent(limits) == {"day:1": 60, "session:s": 60}, "a refused reservation takes nothing"
+    one.record(entry(cost=20), limits, dict.fromkeys(limits, 60))
+    assert two.spent(limits) == {"day:1": 20, "session:s": 20}
+    assert two.reserve(50, limits)
+    assert money_left(one, limits) == 0
+
+
+def test_a_ledger_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    Ledger(path).close()
+    with sqlite3.connect(path) as db:
+        for name in ("artifact", "cluster", "similarity", "propensity"):
+            db.execute(f"ALTER TABLE calls DROP COLUMN {name}")
+    ledger = Ledger(path)
+    ledger.record(entry(cluster=3, propensity=0.25))
+    (row,) = ledger.entries()
+    assert (row["cluster"], row["propensity"], row["artifact"]) == (3, 0.25, "")
+
+
+def test_feedback_is_a_number_a_bool_or_a_thumb(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    for score in (0.25, True, "down", "up"):
+        ledger.add_feedback("a", score)
+    ledger.add_feedback("a", 0.5, "correctness")
+    assert ledger.feedback() == {"a": {"user": 1.0, "correctness": 0.5}}
+    for wrong in (1.5, -1, float("nan"), "good", None):
+        with pytest.raises(ValueError, match="a score must be"):
+            ledger.add_feedback("a", wrong)  # type: ignore[arg-type]

@@ -214,3 +214,23 @@ def test_public_names_exist() -> None:
         assert getattr(avengers_core, name) is not None
     with pytest.raises(AttributeError):
         _: Any = avengers_core.nothing
+
+
+def test_exploration_draws_from_all_candidates_and_tells_the_probability(router: Router) -> None:
+    router.random.seed(0)
+    text = "add the numbers 3 and 4"
+    plain = router.route(text, alpha=0.3)
+    m = len(plain.candidates)
+    assert plain.propensity == 1
+    decisions = [router.route(text, alpha=0.3, exploration=0.3) for _ in range(3000)]
+    shares = {name: sum(d.model == name for d in decisions) / len(decisions) for name in plain.candidates}
+    for name, share in shares.items():
+        propensity = 0.3 / m + 0.7 * (name == plain.model)
+        assert share == pytest.approx(propensity, abs=0.03)
+        assert all(d.propensity == pytest.approx(propensity) for d in decisions if d.model == name)
+    drawn = next(d for d in decisions if d.model != plain.model)
+    assert drawn.ranking == [drawn.model, *(name for name in plain.ranking if name != drawn.model)]
+    assert drawn.expected_cost == drawn.costs[drawn.candidates.index(drawn.model)]
+    assert "explores" in drawn.explain()
+    with pytest.raises(ValueError, match="exploration must be"):
+        router.route(text, exploration=1.5)
