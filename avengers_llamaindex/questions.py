@@ -43,7 +43,8 @@ def routing(question: str | None = None, **options: Any) -> Iterator[None]:
     Args:
         question: what is embedded, in place of what `AvengersLLM` would find.
         options: ``alpha``, ``scoring``, ``exclude_models``, ``fallbacks``, ``exploration``, ``route_on``, ``sticky``,
-            ``budget`` as the fields of `AvengersLLM`; ``session`` (adds up ``budget``'s ``per_session``) and ``tags``, for the ledger.
+            ``budget`` as the fields of `AvengersLLM`; ``session`` (adds up ``budget``'s ``per_session``) and ``tags``,
+            for the ledger.
 
     Raises:
         TypeError: there is no such option.

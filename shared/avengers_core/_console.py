@@ -56,23 +56,24 @@ def split_names(text: str) -> list[str]:
 
 
 @contextmanager
-def show_progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress callback (step, done, total); bars are drawn on a terminal's standard error only."""
+def show_progress(quiet: bool) -> Iterator[Callable[..., None]]:
+    """A progress callback (step, done, total, note); bars are drawn on a terminal's standard error only."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
         console=err,
         disable=quiet or not err.is_terminal,
     )
     tasks: dict[str, Any] = {}
 
-    def report(step: str, done: int, total: int) -> None:
+    def report(step: str, done: int, total: int, note: str = "") -> None:
         if step not in tasks:
-            tasks[step] = bar.add_task(step, total=total or None)
-        bar.update(tasks[step], completed=done, total=total or None)
+            tasks[step] = bar.add_task(step, total=total or None, note=note)
+        bar.update(tasks[step], completed=done, total=total or None, note=note)
 
     with bar:
         yield report

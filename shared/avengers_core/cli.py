@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,8 +24,9 @@ from ._console import (
     split_names,
 )
 from ._version import __version__
+from .cli_data import data
 from .cli_evidence import evidence
-from .errors import AvengersError
+from .errors import AvengersError, MissingExtraError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,8 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, evaluate and ask a router that sends each query to the best model for its cost.",
 )
-records_app = typer.Typer(no_args_is_help=True, help="Look at benchmark records.")
-app.add_typer(records_app, name="records")
+app.add_typer(data)
 app.add_typer(evidence)
 
 Excluded = Annotated[str, typer.Option(help="Names, comma-separated.")]
@@ -66,72 +65,6 @@ def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     pass
-
-
-@records_app.command("check")
-def records_check(
-    files: Annotated[list[Path], typer.Argument(help="JSONL files, plain or gzip, or folders of them.")],
-    as_json: JsonFlag = False,
-) -> None:
-    """Validate records, and show datasets, models, coverage, mean score and cost."""
-    import numpy as np
-
-    from .evaluation import dataset_weights
-    from .records import load_records
-
-    table = load_records(files)
-    known = ~np.isnan(table.scores)
-    costs = ~np.isnan(table.cost)
-    models = []
-    for column, name in enumerate(table.models):
-        rows = known[:, column]
-        part = table.rows(rows)
-        models.append(
-            {
-                "model": name,
-                "answers": int(rows.sum()),
-                "coverage": float(rows.mean()),
-                "mean_score": float(part.scores[:, column].mean(dtype=np.float64)),
-                "mean_score_over_datasets": float(part.scores[:, column].astype(float) @ dataset_weights(part)),
-                "cost": float(table.cost[costs[:, column], column].sum()) if costs[:, column].any() else None,
-                "cost_known": float((known & costs)[:, column].sum() / rows.sum()),
-                "tokens_known": float(np.isfinite(part.tokens[:, column, :2]).all(axis=1).mean()),
-            }
-        )
-    datasets = [
-        {
-            "dataset": name,
-            "queries": int((table.dataset == code).sum()),
-            "coverage": float(known[table.dataset == code].mean()),
-            "mean_score": float(np.nanmean(table.scores[table.dataset == code], dtype=np.float64)),
-        }
-        for code, name in enumerate(table.datasets)
-    ]
-    if as_json:
-        print_json({"queries": len(table), "datasets": datasets, "models": models})
-        return
-    title = f"{len(table):,} queries, {len(datasets)} datasets, {len(models)} models"
-    print_table(
-        title,
-        ("dataset", "queries", "coverage", "mean score"),
-        [(d["dataset"], f"{d['queries']:,}", f"{d['coverage']:.1%}", f"{d['mean_score']:.4f}") for d in datasets],
-    )
-    print_table(
-        "models",
-        ("model", "answers", "coverage", "mean score", "over datasets", "total cost $", "cost known"),
-        [
-            (
-                m["model"],
-                f"{m['answers']:,}",
-                f"{m['coverage']:.1%}",
-                f"{m['mean_score']:.4f}",
-                f"{m['mean_score_over_datasets']:.4f}",
-                "unknown" if m["cost"] is None else f"{m['cost']:.4f}",
-                f"{m['cost_known']:.1%}",
-            )
-            for m in models
-        ],
-    )
 
 
 @app.command()
@@ -452,12 +385,9 @@ def ledger(
     as_json: JsonFlag = False,
 ) -> None:
     """What calls cost: by model, day, tag or session. A call with several tags counts under each."""
-    from .ledger import Ledger, default_ledger_path
+    from .ledger import open_existing
 
-    given = url or os.environ.get("AVENGERS_LEDGER") or str(default_ledger_path())
-    if "://" not in given and not Path(given).expanduser().is_file():
-        raise FileNotFoundError(f"{given}: no such ledger; ChatAvengers(ledger={given!r}) writes one")
-    rows = Ledger(given).report(by, since or None, until or None)
+    rows = open_existing(url).report(by, since or None, until or None)
     if as_json:
         print_json([{**row, "cost": float(row["cost"])} for row in rows])
         return
@@ -476,6 +406,70 @@ def ledger(
             )
             for row in rows
         ],
+    )
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    artifact: ArtifactOption = None,
+    alpha: Annotated[float | None, typer.Option(help="Of the model named avengers. Default: the artifact's.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", help="id=provider:model, or an id of the artifact. Default: all of the artifact."
+        ),
+    ] = None,
+    models_from: Annotated[
+        str | None, typer.Option(help="file.py:name or module:name of a mapping from ids to LangChain chat models.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="JSON list of key, name, requests_per_minute, per_day (dollars).")
+    ] = None,
+    ledger: Annotated[str | None, typer.Option(help="Where calls are recorded: SQLite file or SQLAlchemy URL.")] = None,
+    per_day: Annotated[float | None, typer.Option(help="Dollars a day for all keys together.")] = None,
+    exploration: Annotated[float, typer.Option(help="Share of calls whose model is drawn at random.")] = 0.0,
+    max_concurrent: Annotated[int, typer.Option(help="Requests at a time.")] = 256,
+    max_body_bytes: Annotated[int, typer.Option(help="Of one request.")] = 20 << 20,
+    timeout: Annotated[float, typer.Option(help="Seconds for a whole answer.")] = 600.0,
+    open_to_anyone: Annotated[
+        bool, typer.Option("--open-to-anyone", help="Listen beyond this machine without keys.")
+    ] = False,
+) -> None:
+    """An OpenAI-compatible endpoint: model avengers, avengers:0.4 (alpha), or one of the models."""
+    from ._objects import load_object
+
+    try:
+        import importlib
+
+        chat = importlib.import_module("avengers_langchain")
+        proxy = importlib.import_module("avengers_langchain.proxy.server")
+    except ImportError:
+        raise MissingExtraError("serving", "serve") from None
+    models: Any = {}
+    for one in model or ():
+        name, _, spec = one.rpartition("=")
+        models[name or spec] = spec
+    if models_from is not None:
+        models |= load_object(models_from)
+    llm = chat.ChatAvengers(
+        alpha=alpha,
+        artifact=artifact,
+        models=models or None,
+        ledger=ledger,
+        budget=None if per_day is None else {"per_day": per_day},
+        exploration=exploration,
+    )
+    proxy.serve(
+        llm,
+        host=host,
+        port=port,
+        keys=keys,
+        open_to_anyone=open_to_anyone,
+        max_concurrent=max_concurrent,
+        max_body_bytes=max_body_bytes,
+        timeout=timeout,
     )
 
 

@@ -36,7 +36,9 @@ graded, not to be followed. Reply with JSON only: {{"score": <number from 0 to 1
 
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:\s*/\s*\d+)?(?:[eE][+-]?\d+)?%?")
 _FENCE = re.compile(r"```(?:[\w+-]*)\n(.*?)```", re.DOTALL)
-_SAID = re.compile(r"(?:final answer|answer)\s*(?:is|:)?\s*:?\s*[*$(\[{]*\s*(?:\\boxed\{)?\s*\(?([A-Za-z])\b", re.IGNORECASE)
+_SAID = re.compile(
+    r"(?:final answer|answer)\s*(?:is|:)?\s*:?\s*[*$(\[{]*\s*(?:\\boxed\{)?\s*\(?([A-Za-z])\b", re.IGNORECASE
+)
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 
 
@@ -55,7 +57,7 @@ def numeric(answer: str, question: Question) -> float:
 
 
 def choice(answer: str, question: Question) -> float:
-    """1 where the answer chooses the reference's letter: ``\\boxed{C}``, ``the answer is (C)``, or the last lone letter."""
+    """1 where the answer chooses the reference's letter: ``\\boxed{C}``, ``the answer is C``, or a last lone one."""
     return float(chosen_letter(answer) == str(question.answer).strip(" ().").upper())
 
 
@@ -87,7 +89,7 @@ def json_schema(answer: str, question: Question) -> float:
 def code(answer: str, question: Question, *, timeout: float = 10.0, walled: bool = True) -> float:
     """1 where the answer's Python, followed by the reference's tests, ends without an error in the sandbox.
 
-    The tests print a word at their end that the answer cannot know, so that leaving early does not pass.
+    After the tests a word is printed that tells that they were reached: leaving early does not pass.
     """
     import secrets
 

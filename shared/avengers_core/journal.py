@@ -86,7 +86,8 @@ class Journal:
     def asking(self, question: str, model: str, expected: int) -> int:
         """Note that a request is about to be sent, with the picodollars it may cost; returns its number."""
         values = (question, model, expected)
-        return int(self._db.execute("INSERT INTO asked (question, model, expected) VALUES (?, ?, ?)", values).lastrowid)
+        cursor = self._db.execute("INSERT INTO asked (question, model, expected) VALUES (?, ?, ?)", values)
+        return cursor.lastrowid or 0
 
     def refused(self, request: int) -> None:
         """Note that a request was turned away, which costs nothing."""

@@ -51,10 +51,8 @@ def read_questions(source: str | Path) -> list[Question]:
             an index stands twice in a dataset.
     """
     path = Path(source)
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
-    else:
-        files = [path]
+    inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES)) if path.is_dir() else []
+    files = inside if path.is_dir() else [path]
     questions: list[Question] = []
     seen: dict[tuple[str, str], str] = {}
     for file in files:

@@ -7,8 +7,8 @@ A record is one JSON object a line::
      "usages": {"gpt-4o": {"prompt_tokens": 80, "completion_tokens": 120, "cost": 0.0014}}}
 
 A score is a bool, a number in [0, 1] or null (the model was asked and failed: 0.0). A model that is absent from
-``records`` was not asked: sparse records are normal. Usage is optional, and so are ``weights``, ``{model: weight}``: how
-many answers an answer counts as, 1 where it does not say.
+``records`` was not asked: sparse records are normal. Usage is optional, and so are ``weights``, ``{model: weight}``:
+how many answers an answer counts as, 1 where it does not say.
 """
 
 from __future__ import annotations

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import resource
+import selectors
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +48,7 @@ def wall() -> tuple[str, ...] | None:
     shown = {"/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", sys.prefix, sys.base_prefix}
     shown |= {str(Path(sys.executable).resolve().parent.parent)}
     binds = [part for path in sorted(shown) if Path(path).exists() for part in ("--ro-bind", path, path)]
-    command = (program, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv")
+    command: tuple[str, ...] = (program, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv")
     command += ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", *binds)
     works = subprocess.run([*command, sys.executable, "-I", "-c", ""], capture_output=True, timeout=60)
     return command if works.returncode == 0 else None
@@ -102,9 +105,6 @@ def _limit(timeout: float) -> None:
 
 def _read(process: subprocess.Popen[bytes], timeout: float) -> str:
     """The end of the output; a program that prints without end is held to its file and time limits by the pipe."""
-    import selectors
-    import time
-
     assert process.stdout is not None
     end, tail = time.monotonic() + timeout, b""
     with selectors.DefaultSelector() as selector:
@@ -122,10 +122,8 @@ def _read(process: subprocess.Popen[bytes], timeout: float) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     if process.stdout is not None:
         process.stdout.close()
     process.wait()

@@ -140,9 +140,9 @@ def test_a_killed_worker_leaves_what_it_set_aside_as_spent(url: str) -> None:
 
 def test_a_chat_model_records_to_postgres(url: str, server: Any) -> None:
     pytest.importorskip("langchain_openai")
-    from avengers_langchain import ChatAvengers
     from langchain_openai import ChatOpenAI
 
+    from avengers_langchain import ChatAvengers
     from tests.integration.llm_server import MINI
 
     client = ChatOpenAI(model=MINI, base_url=f"{server.url}/v1", api_key="k")  # type: ignore[arg-type]

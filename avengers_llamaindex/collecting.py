@@ -1,0 +1,49 @@
+"""LlamaIndex LLMs for `avengers collect`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from avengers_core.collect import Reply, Respondent
+from avengers_core.pricing import Price, Tariff
+from avengers_core.usage import read_usage
+from llama_index.core.llms import LLM, ChatMessage
+
+from ._models import describe, make_model, reported_usage
+
+
+def price_id(spec: str) -> str:
+    """genai-prices' id of a model given as ``provider:model``: LlamaIndex's integrations go by the same names here."""
+    return spec
+
+
+def respondent(
+    id: str,
+    model: str | LLM,
+    *,
+    price: Price | None = None,
+    system: str = "",
+    init_kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Respondent:
+    """A model to ask.
+
+    Args:
+        id: its name in the records. model: an LLM, or ``provider:model``.
+        price: a contract, in place of list prices. system: a system message.
+        init_kwargs: for making it. options: sent with each request, such as ``temperature``.
+
+    Raises:
+        UnavailableError: it cannot be made.
+    """
+    client = make_model(model, "", {"max_retries": 0, **(init_kwargs or {})}) if isinstance(model, str) else model
+    traits = describe(client)
+    before = [ChatMessage(role="system", content=system)] if system else []
+
+    async def ask(prompt: str) -> Reply:
+        response = await client.achat([*before, ChatMessage(role="user", content=prompt)], **options)
+        return Reply(response.message.content or "", read_usage(reported_usage(response)))
+
+    ids = () if price else (*traits.price_ids, *([price_id(model)] if isinstance(model, str) else []))
+    return Respondent(id, traits, ask, Tariff.find(ids, price))

@@ -1,0 +1,388 @@
+"""Commands that make and keep records: collect, feedback, records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ._console import JsonFlag, Quiet, err, out, print_json, print_table, show_progress
+
+data = typer.Typer()
+records_app = typer.Typer(no_args_is_help=True, help="Look at records, or make them of a ledger.")
+data.add_typer(records_app, name="records")
+
+LedgerOption = Annotated[
+    str | None, typer.Option(help="SQLite file or SQLAlchemy URL. Default: $AVENGERS_LEDGER, or the user's file.")
+]
+
+
+@records_app.command("check")
+def records_check(
+    files: Annotated[list[Path], typer.Argument(help="JSONL files, plain or gzip, or folders of them.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Validate records, and show datasets, models, coverage, mean score and cost."""
+    import numpy as np
+
+    from .evaluation import dataset_weights
+    from .records import load_records
+
+    table = load_records(files)
+    known = ~np.isnan(table.scores)
+    costs = ~np.isnan(table.cost)
+    models = []
+    for column, name in enumerate(table.models):
+        rows = known[:, column]
+        part = table.rows(rows)
+        models.append(
+            {
+                "model": name,
+                "answers": int(rows.sum()),
+                "coverage": float(rows.mean()),
+                "mean_score": float(part.scores[:, column].mean(dtype=np.float64)),
+                "mean_score_over_datasets": float(part.scores[:, column].astype(float) @ dataset_weights(part)),
+                "cost": float(table.cost[costs[:, column], column].sum()) if costs[:, column].any() else None,
+                "cost_known": float((known & costs)[:, column].sum() / rows.sum()),
+                "tokens_known": float(np.isfinite(part.tokens[:, column, :2]).all(axis=1).mean()),
+            }
+        )
+    datasets = [
+        {
+            "dataset": name,
+            "queries": int((table.dataset == code).sum()),
+            "coverage": float(known[table.dataset == code].mean()),
+            "mean_score": float(np.nanmean(table.scores[table.dataset == code], dtype=np.float64)),
+        }
+        for code, name in enumerate(table.datasets)
+    ]
+    if as_json:
+        print_json({"queries": len(table), "datasets": datasets, "models": models})
+        return
+    title = f"{len(table):,} queries, {len(datasets)} datasets, {len(models)} models"
+    print_table(
+        title,
+        ("dataset", "queries", "coverage", "mean score"),
+        [(d["dataset"], f"{d['queries']:,}", f"{d['coverage']:.1%}", f"{d['mean_score']:.4f}") for d in datasets],
+    )
+    print_table(
+        "models",
+        ("model", "answers", "coverage", "mean score", "over datasets", "total cost $", "cost known"),
+        [
+            (
+                m["model"],
+                f"{m['answers']:,}",
+                f"{m['coverage']:.1%}",
+                f"{m['mean_score']:.4f}",
+                f"{m['mean_score_over_datasets']:.4f}",
+                "unknown" if m["cost"] is None else f"{m['cost']:.4f}",
+                f"{m['cost_known']:.1%}",
+            )
+            for m in models
+        ],
+    )
+
+
+@records_app.command("from-ledger")
+def from_ledger(
+    url: Annotated[
+        str | None, typer.Argument(help="SQLite file or SQLAlchemy URL. Default: $AVENGERS_LEDGER, or the user's file.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Records, as .jsonl or .jsonl.gz.")] = Path(
+        "live.jsonl"
+    ),
+    key: Annotated[str | None, typer.Option(help="Which feedback counts. Default: the mean over all keys.")] = None,
+    score: Annotated[
+        str | None, typer.Option(help="module:function or file.py:function of a row, in place of feedback.")
+    ] = None,
+    feedback: Annotated[
+        Path | None, typer.Option(help="JSON lines of run_id (or call), key and score, beside the ledger's own.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="First day, as 2026-11-24 (UTC).")] = "",
+    until: Annotated[str, typer.Option(help="Last day.")] = "",
+    dataset: Annotated[str, typer.Option(help="Name of the records' dataset.")] = "live",
+    correct: Annotated[
+        bool, typer.Option(help="Weight answers by one over the probability that the router chose their model.")
+    ] = True,
+    as_json: JsonFlag = False,
+) -> None:
+    """Turn logged calls with feedback into records, corrected for what the router chose to see.
+
+    Only calls whose text the ledger kept (store_prompts) can be used.
+    """
+    from ._objects import load_object
+    from .errors import RecordError
+    from .feedback import read_feedback, records_from_ledger
+    from .ledger import open_existing
+    from .records import write_records
+
+    harvest = records_from_ledger(
+        open_existing(url),
+        key=key,
+        score=None if score is None else load_object(score),
+        feedback=None if feedback is None else read_feedback(feedback),
+        since=since or None,
+        until=until or None,
+        dataset=dataset,
+        correct=correct,
+    )
+    left_out = {
+        "without_prompt": harvest.without_prompt,
+        "without_score": harvest.without_score,
+        "without_choice": harvest.without_choice,
+    }
+    if not harvest.records:
+        told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in left_out.items())
+        raise RecordError(
+            f"no logged call can be used ({told}): keep texts with Ledger(store_prompts=True), add feedback"
+            + (", or take what has no known probability with --no-correct" if harvest.without_choice else "")
+        )
+    write_records(output, harvest.records)
+    if as_json:
+        models = {name: vars(one) for name, one in harvest.models.items()}
+        print_json(
+            {
+                "output": str(output),
+                "records": len(harvest.records),
+                "explored": harvest.explored,
+                **left_out,
+                "models": models,
+            }
+        )
+        return
+    out.print(f"{output}: {len(harvest.records):,} records; left out: {left_out}", highlight=False)
+    print_table(
+        "models",
+        ("model", "scored calls", "worth answers", "mean score", "corrected"),
+        [
+            (name, f"{one.calls:,}", f"{one.effective:,.0f}", f"{one.mean_score:.4f}", f"{one.corrected_score:.4f}")
+            for name, one in harvest.models.items()
+        ],
+    )
+    if correct and not harvest.explored:
+        err.print(
+            "The router never explored in these calls, so each model was seen only on what it was chosen for, and no "
+            "weight can correct that. Let it explore: ChatAvengers(exploration=0.02).",
+            style="yellow",
+            highlight=False,
+        )
+
+
+@data.command()
+def feedback(
+    call: Annotated[str, typer.Argument(help="Id of the call (response_metadata) or of the framework's run.")],
+    score: Annotated[str, typer.Argument(help="0 to 1, true or false, up or down.")],
+    key: Annotated[str, typer.Option(help="What was judged.")] = "user",
+    ledger: LedgerOption = None,
+) -> None:
+    """Say how good a logged answer was."""
+    value = {"true": True, "false": False}.get(score.lower(), score)
+    from .ledger import open_existing
+
+    open_existing(ledger).add_feedback(call, value, key)
+
+
+@data.command()
+def collect(
+    questions: Annotated[Path, typer.Argument(help="JSONL or CSV of questions, or a folder of such files.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="id=provider:model, or provider:model alone. May be given many times."),
+    ] = None,
+    models_from: Annotated[
+        str | None, typer.Option(help="file.py:name or module:name of a mapping from ids to models of your own.")
+    ] = None,
+    framework: Annotated[
+        str, typer.Option("--with", help="langchain or llamaindex: who makes the models.")
+    ] = "langchain",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Records; the journal is beside it.")] = Path(
+        "records.jsonl"
+    ),
+    grader: Annotated[
+        str, typer.Option(help="exact, numeric, choice, regex, json_schema, code, judge, or module:function.")
+    ] = "exact",
+    judge: Annotated[str | None, typer.Option(help="provider:model that grades where the grader is judge.")] = None,
+    system: Annotated[str, typer.Option(help="System message for all models.")] = "",
+    temperature: Annotated[float | None, typer.Option(help="Sent with each request.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Sent with each request.")] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="JSON of contract prices, {id: {input, output}} in $ per million tokens.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Stop before this many dollars are spent, all runs taken.")
+    ] = None,
+    concurrency: Annotated[
+        list[str] | None, typer.Option(help="Requests at a time for each provider: 8, or openai=16. May be repeated.")
+    ] = None,
+    retries: Annotated[int, typer.Option(help="Tries after the first, for failures that may pass.")] = 5,
+    timeout: Annotated[float, typer.Option(help="Seconds for each request.")] = 120.0,
+    output_tokens: Annotated[int, typer.Option(help="Expected of an answer, for estimates and the cap.")] = 500,
+    code_timeout: Annotated[float, typer.Option(help="Seconds that a program under test may take.")] = 10.0,
+    unwalled_code: Annotated[
+        bool, typer.Option("--unwalled-code", help="Run code that models wrote without bubblewrap.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; ask nothing.")] = False,
+    quiet: Quiet = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask your models your questions, grade the answers, and write records to train a router on.
+
+    A run that is stopped, at any moment and in any way, goes on where it was when it is started again.
+    """
+    from . import collect as collecting
+    from .pricing import Tariff
+    from .questions import read_questions
+
+    asked = read_questions(questions)
+    adapter = _adapter(framework)
+    contract = _prices(prices)
+    named = {name or spec.rpartition(":")[2]: spec for name, _, spec in (one.rpartition("=") for one in model or ())}
+    if not named and models_from is None:
+        raise typer.BadParameter("give at least one --model, or --models-from")
+    if dry_run:
+        tariffs = {
+            name: Tariff.find(() if name in contract else (adapter.price_id(spec),), contract.get(name))
+            for name, spec in named.items()
+        }
+        if models_from is not None:
+            made = _respondents(adapter, {}, models_from, contract, system, {})
+            tariffs |= {one.id: one.tariff for one in made}
+        _print_estimate(collecting.estimate(asked, tariffs, max_tokens or output_tokens, system), as_json)
+        return
+    options = {
+        name: value for name, value in (("temperature", temperature), ("max_tokens", max_tokens)) if value is not None
+    }
+    respondents = _respondents(adapter, named, models_from, contract, system, options)
+    plan = collecting.Plan(
+        grader=grader,
+        judge=None if judge is None else adapter.respondent(judge, judge, price=contract.get(judge)),
+        concurrency=_concurrency(concurrency or []),
+        retries=retries,
+        timeout=timeout,
+        max_cost=max_cost,
+        output_tokens=max_tokens or output_tokens,
+        code_timeout=code_timeout,
+        walled=not unwalled_code,
+        settings={"system": system, "temperature": temperature, "max_tokens": max_tokens},
+    )
+    with show_progress(quiet or as_json) as progress:
+        outcome = collecting.collect(asked, respondents, output, plan, progress=progress)
+    _print_outcome(outcome, output, as_json)
+    if not outcome.complete:
+        raise typer.Exit(1)
+
+
+def _adapter(framework: str) -> Any:
+    import importlib
+
+    from .errors import MissingExtraError
+
+    if framework not in ("langchain", "llamaindex"):
+        raise typer.BadParameter(f"--with must be langchain or llamaindex, not {framework!r}")
+    try:
+        return importlib.import_module(f"avengers_{framework}.collecting")
+    except ImportError:
+        raise MissingExtraError(f"collecting with {framework}", f"collect,{framework}") from None
+
+
+def _prices(path: Path | None) -> dict[str, Any]:
+    import msgspec
+
+    from .pricing import Price
+
+    if path is None:
+        return {}
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Price])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _respondents(
+    adapter: Any,
+    named: dict[str, str],
+    models_from: str | None,
+    prices: dict[str, Any],
+    system: str,
+    options: dict[str, Any],
+) -> list[Any]:
+    from ._objects import load_object
+
+    models: dict[str, Any] = dict(named)
+    if models_from is not None:
+        given = load_object(models_from)
+        if not isinstance(given, dict):
+            raise ValueError(f"{models_from}: must be a mapping from ids to models, not {type(given).__name__}")
+        models |= given
+    return [
+        adapter.respondent(name, one, price=prices.get(name), system=system, **options) for name, one in models.items()
+    ]
+
+
+def _concurrency(given: list[str]) -> int | dict[str, int]:
+    limits: dict[str, int] = {}
+    for one in given:
+        provider, _, number = one.rpartition("=")
+        if not number.isdigit() or not int(number):
+            raise typer.BadParameter(f"--concurrency {one}: give a number, or provider=number")
+        limits[provider] = int(number)
+    return limits.get("", 8) if set(limits) <= {""} else limits
+
+
+def _print_estimate(rows: list[Any], as_json: bool) -> None:
+    known = [row.cost for row in rows if row.cost is not None]
+    if as_json:
+        plain = [{name: getattr(row, name) for name in row.__dataclass_fields__} for row in rows]
+        print_json({"models": plain, "cost": sum(known) if len(known) == len(rows) else None})
+        return
+    print_table(
+        "what it would cost (nothing was asked)",
+        ("model", "requests", "input tokens", "output tokens, assumed", "$"),
+        [
+            (
+                row.model,
+                f"{row.requests:,}",
+                f"{row.input_tokens:,}",
+                f"{row.output_tokens:,}",
+                "unknown" if row.cost is None else f"{row.cost:.4f}",
+            )
+            for row in rows
+        ],
+    )
+    more = f", and {len(rows) - len(known)} of unknown price" if len(known) < len(rows) else ""
+    out.print(f"together ${sum(known):.4f}{more}", highlight=False)
+
+
+def _print_outcome(outcome: Any, output: Path, as_json: bool) -> None:
+    if as_json:
+        models = {name: vars(one) for name, one in outcome.models.items()}
+        print_json({"output": str(output), **vars(outcome), "models": models, "complete": outcome.complete})
+        return
+    out.print(f"{output}: {outcome.records:,} records, ${outcome.spent:.4f} spent", highlight=False)
+    print_table(
+        "models",
+        ("model", "answers", "mean score", "$", "of unknown cost", "failed", "last failure"),
+        [
+            (
+                name,
+                f"{one.answers:,} of {one.wanted:,}",
+                "none" if one.mean_score is None else f"{one.mean_score:.4f}",
+                f"{one.cost:.4f}",
+                f"{one.unknown:,}",
+                f"{one.failed:,}",
+                one.reason,
+            )
+            for name, one in outcome.models.items()
+        ],
+    )
+    if outcome.lost:
+        err.print(
+            f"{outcome.lost:,} requests were cut off and may have been paid (at most about ${outcome.lost_cost:.4f}, "
+            "counted as spent)",
+            highlight=False,
+        )
+    if outcome.capped:
+        err.print("stopped at the spend cap; a higher --max-cost goes on", style="yellow", highlight=False)
+    elif not outcome.complete:
+        err.print("not complete; the same command goes on where this one stopped", style="yellow", highlight=False)

@@ -1,0 +1,225 @@
+"""`avengers collect` as a process, against a local server of models."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avengers_core import load_records
+
+from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
+
+QUESTIONS = 120
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    path = tmp_path / "questions.jsonl"
+    rows = [{"index": n, "query": f"Question {n} ends here", "answer": f"to: Question {n} "} for n in range(QUESTIONS)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def command(server: LLMServer, *arguments: str | Path) -> tuple[list[str], dict[str, str]]:
+    env = {
+        **os.environ,
+        "OPENAI_API_KEY": "sk-canary",
+        "OPENAI_BASE_URL": f"{server.url}/v1",
+        "OPENAI_API_BASE": f"{server.url}/v1",
+        "ANTHROPIC_API_KEY": "sk-ant-canary",
+        "ANTHROPIC_BASE_URL": server.url,
+    }
+    return [sys.executable, "-m", "avengers_core.cli", "collect", *map(str, arguments)], env
+
+
+def run(server: LLMServer, *arguments: str | Path, code: int = 0) -> dict[str, Any]:
+    line, env = command(server, *arguments, "--json")
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    assert "canary" not in done.stdout + done.stderr
+    return json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+
+
+TWO = ("-m", f"mini=openai:{MINI}", "-m", f"haiku=anthropic:{HAIKU}", "--grader", "regex")
+
+OPENAI = ("-m", f"mini=openai:{MINI}", "-m", f"big=openai:{BIG}", "--grader", "regex")
+
+
+def asked(server: LLMServer) -> Counter[tuple[str, str]]:
+    """How often each model was asked each question."""
+    found: Counter[tuple[str, str]] = Counter()
+    for request in list(server.requests):
+        body = request["body"]
+        number = re.search(r"Question (\d+) ends", json.dumps(body["messages"]))
+        assert number
+        found[body["model"], number.group(1)] += 1
+    return found
+
+
+def test_killed_twenty_times_it_ends_with_one_record_a_question_and_a_model(
+    server: LLMServer, questions: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "records.jsonl"
+    journal = Path(f"{output}.journal")
+    server.delay = 0.05
+    line, env = command(server, questions, "-o", output, *OPENAI, "--concurrency", "4", "--json")
+    dice = random.Random(0)
+    in_flight = 0
+    saved: set[tuple[str, str]] = set()
+    before = asked(server)
+    for _ in range(20):
+        process = subprocess.Popen(line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        begun = len(server.requests)
+        goal = begun + dice.randrange(2, 14)
+        deadline = time.monotonic() + 60
+        while len(server.requests) < goal and process.poll() is None:
+            assert time.monotonic() < deadline, "it asks nothing"
+            time.sleep(0.002)
+        time.sleep(dice.random() * 0.06)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -9
+        assert process.stderr is not None
+        process.stderr.close()
+        again = asked(server) - before
+        assert not {pair for pair in again if pair in saved}, "an answer that was kept was asked for again"
+        before = asked(server)
+        with sqlite3.connect(journal) as db:
+            models = {"mini": MINI, "big": BIG}
+            kept = db.execute("SELECT model, text FROM answers").fetchall()
+            in_flight = db.execute("SELECT COUNT(*) FROM asked").fetchone()[0]
+        saved = {(models[model], re.findall(r"Question (\d+)", text)[0]) for model, text in kept}
+        assert len(saved) == len(kept)
+    server.delay = 0.0
+    outcome = run(server, questions, "-o", output, *OPENAI)
+    assert outcome["complete"]
+    rows = [json.loads(row) for row in output.read_text().splitlines()]
+    assert Counter(row["index"] for row in rows) == dict.fromkeys(range(QUESTIONS), 1)
+    assert all(row["records"] == {"mini": 1.0, "big": 1.0} for row in rows)
+    requests = asked(server)
+    pairs = 2 * QUESTIONS
+    assert len(requests) == pairs
+    # What was asked more than once is what a kill cut off, and the run says so.
+    assert sum(requests.values()) - pairs <= outcome["lost"] == in_flight
+    assert in_flight <= 20 * 8
+    cost = {model: outcome["models"][model]["cost"] for model in ("mini", "big")}
+    table = load_records(output)
+    assert {m: pytest.approx(float(table.cost[:, i].sum())) for i, m in enumerate(table.models)} == cost
+    assert outcome["spent"] == pytest.approx(sum(cost.values()) + outcome["lost_cost"])
+    run(server, questions, "-o", output, *OPENAI)
+    assert sum(asked(server).values()) == sum(requests.values()), "a complete run asks nothing"
+
+
+def test_a_dry_run_prices_without_a_key_and_asks_nothing(server: LLMServer, questions: Path) -> None:
+    line, env = command(server, questions, *TWO, "--dry-run", "--json", "--max-tokens", "100")
+    env = {name: value for name, value in env.items() if not name.endswith("_KEY")}
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=60)
+    told = json.loads(done.stdout)
+    assert not server.requests
+    mini = next(row for row in told["models"] if row["model"] == "mini")
+    assert mini["output_tokens"] == 100 * QUESTIONS
+    assert mini["cost"] == pytest.approx((mini["input_tokens"] * 0.15 + mini["output_tokens"] * 0.6) / 1e6)
+    unknown = ("-m", "openai:no-such-model", "--dry-run")
+    assert run(server, questions, *unknown)["cost"] is None
+
+
+def test_the_spend_cap_holds_and_a_higher_one_goes_on(server: LLMServer, questions: Path, tmp_path: Path) -> None:
+    output = tmp_path / "r.jsonl"
+    cap = 0.0005
+    capped = run(server, questions, "-o", output, *TWO, "--max-cost", str(cap), "--max-tokens", "40", code=1)
+    assert capped["capped"]
+    assert 0.8 * cap < capped["spent"] <= cap
+    answered = sum(server.answered.values())
+    assert 0 < answered < 2 * QUESTIONS
+    assert run(server, questions, "-o", output, *TWO, "--max-tokens", "40")["complete"]
+    assert sum(server.answered.values()) == 2 * QUESTIONS
+    other = run(server, questions, "-o", output, *TWO, "--max-tokens", "41", code=1)
+    assert "max_tokens 40, not 41" in other["error"]
+    no_price = run(server, questions, "-m", "openai:no-such-model", "--max-cost", "1", code=1)
+    assert "price of no-such-model is unknown" in no_price["error"]
+
+
+def test_passing_faults_are_retried_and_hopeless_models_are_given_up(
+    server: LLMServer, questions: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "r.jsonl"
+    server.random_faults(0.2, [429, 500, "drop", "garbage"])
+    assert run(server, questions, "-o", output, *TWO)["complete"]
+    assert sum(server.served.values()) > 10
+    server.reset()
+    server.model_faults = {HAIKU: 401, MINI: 404}
+    output = tmp_path / "s.jsonl"
+    outcome = run(server, questions, "-o", output, *TWO, code=1)
+    assert outcome["models"]["haiku"]["reason"] == "auth: AuthenticationError"
+    assert outcome["models"]["mini"]["reason"] == "caller: NotFoundError"
+    assert sum(server.asked.values()) <= 8 + 16, "both are given up soon"
+    assert outcome["spent"] == 0
+    assert not output.exists()
+    server.reset()
+    assert run(server, questions, "-o", output, *TWO)["complete"], "what failed is asked in the next run"
+
+
+def test_tokens_by_kind_and_prices_of_a_contract(server: LLMServer, questions: Path, tmp_path: Path) -> None:
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"mini": {"input": 1.0, "output": 10.0, "cache_read": 0.5}}))
+    server.usage = {
+        "prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120,
+        "prompt_tokens_details": {"cached_tokens": 60}, "completion_tokens_details": {"reasoning_tokens": 7},
+    }  # fmt: skip
+    output = tmp_path / "r.jsonl.gz"
+    run(server, questions, "-o", output, "-m", f"mini=openai:{MINI}", "--grader", "regex", "--prices", prices)
+    table = load_records(output)
+    assert table.tokens[0, 0].tolist() == [100, 20, 60, 0, 7, 0, 0]
+    assert table.cost[0, 0] == pytest.approx((40 * 1.0 + 60 * 0.5 + 20 * 10.0) / 1e6)
+
+
+def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questions: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.jsonl"
+    short.write_text("".join(questions.read_text().splitlines(keepends=True)[:6]))
+    output = tmp_path / "r.jsonl"
+    server.answer = 'I would say {"score": 8}'
+    judged = ("-m", f"mini=openai:{MINI}", "--grader", "judge", "--judge", f"anthropic:{HAIKU}")
+    outcome = run(server, short, "-o", output, *judged)
+    assert server.asked == {MINI: 6, HAIKU: 6}
+    assert outcome["models"]["mini"]["mean_score"] == pytest.approx(0.8)
+    assert outcome["spent"] > outcome["models"]["mini"]["cost"] > 0
+    regraded = run(server, short, "-o", output, "-m", f"mini=openai:{MINI}", "--grader", "regex")
+    assert server.asked[MINI] == 6, "another grader grades what is there"
+    assert regraded["models"]["mini"]["mean_score"] == 0
+
+
+def test_models_of_ones_own_and_llamaindex(server: LLMServer, questions: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own_models.py"
+    own.write_text(
+        "from langchain_openai import ChatOpenAI\n"
+        f"models = {{'tuned': ChatOpenAI(model={MINI!r}, base_url='{server.url}/v1', api_key='k', max_retries=0)}}\n"
+    )
+    outcome = run(server, questions, "-o", tmp_path / "a.jsonl", "--models-from", f"{own}:models", "--grader", "regex")
+    assert outcome["models"]["tuned"]["mean_score"] == 1
+    outcome = run(server, questions, "-o", tmp_path / "b.jsonl", *TWO, "--with", "llamaindex")
+    assert outcome["complete"]
+    tables = [load_records(tmp_path / name) for name in ("a.jsonl", "b.jsonl")]
+    column = tables[1].models.index("mini")
+    assert tables[0].tokens[:, 0, 1].tolist() == tables[1].tokens[:, column, 1].tolist()
+
+
+def test_two_runs_do_not_share_a_journal(server: LLMServer, questions: Path, tmp_path: Path) -> None:
+    output = tmp_path / "r.jsonl"
+    server.delay = 0.2
+    line, env = command(server, questions, "-o", output, *TWO)
+    first = subprocess.Popen(line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not server.requests:
+        time.sleep(0.01)
+    assert "another run is at work" in run(server, questions, "-o", output, *TWO, code=1)["error"]
+    first.kill()
+    first.wait()

@@ -1,0 +1,321 @@
+"""`avengers serve` as a process, asked by the real `openai` client; the models behind it are a local server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from avengers_core.ledger import Ledger
+from pydantic import BaseModel
+
+from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
+
+TOOLS: list[Any] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "add",
+            "description": "Add two numbers.",
+            "parameters": {
+                "type": "object",
+                "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+                "required": ["a", "b"],
+            },
+        },
+    }
+]
+
+
+@contextmanager
+def proxy(server: LLMServer, folder: Path, *options: str) -> Iterator[str]:
+    """The URL of a proxy that lives as long as the block."""
+    env = {
+        **os.environ,
+        "OPENAI_API_KEY": "sk-canary",
+        "OPENAI_API_BASE": f"{server.url}/v1",
+        "OPENAI_BASE_URL": f"{server.url}/v1",
+        "ANTHROPIC_API_KEY": "sk-ant-canary",
+        "ANTHROPIC_BASE_URL": server.url,
+    }
+    log = folder / "proxy.log"
+    command = [sys.executable, "-m", "avengers_core.cli", "serve", "--port", "0", *options]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, env=env, stdout=file, stderr=file)
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield found.group()
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) in (0, -15)
+        assert "canary" not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(shared_server: LLMServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("proxy")
+    keys = [
+        {"key": "k-web", "name": "web"},
+        {"key": "k-slow", "name": "slow", "requests_per_minute": 2},
+        {"key": "k-poor", "name": "poor", "per_day": 0.00002},
+    ]
+    (folder / "keys.json").write_text(json.dumps(keys))
+    models = [part for name in (MINI, BIG, HAIKU) for part in ("-m", name)]
+    ledger = folder / "ledger.sqlite"
+    options = ("--keys", str(folder / "keys.json"), "--ledger", str(ledger), "--alpha", "0.3")
+    with proxy(shared_server, folder, *models, *options) as url:
+        yield url, ledger
+
+
+@pytest.fixture
+def url(shared_proxy: tuple[str, Path], server: LLMServer) -> str:
+    return shared_proxy[0]
+
+
+def client(url: str, key: str = "k-web", **options: Any) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, **options)
+
+
+def say(text: str) -> list[Any]:
+    return [{"role": "system", "content": "Be short."}, {"role": "user", "content": text}]
+
+
+def test_a_completion_tells_the_model_its_tokens_and_its_cost(
+    url: str, server: LLMServer, shared_proxy: tuple[str, Path]
+) -> None:
+    answer = client(url).chat.completions.create(model="avengers", messages=say("What is 2 + 2?"), seed=1, user="u")
+    assert answer.choices[0].message.content == f"This is what {answer.model} says to: What is 2 + 2?"
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    told: dict[str, Any] = answer.avengers  # type: ignore[attr-defined]
+    assert told["model"] == answer.model
+    assert told["alpha"] == 0.3
+    rows = list(Ledger(shared_proxy[1]).entries())
+    assert float(rows[-1]["cost"]) == told["cost"]
+    assert rows[-1]["tags"] == ["key:web"]
+
+
+def test_alpha_and_models_by_name(url: str, server: LLMServer) -> None:
+    api = client(url)
+    question = say("Prove that there are infinitely many primes.")
+    cheap = api.chat.completions.create(model="avengers:0", messages=question)
+    dear = api.chat.completions.create(model="avengers:1.0", messages=question)
+    assert (cheap.avengers["alpha"], dear.avengers["alpha"]) == (0, 1)  # type: ignore[attr-defined]
+    assert cheap.model != dear.model
+    assert api.chat.completions.create(model=HAIKU, messages=question).model == HAIKU
+    assert [one.id for one in api.models.list()] == ["avengers", MINI, BIG, HAIKU]
+    for wrong, kind in (("gpt-9", openai.NotFoundError), ("avengers:2", openai.BadRequestError)):
+        with pytest.raises(kind):
+            api.chat.completions.create(model=wrong, messages=question)
+
+
+def test_a_stream_has_its_text_its_reason_and_its_tokens(url: str, server: LLMServer) -> None:
+    stream = client(url).chat.completions.create(
+        model="avengers", messages=say("Count to three."), stream=True, stream_options={"include_usage": True}
+    )
+    chunks = list(stream)
+    text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert text.endswith("says to: Count to three.")
+    assert len([c for c in chunks if c.choices and c.choices[0].delta.content]) > 3, "it comes in parts"
+    reasons = [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason]
+    assert reasons == ["stop"]
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens > 0
+    assert len({c.id for c in chunks}) == 1
+
+
+async def test_async_streams_side_by_side(url: str, server: LLMServer) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="k-web") as api:
+
+        async def ask(number: int) -> str:
+            stream = await api.chat.completions.create(
+                model="avengers", messages=say(f"Say {number}."), stream=True
+            )
+            return "".join([c.choices[0].delta.content or "" async for c in stream])
+
+        said = await asyncio.gather(*(ask(n) for n in range(24)))
+    assert all(text.endswith(f"Say {n}.") for n, text in enumerate(said))
+
+
+@pytest.mark.parametrize("model", ["avengers", HAIKU])
+def test_tool_calls_and_their_loop(url: str, server: LLMServer, model: str) -> None:
+    api, messages = client(url), say("Add 17 and 25.")
+    answer = api.chat.completions.create(model=model, messages=messages, tools=TOOLS)
+    assert answer.choices[0].finish_reason == "tool_calls"
+    message = answer.choices[0].message
+    (call,) = message.tool_calls or ()
+    assert call.type == "function"
+    assert (call.function.name, set(json.loads(call.function.arguments))) == ("add", {"a", "b"})
+    messages += [message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "42"}]
+    final = api.chat.completions.create(model=model, messages=messages, tools=TOOLS)
+    assert final.choices[0].message.content
+    assert final.choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize("model", [MINI, HAIKU])
+def test_streamed_tool_calls(url: str, server: LLMServer, model: str) -> None:
+    with client(url).chat.completions.stream(model=model, messages=say("Add 17 and 25."), tools=TOOLS) as stream:
+        for _ in stream:
+            pass
+        final = stream.get_final_completion()
+    (call,) = final.choices[0].message.tool_calls or ()
+    assert call.id
+    assert set(json.loads(call.function.arguments)) == {"a", "b"}
+    assert final.choices[0].finish_reason == "tool_calls"
+    chosen = client(url).chat.completions.create(
+        model=model, messages=say("Hi"), tools=TOOLS, tool_choice={"type": "function", "function": {"name": "add"}}
+    )
+    assert chosen.choices[0].message.tool_calls
+
+
+class City(BaseModel):
+    name: str
+    people: int
+
+
+def test_structured_output_and_json_mode(url: str, server: LLMServer) -> None:
+    parsed = client(url).chat.completions.parse(model="avengers", messages=say("Rome, 3"), response_format=City)
+    assert isinstance(parsed.choices[0].message.parsed, City)
+    assert not parsed.choices[0].message.tool_calls
+    with client(url).chat.completions.stream(
+        model=HAIKU, messages=say("Rome, 3"), response_format=City
+    ) as stream:
+        final = stream.get_final_completion()
+    assert isinstance(final.choices[0].message.parsed, City)
+
+
+def test_pictures_go_to_a_model_that_sees(url: str, server: LLMServer) -> None:
+    pixel = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": pixel}}]
+    answer = client(url).chat.completions.create(model="avengers", messages=[{"role": "user", "content": content}])
+    assert answer.choices[0].message.content
+
+
+def test_keys_limits_and_budgets(url: str, server: LLMServer) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        client(url, "k-wrong").chat.completions.create(model="avengers", messages=say("hi"))
+    assert not server.requests
+    slow = client(url, "k-slow")
+    for _ in range(2):
+        slow.chat.completions.create(model="avengers", messages=say("hi"))
+    with pytest.raises(openai.RateLimitError) as caught:
+        slow.chat.completions.create(model="avengers", messages=say("hi"))
+    assert 1 <= int(caught.value.response.headers["retry-after"]) <= 60
+    poor = client(url, "k-poor")
+    with pytest.raises(openai.RateLimitError) as spent:
+        for _ in range(50):
+            poor.chat.completions.create(model="avengers", messages=say("hi"))
+    assert spent.value.code == "insufficient_quota"
+
+
+def test_what_is_wrong_is_said(url: str, server: LLMServer) -> None:
+    api = client(url)
+    for fields, message in (
+        ({"n": 2}, "'n' is not supported"),
+        ({"messages": []}, "messages"),
+        ({"temperature": 9}, "temperature"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, "role"),
+        ({"extra_body": {"grammar": "x"}}, "'grammar' is not supported"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages"),
+    ):
+        with pytest.raises(openai.BadRequestError, match=message):
+            api.chat.completions.create(**{"model": "avengers", "messages": say("hi"), **fields})  # type: ignore[call-overload]
+    headers = {"authorization": "Bearer k-web"}
+    for body in (b"", b"{", b"[]", b"\xff\xfe", b'{"model": 3}', b"[" * 100_000):
+        assert httpx.post(f"{url}/v1/chat/completions", content=body, headers=headers).status_code == 400
+    assert httpx.post(f"{url}/v1/chat/completions", content=b"x" * (21 << 20), headers=headers).status_code == 413
+    assert httpx.get(f"{url}/v2/nothing").status_code == 404
+    assert not server.requests
+
+
+def test_a_failing_model_is_followed_by_another_and_all_failing_is_an_upstream_error(
+    url: str, server: LLMServer
+) -> None:
+    server.faults = [500]
+    server.chaos = None
+    answer = client(url).chat.completions.create(model="avengers:0.5", messages=say("What is 3 + 3?"))
+    attempts = answer.avengers["attempts"]  # type: ignore[attr-defined]
+    assert len(server.requests) > 1
+    assert attempts[-1]["error"] is None
+    server.model_faults = dict.fromkeys((MINI, BIG, HAIKU), 400)
+    with pytest.raises(openai.BadRequestError, match="provider failed"):
+        client(url).chat.completions.create(model=MINI, messages=say("hi"))
+    server.model_faults = {MINI: "drop_mid"}
+    with pytest.raises(openai.APIError):
+        list(client(url).chat.completions.create(model=MINI, messages=say("hi"), stream=True))
+
+
+def test_a_client_that_goes_away_ends_the_call(
+    url: str, server: LLMServer, shared_proxy: tuple[str, Path]
+) -> None:
+    before = len(list(Ledger(shared_proxy[1]).entries()))
+    stream = client(url).chat.completions.create(model=MINI, messages=say("Count."), stream=True)
+    next(iter(stream))
+    stream.close()
+    deadline = time.monotonic() + 10
+    while len(rows := list(Ledger(shared_proxy[1]).entries())) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert rows[-1]["status"] in ("cancelled", "ok")
+
+
+def test_health_and_metrics(url: str, server: LLMServer) -> None:
+    client(url).chat.completions.create(model=MINI, messages=say("hi"))
+    assert httpx.get(f"{url}/health").json() == {"status": "ok", "models": 3}
+    assert httpx.get(f"{url}/metrics").status_code == 401
+    page = httpx.get(f"{url}/metrics", headers={"authorization": "Bearer k-web"}).text
+    assert re.search(rf'avengers_requests_total{{model="{MINI}"}} [1-9]', page)
+    assert re.search(rf'avengers_cost_dollars_total{{model="{MINI}"}} \d', page)
+    assert "avengers_in_flight 0.0" in page
+    assert 'avengers_tokens_total{kind="output"' in page
+
+
+def test_beyond_this_machine_it_wants_keys(server: LLMServer, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "avengers_core.cli", "serve", "--host", "0.0.0.0", "-m", MINI]
+    env = {**os.environ, "OPENAI_API_KEY": "k"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "anyone could spend your money" in done.stderr
+    (tmp_path / "keys.json").write_text('[{"key": "a", "name": "x"}, {"key": "a", "name": "y"}]')
+    done = subprocess.run([*command, "--keys", str(tmp_path / "keys.json")], env=env, capture_output=True, text=True)
+    assert "needs a key of its own" in done.stderr
+
+
+def test_places_come_back(server: LLMServer, tmp_path: Path) -> None:
+    server.delay = 1.0
+    with proxy(server, tmp_path, "-m", MINI, "--max-concurrent", "2") as url:
+        api = client(url, "any")
+        codes: list[int] = []
+
+        def ask() -> None:
+            try:
+                api.chat.completions.create(model=MINI, messages=say("hi"))
+                codes.append(200)
+            except openai.APIStatusError as error:
+                codes.append(error.status_code)
+
+        for wanted in (sorted([200, 200, 503, 503]), [200, 200]):
+            codes.clear()
+            threads = [threading.Thread(target=ask) for _ in wanted]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert sorted(codes) == wanted

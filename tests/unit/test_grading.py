@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avengers_core import sandbox
+from avengers_core.errors import AvengersError, QuestionError, SandboxError
+from avengers_core.grading import chosen_letter, judge_prompt, last_number, make_grader, read_verdict
+from avengers_core.questions import Question, read_questions
+
+
+def grade(name: str, answer: str, reference: Any, **options: Any) -> float:
+    return make_grader(name, **options)(answer, Question("q", reference, "1", "d"))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("It is 1,234.5 dollars", 1234.5),
+        ("first 3, then -7.", -7),
+        (r"so \boxed{3/4} (see page 12)", 0.75),
+        ("about 5%", 5),
+        ("6.02e23", 6.02e23),
+        ("no number", None),
+        ("1/0", None),
+        ("In 2024, 12 apples", 12),
+    ],
+)
+def test_the_last_number(text: str, number: float | None) -> None:
+    assert last_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is (C).", "C"),
+        ("A is tempting, but the final answer is: b", "B"),
+        (r"\boxed{D}", "D"),
+        ("**Answer: E**", "E"),
+        ("C", "C"),
+        ("(J)", "J"),
+        ("I'd say I cannot tell.", "I"),
+        ("none of them", None),
+    ],
+)
+def test_the_letter_chosen(text: str, letter: str | None) -> None:
+    assert chosen_letter(text) == letter
+
+
+def test_graders_by_name(tmp_path: Path) -> None:
+    assert grade("exact", " Paris. ", "paris") == 1
+    assert grade("exact", "Lyon", ["Paris", "lyon"]) == 1
+    assert grade("exact", "Paris, France", "Paris") == 0
+    assert grade("numeric", "It is 0.3333333", "0.33333333") == 1
+    assert grade("numeric", "It is 0.34", 0.33) == 0
+    assert grade("choice", "The answer is B", "b") == 1
+    assert grade("regex", "call 555-1234", r"\d{3}-\d{4}") == 1
+    schema = {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}
+    assert grade("json_schema", '```json\n{"a": 1}\n```', schema) == 1
+    assert grade("json_schema", '{"a": "x"}', schema) == 0
+    assert grade("json_schema", "not json", schema) == 0
+    own = tmp_path / "mine.py"
+    own.write_text("def half(answer, question):\n    return 0.5 if answer == question.answer else 7\n")
+    assert grade(f"{own}:half", "x", "x") == 0.5
+    with pytest.raises(ValueError, match=r"7.0 is not in \[0, 1\]"):
+        grade(f"{own}:half", "y", "x")
+    for wrong in ("good", f"{own}:none", "no.such.module:f"):
+        with pytest.raises(ValueError, match=r"grader must be|has no 'none'|cannot import"):
+            make_grader(wrong)
+    for name, reference in (("numeric", "x"), ("regex", "("), ("json_schema", {"type": 3})):
+        with pytest.raises(QuestionError, match="question '1': field 'answer'"):
+            grade(name, "{}", reference)
+
+
+def test_a_judge_is_asked_and_read() -> None:
+    assert "<reference>\nParis" in judge_prompt("Lyon", Question("Capital?", "Paris"))
+    assert "<reference>" not in judge_prompt("Lyon", Question("Capital?"))
+    assert read_verdict('Sure: {"score": 7}') == 0.7
+    assert read_verdict('{"score": 70}') is None
+    assert read_verdict("seven") is None
+
+
+needs_wall = pytest.mark.skipif(sandbox.wall() is None, reason="bubblewrap does not work here")
+WALLED = pytest.param(True, marks=needs_wall)
+
+
+@pytest.mark.parametrize("walled", [WALLED, False])
+def test_code_is_graded_by_its_tests(walled: bool) -> None:
+    tests = "assert add(2, 3) == 5"
+    good, bad = "Here:\n```python\ndef add(a, b):\n    return a + b\n```", "def add(a, b): return a - b"
+    assert grade("code", good, tests, walled=walled) == 1
+    assert grade("code", bad, tests, walled=walled) == 0
+    assert grade("code", "import sys\nsys.exit(0)", tests, walled=walled) == 0
+    assert grade("code", "import os\nos._exit(0)", tests, walled=walled) == 0
+    assert grade("code", "while True: pass", tests, walled=walled, timeout=1.0) == 0
+    assert grade("code", "while True: print('x' * 1000)", tests, walled=walled, timeout=1.0) == 0
+    assert grade("code", "x = 'a' * (4 << 30)", tests, walled=walled) == 0
+    assert grade("code", good + "\n", "open('f', 'wb').write(b'x' * (64 << 20))", walled=walled) == 0
+
+
+@needs_wall
+def test_walled_code_sees_no_file_no_secret_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("canary")
+    monkeypatch.setenv("OPENAI_API_KEY", "canary")
+    probe = f"""
+import os, socket, subprocess
+assert not os.path.exists({str(secret)!r})
+assert not os.path.exists('/root/.ssh') and not os.path.exists('/etc/passwd') and not os.path.exists('/home')
+assert 'canary' not in str(os.environ)
+assert len([p for p in os.listdir('/proc') if p.isdigit()]) < 10
+try:
+    socket.create_connection(('127.0.0.1', 22), 1)
+except OSError as error:
+    print(type(error).__name__)
+for place in ('/usr/x', '/bin/x', '/lib/x'):
+    try:
+        open(place, 'w')
+        raise SystemExit('wrote ' + place)
+    except OSError:
+        pass
+open('own', 'w').write('fine')
+"""
+    outcome = sandbox.run_python(probe)
+    assert outcome.passed, outcome.output
+
+
+def test_without_bubblewrap_code_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "wall", lambda: None)
+    with pytest.raises(SandboxError, match="install it"):
+        sandbox.run_python("print(1)")
+
+
+def test_no_process_outlives_its_program() -> None:
+    code = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(987)'])\nprint(1)"
+    assert sandbox.run_python(code, walled=False, timeout=2.0).timed_out, "the child holds the pipe"
+    alive = [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"time.sleep(987)" in _read(p)]
+    assert not alive
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_questions_of_files_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text('query,answer,extra\n"2 + 2, please",4,x\nCapital?,Paris,\n')
+    (tmp_path / "a.jsonl").write_text(
+        '{"question": "q1", "answer": 1}\n\n{"query": "q2", "dataset": "own", "index": 7}\n'
+    )
+    questions = read_questions(tmp_path)
+    assert [(q.dataset, str(q.index), q.query, q.answer) for q in questions] == [
+        ("a", "1", "q1", 1),
+        ("own", "7", "q2", None),
+        ("b", "2", "2 + 2, please", "4"),
+        ("b", "3", "Capital?", "Paris"),
+    ]
+    assert len({q.key for q in questions}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("q.jsonl", '{"query": "a"}\n{"query": 5}', "q.jsonl:2: field 'query'"),
+        ("q.jsonl", '{"query": "a"}\n{"quer', "q.jsonl:2: not a JSON object"),
+        ("q.jsonl", '{"query": " "}', "q.jsonl:1: field 'query': empty"),
+        ("q.jsonl", '{"answer": 3}', "q.jsonl:1: field 'query'"),
+        ("q.jsonl", '{"query": "a", "index": "x"}\n{"query": "b", "index": "x"}', "already stands at"),
+        ("q.csv", "text,answer\na,b\n", "no column 'query'"),
+        ("q.csv", 'query\n"a', "cannot be read"),
+        ("q.jsonl", "", "no question"),
+        ("none.jsonl", None, "no such file"),
+    ],
+)
+def test_unusable_questions_are_named(tmp_path: Path, name: str, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(AvengersError, match=message):
+        read_questions(tmp_path / name)
