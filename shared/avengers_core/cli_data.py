@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
-from ._console import JsonFlag, Quiet, err, out, print_json, print_table, show_progress
+from ._console import ArtifactOption, JsonFlag, Quiet, err, out, print_json, print_table, show_progress
 
 data = typer.Typer()
 records_app = typer.Typer(no_args_is_help=True, help="Look at records, or make them of a ledger.")
@@ -167,6 +168,172 @@ def from_ledger(
             style="yellow",
             highlight=False,
         )
+
+
+@records_app.command("choose")
+def choose(
+    files: Annotated[list[Path], typer.Argument(help="Records of the models that are known.")],
+    count: Annotated[int, typer.Option("--count", "-n", help="Questions to choose.")] = 50,
+    questions: Annotated[
+        Path | None, typer.Option(help="The questions with their references; the chosen ones are written as they are.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Questions, as JSON lines.")] = Path("chosen.jsonl"),
+    random_state: Annotated[int, typer.Option("--random-state", "--seed", help="Seed.")] = 42,
+    embedder: Annotated[str | None, typer.Option(help="wordllama (default) or openai:<model>.")] = None,
+) -> None:
+    """Choose the questions that tell most of a new model, for collect and then update."""
+    import msgspec
+
+    from .choosing import choose_questions
+    from .embedding import embed_all, make_embedder
+    from .questions import Question, read_questions
+    from .records import load_records, write_lines
+
+    table = load_records(files)
+    offered = np.arange(len(table))
+    by_name = {}
+    if questions is not None:
+        by_name = {(q.dataset, str(q.index)): q for q in read_questions(questions)}
+        names = [(table.datasets[code], index) for code, index in zip(table.dataset, table.index, strict=True)]
+        offered = np.array([row for row, name in enumerate(names) if name in by_name], dtype=np.intp)
+        if not len(offered):
+            raise ValueError(f"{questions}: no question has the dataset and index of a record")
+    part = table.rows(offered)
+    vectors = embed_all(make_embedder(embedder), part.queries)
+    rows = sorted(choose_questions(part.scores, vectors, count, random_state).tolist())
+    made = []
+    for row in rows:
+        name = (part.datasets[part.dataset[row]], part.index[row])
+        question = by_name.get(name) or Question(part.queries[row], index=name[1], dataset=name[0])
+        made.append({field: value for field, value in msgspec.to_builtins(question).items() if value not in (None, "")})
+    write_lines(output, map(msgspec.json.encode, made))
+    out.print(f"{output}: {len(made)} of {len(part):,} questions", highlight=False)
+
+
+@data.command()
+def update(
+    artifact: Annotated[str, typer.Argument(help="Artifact: path or pretrained name.")],
+    files: Annotated[list[Path] | None, typer.Argument(help="Records to add.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new artifact.")] = Path("avengers.zip"),
+    prices: Annotated[
+        str | None, typer.Option(help="latest (genai-prices'), or a JSON file of {id: {input, output}}.")
+    ] = None,
+    price_id: Annotated[
+        list[str] | None, typer.Option(help="id=provider:model of a new model, for prices. May be repeated.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Add records, models or prices to an artifact; its clusters stay."""
+    from .artifact import load_artifact, save_artifact
+    from .pricing import latest_prices
+    from .router import find_artifact
+    from .updating import update_artifact
+
+    before = load_artifact(find_artifact(artifact))
+    ids = dict(one.split("=", 1) for one in price_id or () if "=" in one)
+    with show_progress(quiet or as_json) as progress:
+        after = update_artifact(before, list(files) if files else None, price_ids=ids, progress=progress)
+    if prices == "latest":
+        after = update_artifact(after, prices=latest_prices({m.id: m.price_id or m.id for m in after.manifest.models}))
+    elif prices is not None:
+        after = update_artifact(after, prices=_prices(Path(prices)))
+    save_artifact(after, output)
+    answers = after.statistics.n.sum(axis=0)
+    had = dict(zip(before.models, before.statistics.n.sum(axis=0), strict=True))
+    was = {model.id: model.price for model in before.manifest.models}
+    rows: list[dict[str, Any]] = [
+        {
+            "model": model.id,
+            "new": model.id not in had,
+            "answers": float(count),
+            "added": float(count - had.get(model.id, 0.0)),
+            "price": None if model.price is None else {"input": model.price.input, "output": model.price.output},
+            "price_changed": model.price != was.get(model.id),
+        }
+        for model, count in zip(after.manifest.models, answers, strict=True)
+    ]
+    if as_json:
+        print_json({"artifact": str(output), "queries": after.manifest.n_records, "models": rows})
+        return
+    out.print(f"{output}: {after.manifest.n_records:,} queries, {len(rows)} models", highlight=False)
+    print_table(
+        "models",
+        ("model", "answers", "added", "price $ per 1M in / out", ""),
+        [
+            (
+                row["model"],
+                f"{row['answers']:,.0f}",
+                f"{row['added']:,.0f}",
+                "unknown" if row["price"] is None else f"{row['price']['input']:g} / {row['price']['output']:g}",
+                "new" if row["new"] else "new price" if row["price_changed"] else "",
+            )
+            for row in rows
+        ],
+    )
+
+
+@data.command()
+def monitor(
+    ledger: Annotated[
+        str | None, typer.Argument(help="SQLite file or SQLAlchemy URL. Default: $AVENGERS_LEDGER, or the user's file.")
+    ] = None,
+    artifact: ArtifactOption = None,
+    since: Annotated[str, typer.Option(help="First day, as 2026-11-24 (UTC).")] = "",
+    until: Annotated[str, typer.Option(help="Last day.")] = "",
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="End with 3 where it says to train again.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare live queries and their cost with what the artifact was trained on, and say when to train again."""
+    from .artifact import load_artifact
+    from .drift import measure_drift
+    from .inspection import describe
+    from .ledger import open_existing
+    from .router import find_artifact
+
+    known = load_artifact(find_artifact(artifact))
+    drift = measure_drift(known, open_existing(ledger).entries(since or None, until or None))
+    if as_json:
+        print_json(vars(drift))
+    else:
+        _print_drift(drift, describe(known))
+    if exit_code and drift.retrain:
+        raise typer.Exit(3)
+
+
+def _print_drift(drift: Any, described: dict[str, Any]) -> None:
+    index, unfamiliar, ratio = drift.stability_index, drift.unfamiliar, drift.cost_ratio
+    low, high = drift.cost_interval or (0.0, 0.0)
+    print_table(
+        f"{drift.queries:,} queries of this artifact, {drift.others:,} calls of others left out",
+        ("figure", "now", "without drift", "too much"),
+        [
+            ("stability index of clusters", "unknown" if index is None else f"{index:.3f}", "0", "0.25"),
+            ("unfamiliar queries", "unknown" if unfamiliar is None else f"{unfamiliar:.1%}", "1%", "5%"),
+            (
+                "real cost / expected",
+                "unknown" if ratio is None else f"{ratio:.2f} ({low:.2f} to {high:.2f})",
+                "1",
+                "1.25, or 0.8",
+            ),
+        ],
+    )
+    names = {c["cluster"]: ", ".join(list(c["datasets"])[:2]) for c in described["clusters"]}
+    print_table(
+        "clusters that changed most",
+        ("cluster", "in training", "now", "datasets"),
+        [(str(c), f"{before:.1%}", f"{now:.1%}", names.get(c, "")) for c, before, now in drift.shares[:5]],
+    )
+    print_table(
+        "cost by model",
+        ("model", "calls", "$", "expected $"),
+        [
+            (name, f"{one['calls']:,}", f"{one['cost']:.6f}", f"{one['expected_cost']:.6f}")
+            for name, one in sorted(drift.models.items())
+        ],
+    )
+    for advice in drift.advice or ["nothing to do"]:
+        out.print(advice, highlight=False)
 
 
 @data.command()

@@ -1,8 +1,9 @@
 """What each model is expected to score on a query, and how many tokens it is expected to write.
 
 Scores come from the clusters' raw sums alone: two-way effects (how good the model is, how hard the cluster is) with
-each cell shrunk toward them by its evidence, so that sparse records and small clusters are normal. Output length comes
-from a ridge regression of log tokens on the embedding and a few features of the text.
+each cell shrunk toward them by its evidence, so that sparse records and small clusters are normal; a model with few
+answers leans on how its peers' profiles vary. Output length comes from a ridge regression of log tokens on the embedding
+and a few features of the text.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ MODEL_PRIOR = 40.0
 DIFFICULTY_PRIOR = 5.0
 CELL_PRIOR = 40.0
 LENGTH_RIDGE = 3.0
+
+#: Answers at which a model's own cells weigh as much as what its peers say of it, and those at which a peer is half
+#: trusted; the variance of one score about its cell, and of what no combination of peers explains: of a model's level
+#: and of a cell. Chosen on splits of the training files (benchmarks/RESULTS.md, "A new model").
+SPARSE, PEER_PRIOR = 500.0, 200.0
+SCORE_VARIANCE, LEVEL_VARIANCE, CELL_VARIANCE = 0.2, 0.02, 0.003
 _FEATURE_GAIN = 0.1
 
 _CLASSES = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "+-*/=^<>", "\\$", "()[]{}", " ", "\n", "?")
@@ -91,14 +98,48 @@ def expected_cluster_scores(statistics: ClusterStatistics) -> tuple[Array, Array
 
     A cell is ``level + difficulty`` moved toward its own mean by ``n / (n + CELL_PRIOR)``, less one standard error of
     the cell and of the level, ``0.5 * sqrt(1 / (n + CELL_PRIOR) + 1 / (n of the model + MODEL_PRIOR))``: with little
-    evidence a model must be expected to be better by more.
+    evidence a model must be expected to be better by more. A model with few answers is expected, by
+    ``SPARSE / (SPARSE + answers)``, to do as `peer_profiles` has it, less the mean error of its peers.
     """
     level, difficulty = model_effects(statistics)
     prior = difficulty[:, None] + level[None, :]
     n = statistics.n
     error = 0.5 * np.sqrt(1 / (n + CELL_PRIOR) + 1 / (n.sum(axis=0) + MODEL_PRIOR))
     mean = prior + (statistics.score_sum - n * prior) / (n + CELL_PRIOR)
-    return np.clip(mean - error, 0, 1), error
+    answers = n.sum(axis=0)
+    trust = answers / (answers + PEER_PRIOR)
+    peers = peer_profiles(statistics, mean, trust)
+    peer_error = ((error @ trust)[:, None] - error * trust) / np.maximum(trust.sum() - trust, 1e-9)
+    share = np.where(trust < trust.sum(), SPARSE / (SPARSE + answers), 0.0)
+    return np.clip((1 - share) * (mean - error) + share * (peers - peer_error), 0, 1), error
+
+
+def peer_profiles(statistics: ClusterStatistics, mean: Array, trust: Array) -> Array:
+    """What each model's cells are likely to be, (k, m), if models' profiles over the clusters vary as its peers' do.
+
+    The best linear predictor of its cells from its own answers (Gaussian process regression): the prior's mean and
+    covariance over clusters are the trust-weighted mean and covariance of the peers' cells, plus a level and a cell of
+    its own; the mean of n answers of a cell is seen with variance ``SCORE_VARIANCE / n``.
+
+    Args:
+        mean: (k, m) estimates of the cells. trust: (m,) weights of the models as peers.
+    """
+    n, total = statistics.n, statistics.score_sum
+    out = mean.copy()
+    for column in range(n.shape[1]):
+        weight = trust.copy()
+        weight[column] = 0
+        if not weight.any():
+            continue
+        weight /= weight.sum()
+        center = mean @ weight
+        spread = (mean - center[:, None]) * np.sqrt(weight / max(1 - float(weight @ weight), 0.1))
+        covariance = spread @ spread.T + LEVEL_VARIANCE + CELL_VARIANCE * np.eye(len(n))
+        seen = n[:, column] > 0
+        count, scored = n[seen, column], total[seen, column]
+        noisy = covariance[np.ix_(seen, seen)] + np.diag(SCORE_VARIANCE / count)
+        out[:, column] = center + covariance[:, seen] @ np.linalg.solve(noisy, scored / count - center[seen])
+    return out
 
 
 def fit_lengths(

@@ -254,7 +254,12 @@ def usage_fields() -> dict[str, str]:
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> int:
-    """Write records as JSON lines, gzip where the name ends in ``.gz``; returns how many.
+    """Write records as JSON lines, gzip where the name ends in ``.gz``; returns how many."""
+    return write_lines(path, (msgspec.json.encode(_bare(record)) for record in records))
+
+
+def write_lines(path: str | Path, lines: Iterable[bytes]) -> int:
+    """Write lines, gzip where the name ends in ``.gz``; returns how many.
 
     They are written beside ``path`` and renamed, so that an interrupted write leaves what was there.
     """
@@ -265,8 +270,8 @@ def write_records(path: str | Path, records: Iterable[Record]) -> int:
     opener: Callable[..., IO[bytes]] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
     try:
         with opener(temporary, "wb") as file:
-            for count, record in enumerate(records, start=1):  # noqa: B007
-                file.write(msgspec.json.encode(_bare(record)) + b"\n")
+            for count, line in enumerate(lines, start=1):  # noqa: B007
+                file.write(line + b"\n")
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

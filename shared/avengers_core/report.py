@@ -19,7 +19,7 @@ from .recommend import recommend
 from .records import Source, load_records
 from .reliability import calibrate, leave_one_out
 from .sweep import Grid, by_alpha, summarize, sweep
-from .training import RouterEstimator
+from .training import RouterEstimator, load_encoded
 
 SPLIT_SEED = 42
 
@@ -38,9 +38,8 @@ def gather(
 
     ``evaluation`` is what `evaluate_router` says of a 70/30 split with seed 42, as ``avengers evaluate`` does.
     """
-    table = load_records(records)
+    table = load_encoded(load_records(records), make_embedder(), progress)
     estimator = RouterEstimator(n_clusters[0], random_state=SPLIT_SEED, train_ratio=0.7, progress=progress)
-    table.encoded = estimator._encoder(make_embedder())(table.queries)
     estimator.fit(table)
     router, test = estimator.router_, estimator.held_out_
     assert test is not None

@@ -30,7 +30,7 @@ from .records import RecordTable, Source, load_records
 from .router import Router
 from .scoring import check_alpha, check_scoring
 from .statistics import Array
-from .training import RouterEstimator
+from .training import RouterEstimator, load_encoded
 
 Progress = Callable[[str, int, int], None]
 
@@ -128,7 +128,8 @@ def _run(
 ) -> Iterator[tuple[tuple[str, int, int], list[dict[str, Any]]]]:
     for embedder, group in itertools.groupby(units, key=lambda unit: unit[0]):
         wanted = list(group)
-        table.encoded = RouterEstimator(progress=progress)._encoder(make_embedder(embedder))(table.queries)
+        table.encoded = None
+        table = load_encoded(table, make_embedder(embedder), progress)
         if jobs == 1 or len(wanted) == 1:
             for unit in wanted:
                 yield unit, evaluate_unit(table, grid, *unit)

@@ -124,12 +124,7 @@ class RouterEstimator:
         """
         self._check()
         embedder = make_embedder(self.embedder)
-        table = records if isinstance(records, RecordTable) else load_records(records, encode=self._encoder(embedder))
-        if table.encoded is None:
-            table = table.rows(np.arange(len(table)))
-            table.encoded = self._encoder(embedder)(table.queries)
-        elif table.encoded.shape[1] != embedder.dimension + N_FEATURES + 1:
-            raise ValueError(f"table.encoded is {table.encoded.shape[1]} wide: not made by this estimator's encoder")
+        table = load_encoded(records, embedder, self.progress)
         table = table.without(self.exclude_models, self.exclude_datasets)
         train, held_out = table.split(self.train_ratio, self.random_state)
         if not len(train):
@@ -175,21 +170,6 @@ class RouterEstimator:
         check_scoring(self.scoring)
         check_alpha(self.alpha)
 
-    def _encoder(self, embedder: Embedder) -> Callable[[list[str]], NDArray[np.float32]]:
-        """Texts to [unit vector, text features, characters]: all that training needs of a text."""
-        done = 0
-
-        def encode(texts: list[str]) -> NDArray[np.float32]:
-            nonlocal done
-            vectors = embed_all(embedder, texts)
-            characters = np.array([[len(text)] for text in texts])
-            done += len(texts)
-            if self.progress:
-                self.progress("embed", done, 0)
-            return np.hstack([vectors, feature_matrix(texts), characters]).astype(np.float32)
-
-        return encode
-
     def _train(self, table: RecordTable, embedder: Embedder) -> Artifact:
         assert table.encoded is not None
         d = embedder.dimension
@@ -215,7 +195,7 @@ class RouterEstimator:
             format=FORMAT,
             schema_version=SCHEMA_VERSION,
             library_version=__version__,
-            created=_now(),
+            created=now(),
             settings=Settings(
                 n_clusters=k,
                 top_k=self.top_k,
@@ -256,6 +236,36 @@ class RouterEstimator:
         return fitted.cluster_centers_.astype(np.float32), fitted.labels_
 
 
+def load_encoded(
+    records: RecordTable | Source | Iterable[Record],
+    embedder: Embedder,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> RecordTable:
+    """Records with ``encoded``, [unit vector, text features, characters]: all that training needs of a text.
+
+    Raises:
+        RecordError: unusable records. ValueError: a table that another embedder has encoded.
+    """
+    done = 0
+
+    def encode(texts: list[str]) -> NDArray[np.float32]:
+        nonlocal done
+        vectors = embed_all(embedder, texts)
+        characters = np.array([[len(text)] for text in texts])
+        done += len(texts)
+        if progress:
+            progress("embed", done, 0)
+        return np.hstack([vectors, feature_matrix(texts), characters]).astype(np.float32)
+
+    table = records if isinstance(records, RecordTable) else load_records(records, encode=encode)
+    if table.encoded is None:
+        table = table.rows(np.arange(len(table)))
+        table.encoded = encode(table.queries)
+    elif table.encoded.shape[1] != embedder.dimension + N_FEATURES + 1:
+        raise ValueError(f"table.encoded is {table.encoded.shape[1]} wide: not made by this embedder's encoder")
+    return table
+
+
 def _familiar_similarity(vectors: NDArray[np.float32], centers: NDArray[np.float32]) -> float:
     """First percentile of the training queries' similarity to their nearest centre."""
     nearest = [(vectors[start : start + 8192] @ centers.T).max(axis=1) for start in range(0, len(vectors), 8192)]
@@ -271,7 +281,8 @@ def _characters_per_token(characters: NDArray[np.float64], table: RecordTable) -
     return median if 2.5 <= median <= 6 else 4.0
 
 
-def _now() -> str:
+def now() -> str:
+    """The time for an artifact's card, or SOURCE_DATE_EPOCH."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     moment = (
         datetime.datetime.fromtimestamp(int(epoch), datetime.timezone.utc)

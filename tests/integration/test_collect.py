@@ -160,8 +160,8 @@ def test_passing_faults_are_retried_and_hopeless_models_are_given_up(
     server.model_faults = {HAIKU: 401, MINI: 404}
     output = tmp_path / "s.jsonl"
     outcome = run(server, questions, "-o", output, *TWO, code=1)
-    assert outcome["models"]["haiku"]["reason"] == "auth: AuthenticationError"
-    assert outcome["models"]["mini"]["reason"] == "caller: NotFoundError"
+    assert outcome["models"]["haiku"]["reason"].startswith("auth: ")
+    assert outcome["models"]["mini"]["reason"].startswith("caller: ")
     assert sum(server.asked.values()) <= 8 + 16, "both are given up soon"
     assert outcome["spent"] == 0
     assert not output.exists()
@@ -215,7 +215,7 @@ def test_models_of_ones_own_and_llamaindex(server: LLMServer, questions: Path, t
 
 def test_two_runs_do_not_share_a_journal(server: LLMServer, questions: Path, tmp_path: Path) -> None:
     output = tmp_path / "r.jsonl"
-    server.delay = 0.2
+    server.delay = 2.0
     line, env = command(server, questions, "-o", output, *TWO)
     first = subprocess.Popen(line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not server.requests:

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
 from avengers_core.comparison import compare
+from avengers_core.embedding import make_embedder
 from avengers_core.evaluation import evaluate_router
 from avengers_core.plots import along_alpha, elbows, mean_shares, shares
 from avengers_core.records import RecordTable
 from avengers_core.reliability import auroc, calibrate, leave_one_out
 from avengers_core.sweep import Grid, sweep
+from avengers_core.training import load_encoded
 
 from tests.conftest import make_records
 
 
 @pytest.fixture(scope="module")
 def table() -> RecordTable:
-    loaded = load_records(make_records(360))
-    loaded.encoded = RouterEstimator()._encoder(RouterEstimator(3).fit(loaded).router_.embedder)(loaded.queries)
-    return loaded
+    return load_encoded(load_records(make_records(360)), make_embedder())
 
 
 def test_auroc() -> None:
