@@ -96,6 +96,9 @@ def train(
     export_cluster: Annotated[
         Path | None, typer.Option(help="Folder for clusters.json, statistics by cluster.")
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://host:port of a Dask cluster to train on; it must see the files.")
+    ] = None,
     quiet: Quiet = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -107,9 +110,11 @@ def train(
     sources = [*(files or []), *(input or [])]
     if not sources:
         raise typer.BadParameter("give at least one file or folder of records")
-    chosen = make_embedder(embedder)
-    if cache or chosen.id.startswith("openai:"):
-        chosen = CachedEmbedder(chosen, cache)
+    chosen: Any = embedder
+    if scheduler is None:
+        chosen = make_embedder(embedder)
+        if cache or chosen.id.startswith("openai:"):
+            chosen = CachedEmbedder(chosen, cache)
     with show_progress(quiet or as_json) as progress:
         estimator = RouterEstimator(
             n_clusters,
@@ -129,7 +134,14 @@ def train(
             cost_sensitivity=cost_sensitivity,
             embedder=chosen,
             progress=progress,
-        ).fit(sources)
+        )
+        if scheduler is None:
+            estimator.fit(sources)
+        else:
+            from .distributed import connect, fit_on_cluster
+
+            with connect(scheduler) as client:
+                fit_on_cluster(estimator, sources, client)
         estimator.save(output)
     if export_cluster:
         from .inspection import describe
@@ -144,7 +156,7 @@ def train(
         "clusters": len(estimator.cluster_centers_),
         "models": estimator.models_,
         "cost_unknown": unpriced,
-        "held_out": len(estimator.held_out_) if estimator.held_out_ else 0,
+        "held_out": len(estimator.held_out_) if scheduler is None and estimator.held_out_ else 0,
     }
     if as_json:
         print_json(result)

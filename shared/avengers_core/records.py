@@ -85,6 +85,7 @@ class RecordTable:
         weights: (n, m) float32, how many answers each counts as, or None where each counts as one.
         queries: ``n`` texts, empty when the table was built with ``encode``.
         encoded: (n, p) float32, what ``encode`` made of the texts, or None.
+        position: its number among the parts of a larger table.
     """
 
     index: list[str]
@@ -97,6 +98,7 @@ class RecordTable:
     queries: list[str] = field(default_factory=list)
     encoded: NDArray[np.float32] | None = None
     weights: NDArray[np.float32] | None = None
+    position: int = 0
 
     def __len__(self) -> int:
         return len(self.index)
@@ -157,8 +159,11 @@ class RecordTable:
         return self.rows(train), self.rows(~train)
 
 
-def find_files(source: Source) -> list[Path]:
+def find_files(source: Source, more_suffixes: tuple[str, ...] = ()) -> list[Path]:
     """The record files of a file, a folder (searched in depth) or a list of either.
+
+    Args:
+        more_suffixes: of other files that a folder is searched for.
 
     Raises:
         RecordError: a path does not exist, or a folder holds no ``.jsonl`` or ``.jsonl.gz`` file.
@@ -167,7 +172,7 @@ def find_files(source: Source) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
+            found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES + more_suffixes))
             if not found:
                 raise RecordError(f"{path}: no {' or '.join(SUFFIXES[:2])} file in this folder")
             files += found
@@ -187,7 +192,6 @@ def read_records(source: Source) -> Iterator[Record]:
         RecordError: names the file, the line and the field of the first fault; also for a file without records and
             for an index that stands twice in one dataset.
     """
-    decoder = msgspec.json.Decoder(Record)
     seen: dict[int, tuple[int, int]] = {}
     files = find_files(source)
     for number, path in enumerate(files):
@@ -195,10 +199,9 @@ def read_records(source: Source) -> Iterator[Record]:
         for line_number, line in _lines(path):
             where = f"{path}:{line_number}"
             try:
-                record = decoder.decode(line)
-                _check_values(record)
-            except (msgspec.DecodeError, ValueError, RecursionError) as error:
-                raise RecordError(f"{where}: {_name_fault(line, error)}") from None
+                record = parse_record(line)
+            except ValueError as error:
+                raise RecordError(f"{where}: {error}") from None
             key = hash((record.dataset, str(record.index)))
             if key in seen:
                 first_file, first_line = seen[key]
@@ -211,6 +214,23 @@ def read_records(source: Source) -> Iterator[Record]:
             yield record
         if not count:
             raise RecordError(f"{path}: the file has no records")
+
+
+_decoder = msgspec.json.Decoder(Record)
+
+
+def parse_record(line: bytes) -> Record:
+    """A validated record.
+
+    Raises:
+        ValueError: names the field of the first fault.
+    """
+    try:
+        record = _decoder.decode(line)
+        _check_values(record)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ValueError(_name_fault(line, error)) from None
+    return record
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

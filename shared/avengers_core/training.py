@@ -22,19 +22,18 @@ from .artifact import (
     Settings,
     save_artifact,
 )
+from .clustering import find_centers, nearest, similarity, vectors_of
 from .embedding import Embedder, embed_all, make_embedder
-from .errors import MissingExtraError, RecordError
+from .errors import RecordError
 from .expectations import INPUT, N_FEATURES, feature_matrix, fit_lengths
+from .parts import LocalParts, Parts, quantile
 from .pricing import Price, implied_prices
 from .records import TOKEN_KINDS, Record, RecordTable, Source, load_records
 from .scoring import check_alpha, check_scoring
-from .statistics import cluster_statistics, divide
+from .statistics import ClusterStatistics, cluster_statistics, divide
 
 if TYPE_CHECKING:
     from .router import Decision, Router
-
-#: Above this many queries k-means runs on mini-batches.
-MINI_BATCH_FROM = 50_000
 
 
 class RouterEstimator:
@@ -131,14 +130,19 @@ class RouterEstimator:
             raise RecordError(f"train_ratio {self.train_ratio} leaves no record to train on")
         train = train.without(self.soft_exclude_models, self.soft_exclude_datasets)
         self.held_out_ = held_out if len(held_out) else None
-        self.n_records_ = len(train)
-        self.artifact_ = self._train(train, embedder)
+        self.fit_parts(LocalParts([train]), train.models, train.datasets, embedder)
+        self.labels_ = nearest(vectors_of(train, embedder.dimension), self.cluster_centers_)
+        return self
+
+    def fit_parts(self, parts: Parts, models: list[str], datasets: list[str], embedder: Embedder) -> RouterEstimator:
+        """Cluster and sum up records that are encoded and in parts; see `load_encoded`."""
+        from .router import Router
+
+        self.artifact_ = self._train(parts, models, datasets, embedder)
+        self.n_records_ = self.artifact_.manifest.n_records
         self.statistics_ = self.artifact_.statistics
         self.cluster_centers_ = self.artifact_.centers
         self.models_ = self.artifact_.models
-
-        from .router import Router
-
         self.router_: Router = Router(self.artifact_, embedder=embedder)
         return self
 
@@ -170,25 +174,20 @@ class RouterEstimator:
         check_scoring(self.scoring)
         check_alpha(self.alpha)
 
-    def _train(self, table: RecordTable, embedder: Embedder) -> Artifact:
-        assert table.encoded is not None
+    def _train(self, parts: Parts, models: list[str], datasets: list[str], embedder: Embedder) -> Artifact:
         d = embedder.dimension
-        vectors = np.ascontiguousarray(table.encoded[:, :d])
-        features = table.encoded[:, d : d + N_FEATURES].astype(np.float64)
-        characters = table.encoded[:, -1].astype(np.float64)
         if self.progress:
             self.progress("cluster", 0, 1)
-        centers, self.labels_ = self._cluster(vectors)
+        centers = find_centers(parts, d, self.n_clusters, self.random_state, self.progress)
         if self.progress:
             self.progress("cluster", 1, 1)
         k = len(centers)
-        prices = {**implied_prices(table), **(self.prices or {})}
+        prices = {**implied_prices(parts, models), **(self.prices or {})}
         price_ids, capabilities = self.price_ids or {}, self.capabilities or {}
-        models = [
-            ModelInfo(name, price_ids.get(name, ""), prices.get(name), capabilities.get(name, {}))
-            for name in table.models
+        infos = [
+            ModelInfo(name, price_ids.get(name, ""), prices.get(name), capabilities.get(name, {})) for name in models
         ]
-        statistics = cluster_statistics(table, self.labels_, k)
+        statistics = parts.total(_statistics, d, centers)
         mean_cost = divide(statistics.cost_sum.sum(axis=0), statistics.cost_n.sum(axis=0))
         typical = float(np.nanmean(mean_cost)) if np.nansum(mean_cost) > 0 else 1e-3
         manifest = Manifest(
@@ -212,28 +211,16 @@ class RouterEstimator:
                 exclude_datasets=[*self.exclude_datasets, *self.soft_exclude_datasets],
             ),
             embedder=EmbedderInfo(embedder.id, d, embedder.fingerprint),
-            models=models,
-            datasets=table.datasets,
+            models=infos,
+            datasets=datasets,
             token_kinds=list(TOKEN_KINDS),
-            n_records=len(table),
-            characters_per_token=_characters_per_token(characters, table),
+            n_records=sum(parts.gather(len)),
+            characters_per_token=_characters_per_token(parts),
             cost_scale=typical,
-            familiar_similarity=_familiar_similarity(vectors, centers),
+            # 1% of the training queries are less like any cluster.
+            familiar_similarity=quantile(parts, similarity, (d, centers), 0.01, (-1.0, 1.0)) or 0.0,
         )
-        return Artifact(manifest, centers, statistics, dict(fit_lengths(vectors, features, table)))
-
-    def _cluster(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        try:
-            from sklearn.cluster import KMeans, MiniBatchKMeans
-        except ImportError as error:
-            raise MissingExtraError("training", "train") from error
-        k = min(self.n_clusters, len(np.unique(vectors, axis=0)) if len(vectors) < 10_000 else len(vectors))
-        kind: Any = KMeans
-        options: dict[str, Any] = {"n_init": 10}
-        if len(vectors) > MINI_BATCH_FROM:
-            kind, options = MiniBatchKMeans, {"n_init": 3, "batch_size": 8192}
-        fitted = kind(k, random_state=self.random_state, **options).fit(vectors)
-        return fitted.cluster_centers_.astype(np.float32), fitted.labels_
+        return Artifact(manifest, centers, statistics, dict(fit_lengths(parts, d)))
 
 
 def load_encoded(
@@ -266,19 +253,21 @@ def load_encoded(
     return table
 
 
-def _familiar_similarity(vectors: NDArray[np.float32], centers: NDArray[np.float32]) -> float:
-    """First percentile of the training queries' similarity to their nearest centre."""
-    nearest = [(vectors[start : start + 8192] @ centers.T).max(axis=1) for start in range(0, len(vectors), 8192)]
-    return float(np.percentile(np.concatenate(nearest), 1))
+def _statistics(table: RecordTable, dimension: int, centers: NDArray[np.float32]) -> ClusterStatistics:
+    return cluster_statistics(table, nearest(vectors_of(table, dimension), centers), len(centers))
 
 
-def _characters_per_token(characters: NDArray[np.float64], table: RecordTable) -> float:
+def _characters_per_token(parts: Parts) -> float:
     """Median characters of a query per recorded input token; 4 where prompts hold more than the query."""
+    median = quantile(parts, _token_ratios, (), 0.5, (0.0, 20.0))
+    return median if median is not None and 2.5 <= median <= 6 else 4.0
+
+
+def _token_ratios(table: RecordTable) -> NDArray[Any]:
+    assert table.encoded is not None
     counted = table.tokens[:, :, INPUT].astype(np.float64)
-    ratio = characters[:, None] / np.where(counted > 0, counted, np.nan)
-    ratio = ratio[np.isfinite(ratio)]
-    median = float(np.median(ratio)) if len(ratio) else 4.0
-    return median if 2.5 <= median <= 6 else 4.0
+    ratio = table.encoded[:, -1:] / np.where(counted > 0, counted, np.nan)
+    return np.asarray(ratio[np.isfinite(ratio)])
 
 
 def now() -> str:

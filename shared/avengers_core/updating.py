@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from ._version import __version__
 from .artifact import Artifact, ModelInfo
+from .clustering import nearest
 from .embedding import Embedder
 from .expectations import N_FEATURES, OUTPUT
+from .parts import LocalParts
 from .pricing import Price, implied_prices
 from .records import Record, RecordTable, Source
 from .router import Router, with_prices
@@ -56,12 +58,6 @@ def update_artifact(
     return dataclasses.replace(updated, manifest=manifest)
 
 
-def nearest(vectors: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.intp]:
-    """(n,) number of the centre with the least Euclidean distance, as k-means assigns."""
-    offset = 0.5 * np.einsum("kd,kd->k", centers, centers)
-    return np.asarray(np.argmax(vectors @ centers.T - offset, axis=1))
-
-
 def _add(
     router: Router, table: RecordTable, price_ids: Mapping[str, str], capabilities: Mapping[str, dict[str, bool | int]]
 ) -> Artifact:
@@ -82,7 +78,7 @@ def _add(
     added = dataclasses.replace(added, dataset_n=dataset_n)
     widen = _widen(artifact.statistics, old, manifest.datasets, models, datasets)
     statistics = widen + _widen(added, table.models, table.datasets, models, datasets)
-    implied = implied_prices(table)
+    implied = implied_prices(LocalParts([table]), table.models)
     infos = [
         *manifest.models,
         *(ModelInfo(name, price_ids.get(name, ""), implied.get(name), capabilities.get(name, {})) for name in new),

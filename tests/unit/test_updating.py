@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from avengers_core import Router, RouterEstimator, load_records
 from avengers_core.choosing import choose_questions
+from avengers_core.clustering import nearest
 from avengers_core.drift import measure_drift, stability_index
 from avengers_core.embedding import embed_all
 from avengers_core.evaluation import area_under_curve, measure, router_choices, singles
@@ -16,7 +17,7 @@ from avengers_core.feedback import read_feedback, records_from_ledger
 from avengers_core.ledger import Entry, Ledger, now
 from avengers_core.pricing import Price, TokenUsage
 from avengers_core.records import Record, RecordTable, write_records
-from avengers_core.updating import nearest, update_artifact
+from avengers_core.updating import update_artifact
 
 from tests.conftest import make_records
 
