@@ -1,9 +1,10 @@
 """Time and peak memory of training against the number of records.
 
-python benchmarks/scale.py [--data DIR] [--sizes 10000,100000,1000000]
+python benchmarks/scale.py [--data DIR] [--sizes 10000,100000,1000000] [--workers 2]
 
 The larger files repeat mmlupro.train with noise: each copy's words are shuffled and a few replaced, so that no two
-queries are alike. Each size is trained by `avengers train` in a process of its own, limited to two threads.
+queries are alike. Each size is trained by `avengers train` in a process of its own, limited to two threads, and with
+--workers again on a local Dask cluster of so many processes of one thread, whose artifact is compared.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import gzip
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
+from avengers_core import load_artifact
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -37,12 +42,12 @@ def write_noisy(source: Path, target: Path, size: int) -> None:
             file.write(json.dumps(row | {"index": str(number), "query": " ".join(text)}) + "\n")
 
 
-def train(source: Path, output: Path) -> tuple[float, float]:
+def train(source: Path, output: Path, *options: str) -> tuple[float, float]:
     """Seconds and peak resident GiB of one training."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "2")
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "avengers_core.cli", "train", str(source), "-o", str(output), "--quiet"],
+        [sys.executable, "-m", "avengers_core.cli", "train", str(source), "-o", str(output), "--quiet", *options],
         env=os.environ | threads,
         stdout=subprocess.DEVNULL,
     )
@@ -52,10 +57,33 @@ def train(source: Path, output: Path) -> tuple[float, float]:
     return time.perf_counter() - start, usage.ru_maxrss / 2**20
 
 
+def train_on_workers(source: Path, output: Path, workers: int) -> tuple[float, list[float]]:
+    """Seconds of a training on a local cluster, and peak resident GiB of the client and of each worker."""
+    from distributed import Client, LocalCluster
+
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"))
+    options = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1", "memory_limit": 0}
+    with LocalCluster(n_workers=workers, **options) as cluster, Client(cluster) as client:
+        seconds, memory = train(source, output, "--scheduler", cluster.scheduler_address)
+        peaks = client.run(lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        return seconds, [memory, *peaks.values()]
+
+
+def largest_difference(one: Path, other: Path) -> float:
+    """Of all arrays of two artifacts, relative to the larger value (1 where it is below 1)."""
+    pair = [load_artifact(path) for path in (one, other)]
+    arrays = [{"centers": a.centers, **vars(a.statistics), **a.arrays} for a in pair]
+    return max(
+        float((np.abs(first - arrays[1][name]) / np.maximum(np.abs(first), 1)).max())
+        for name, first in arrays[0].items()
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--sizes", default="10000,100000,1000000")
+    parser.add_argument("--workers", type=int, default=0)
     arguments = parser.parse_args()
     source = arguments.data / "mmlupro.train.jsonl.gz"
     print("| records | seconds | peak GiB | ms a record |\n|---|---|---|---|")
@@ -68,6 +96,13 @@ def main() -> None:
             write_noisy(source, file, size)
             seconds, memory = train(file, output)
             print(f"| {size:,} | {seconds:.1f} | {memory:.2f} | {seconds / size * 1e3:.3f} |", flush=True)
+            if arguments.workers:
+                seconds, peaks = train_on_workers(file, Path(folder) / "cluster.zip", arguments.workers)
+                told = " / ".join(f"{peak:.2f}" for peak in peaks)
+                name = f"{size:,} on {arguments.workers} workers (client / workers)"
+                print(f"| {name} | {seconds:.1f} | {told} | {seconds / size * 1e3:.3f} |", flush=True)
+                difference = largest_difference(output, Path(folder) / "cluster.zip")
+                print(f"\nlargest difference of the artifacts: {difference:.1e}")
             file.unlink()
 
 

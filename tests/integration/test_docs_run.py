@@ -1,0 +1,192 @@
+"""Every code block of README and docs is run, page by page, against a local server of models.
+
+Python blocks between two shell blocks are one program, all blocks of a page share a folder; JSON blocks are parsed. Lines that set up Python
+(`pip`, `venv`) are left out: CI installs from the same pyproject. A page may use the names of `PRELUDE`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import make_records, plain, write_jsonl
+from tests.integration.llm_server import LLMServer
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+#: What a reader of the page has at hand.
+PRELUDE = {
+    "README.md": """
+from avengers_core import Price
+from langchain_core.tools import tool
+from llama_index.core import Document, MockEmbedding, VectorStoreIndex
+from llama_index.core.chat_engine import SimpleChatEngine
+
+@tool
+def search(query: str) -> str:
+    "Search."
+    return query
+
+index = VectorStoreIndex.from_documents([Document(text="A family pays 30.")], embed_model=MockEmbedding(8))
+class agent:
+    run = staticmethod(lambda user_msg: Settings.llm.complete(user_msg))
+""",
+    "langchain.md": """
+from langchain_openai import ChatOpenAI
+""",
+    "llamaindex.md": """
+from llama_index.core import Document, MockEmbedding, VectorStoreIndex
+from llama_index.llms.openai import OpenAI
+class query_engine:
+    query = staticmethod(lambda text: VectorStoreIndex.from_documents(
+        [Document(text="We stay bound by clause 7.")], embed_model=MockEmbedding(8)).as_query_engine().query(text))
+""",
+}
+
+
+def blocks(page: Path) -> list[tuple[int, str, str]]:
+    """Line, language and text of each block."""
+    text = page.read_text()
+    return [(text[: m.start()].count("\n") + 2, m.group(1), m.group(2)) for m in BLOCK.finditer(text)]
+
+
+def setup(folder: Path) -> None:
+    """Files that pages name."""
+    for name in ("records", "fresh", "fresh-records"):
+        write_jsonl(folder / name / "r.jsonl", map(plain, make_records(240, seed=len(name))))  # type: ignore[arg-type]
+    lines = [{"index": n, "query": f"Question {n}?", "answer": "says"} for n in range(60)]
+    write_jsonl(folder / "questions.jsonl", lines)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("records", "fresh", "fresh-records"):
+        (tmp_path / name).mkdir()
+    setup(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def env(server: LLMServer, folder: Path) -> dict[str, str]:
+    binaries = folder / "bin"
+    binaries.mkdir()
+    (binaries / "avengers").write_text(f'#!/bin/sh\nexec {sys.executable} -m avengers_core.cli "$@"\n')
+    (binaries / "avengers").chmod(0o755)
+    return {
+        **os.environ,
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "OPENAI_API_KEY": "k",
+        "OPENAI_API_BASE": f"{server.url}/v1",
+        "OPENAI_BASE_URL": f"{server.url}/v1",
+        "ANTHROPIC_API_KEY": "k",
+        "ANTHROPIC_BASE_URL": server.url,
+        "COLUMNS": "160",
+        "XDG_DATA_HOME": str(folder / "home"),
+    }
+
+
+def commands(text: str) -> Iterator[str]:
+    """Command lines without comments and without what sets up Python."""
+    for line in text.splitlines():
+        command = re.sub(r"\s+#.*$", "", line).strip()
+        command = command.rpartition("&& ")[2].replace(".venv/bin/", "")
+        if command and not command.startswith(("#", "pip ", "python -m pytest", "python3 -m venv")):
+            yield command
+
+
+def run_shell(
+    text: str, folder: Path, env: dict[str, str], where: str, background: list[subprocess.Popen[bytes]]
+) -> None:
+    for command in commands(text):
+        if command.startswith("avengers serve"):
+            log = (folder / "serve.log").open("wb")
+            background.append(subprocess.Popen(command.split(), cwd=folder, env=env, stdout=log, stderr=log))
+            deadline = time.monotonic() + 60
+            while b"running on" not in (folder / "serve.log").read_bytes():
+                assert background[-1].poll() is None, (folder / "serve.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            continue
+        if "--scheduler tcp://scheduler:8786" in command:
+            pytest.importorskip("distributed")
+            continue  # test_distributed.py runs it on a cluster of its own
+        done = subprocess.run(command, shell=True, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{where}: {command}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_runs(page: Path, folder: Path, env: dict[str, str]) -> None:
+    background: list[subprocess.Popen[bytes]] = []
+    said: list[str] = []
+    try:
+        for line, language, text in blocks(page):
+            where = f"{page.relative_to(ROOT)}:{line}"
+            if language == "json":
+                try:
+                    json.loads(text)
+                except ValueError as error:
+                    pytest.fail(f"{where}: {error}")
+            elif language == "python":
+                ast.parse(text)
+                said.append(text)
+            elif language == "bash":
+                run_python(page, said, folder, env)
+                prepare(page, folder)
+                run_shell(text, folder, env, where, background)
+            else:
+                assert language == "", f"{where}: a block of {language} is not run by anything"
+        run_python(page, said, folder, env)
+    finally:
+        for process in background:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def run_python(page: Path, said: list[str], folder: Path, env: dict[str, str]) -> None:
+    """Run a page's blocks so far as one program; they are taken out of ``said``."""
+    if not said:
+        return
+    script = folder / "page.py"
+    script.write_text(PRELUDE.get(page.name, "") + "\n" + "\n".join(said))
+    said.clear()
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{page}\n{done.stdout}{done.stderr}"
+
+
+def prepare(page: Path, folder: Path) -> None:
+    """Artifacts and ledgers that a page takes for granted."""
+    from avengers_core import RouterEstimator
+    from avengers_core.ledger import Ledger
+
+    if page.name in ("README.md", "choosing-alpha.md"):
+        for name in ("old.zip", "new.zip"):
+            if not (folder / name).exists():
+                RouterEstimator(6).fit(folder / "records").save(folder / name)
+    if not (folder / "ledger.sqlite").exists():
+        Ledger(folder / "ledger.sqlite").close()
+
+
+def test_the_site_builds(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    mkdocs = shutil.which("mkdocs") or str(Path(sys.executable).with_name("mkdocs"))
+    site = tmp_path / "site"
+    done = subprocess.run([mkdocs, "build", "-q", "-d", str(site)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (site / "api" / "core" / "index.html").read_text()
+    assert "RouterEstimator" in page
+    for picture in ("flow.svg", "pareto.png"):
+        assert (site / "img" / picture).is_file()
