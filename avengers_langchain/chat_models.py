@@ -312,7 +312,11 @@ class ChatAvengers(BaseChatModel):
         fields = type(self).model_fields
         return [
             ConfigurableFieldSpec(
-                id=key, annotation=fields[name].annotation, name=name, default=getattr(self, name), is_shared=True
+                id=key,
+                annotation=Any if name in MAKING else fields[name].annotation,  # objects have no JSON schema
+                name=name,
+                default=None if name in MAKING else getattr(self, name),
+                is_shared=True,
             )
             for key, name in self._option_names().items()
         ]

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from .errors import ArtifactError
 from .pricing import Price
 from .records import TOKEN_KINDS
+from .scoring import SCORINGS
 from .statistics import ClusterStatistics
 
 FORMAT = "avengers-router"
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 8 << 20
-MAX_PART_BYTES = 1 << 31
+MAX_ARRAY_BYTES = 1 << 31
 MAX_HEADER_BYTES = 16_384
 
 
@@ -206,6 +207,8 @@ def load_artifact(path: str | Path) -> Artifact:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            if len(names) > 100:
+                raise ArtifactError(f"{path}: {len(names)} files do not belong in an artifact")
             for name in names:
                 if name != Path(name).name or "\\" in name or not name.endswith((".npy", ".json")):
                     raise ArtifactError(f"{path}: {name!r} does not belong in an artifact")
@@ -262,12 +265,46 @@ def _read(read: Callable[[str, int], bytes], path: Path) -> Artifact:
         raise ArtifactError(f"{path}: {MANIFEST} was edited: its checksum does not match")
     if manifest.token_kinds != list(TOKEN_KINDS):
         raise ArtifactError(f"{path}: {MANIFEST}: unknown token kinds {manifest.token_kinds}")
+    if fault := _find_fault(manifest):
+        raise ArtifactError(f"{path}: {MANIFEST}: {fault}")
     shapes = _shapes(manifest)
+    size = sum(int(np.prod(shape, dtype=object)) for shape in shapes.values()) * 8
+    if size > MAX_ARRAY_BYTES:
+        raise ArtifactError(f"{path}: arrays of {size} bytes are more than this library reads")
     if set(manifest.parts) != set(shapes):
         raise ArtifactError(f"{path}: parts {sorted(set(manifest.parts) ^ set(shapes))} are missing or unknown")
     arrays = {name: _read_array(read, name, manifest.parts[name], shape, path) for name, shape in shapes.items()}
     statistics = ClusterStatistics(**{name: arrays.pop(name) for name in _STATISTICS})
+    for name in _STATISTICS:
+        if (getattr(statistics, name) < 0).any():
+            raise ArtifactError(f"{path}: {name}.npy: a sum is negative")
+    if not statistics.size.sum():
+        raise ArtifactError(f"{path}: dataset_n.npy: no query was counted")
     return Artifact(manifest, arrays.pop("centers"), statistics, arrays)
+
+
+def _find_fault(manifest: Manifest) -> str | None:
+    """The first value that no training writes."""
+    settings, models = manifest.settings, manifest.models
+    numbers = {
+        "cost_scale": manifest.cost_scale > 0,
+        "characters_per_token": manifest.characters_per_token > 0,
+        "familiar_similarity": -1 <= manifest.familiar_similarity <= 1,
+        "n_records": manifest.n_records >= 0,
+        "settings.n_clusters": settings.n_clusters >= 1,
+        "settings.top_k": settings.top_k is None or settings.top_k >= 1,
+        "settings.beta": settings.beta is None or 0 <= settings.beta < 1e6,
+        "settings.alpha": 0 <= settings.alpha <= 1,
+        "settings.scoring": settings.scoring in SCORINGS,
+        "settings.min_records": settings.min_records >= 0,
+        "embedder.dimension": manifest.embedder.dimension >= 1,
+        "models": 0 < len({model.id for model in models}) == len(models),
+        "datasets": 0 < len(set(manifest.datasets)) == len(manifest.datasets),
+        "models.price": all(m.price is None or min(m.price.input, m.price.output) >= 0 for m in models),
+    }
+    return next(
+        (f"field '{name}' has a value that no training writes" for name, fine in numbers.items() if not fine), None
+    )
 
 
 def _read_array(
@@ -277,8 +314,6 @@ def _read_array(
     if tuple(part.shape) != shape or part.dtype not in ("<f4", "<f8"):
         raise ArtifactError(f"{where}: shape {part.shape} {part.dtype}, expected {list(shape)} of floats")
     size = int(np.prod(shape, dtype=object)) * int(part.dtype[-1])
-    if size > MAX_PART_BYTES:
-        raise ArtifactError(f"{where}: {size} bytes are more than this library reads")
     data = read(f"{name}.npy", size + MAX_HEADER_BYTES)
     if hashlib.sha256(data).hexdigest() != part.sha256:
         raise ArtifactError(f"{where}: its SHA-256 is not the manifest's: the file was damaged or edited")

@@ -14,6 +14,7 @@ how many answers an answer counts as, 1 where it does not say.
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import os
 import tempfile
@@ -31,6 +32,9 @@ from .errors import RecordError
 
 Source = str | Path | Iterable[str | Path]
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+
+#: A longer line is refused, so that a damaged or hostile file (a small .gz may hold terabytes) cannot fill the memory.
+MAX_LINE_BYTES = 64 << 20
 
 #: Token kinds kept apart because providers price them apart. Input and output are totals: cached and audio input
 #: are part of ``input``, reasoning and audio output part of ``output``.
@@ -237,7 +241,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     opener: Callable[..., IO[bytes]] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
     try:
         with opener(path, "rb") as file:
-            for line_number, line in enumerate(file, start=1):
+            for line_number in itertools.count(1):
+                line = file.readline(MAX_LINE_BYTES + 1)
+                if not line:
+                    return
+                if len(line) > MAX_LINE_BYTES:
+                    raise RecordError(f"{path}:{line_number}: the line is longer than {MAX_LINE_BYTES >> 20} MiB")
                 if line.strip():
                     yield line_number, line
     except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]

@@ -1,0 +1,205 @@
+"""Hypothesis on what comes from outside; `AVENGERS_FUZZ_EXAMPLES` (150) is how many inputs each test tries."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import resource
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from avengers_core import ArtifactError, RecordError, load_artifact, load_records
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import make_records, plain
+from tests.fuzz import targets
+
+EXAMPLES = int(os.environ.get("AVENGERS_FUZZ_EXAMPLES", "150"))
+fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+
+_numbers = st.one_of(st.floats(), st.integers(), st.just(float("nan")), st.just(10**400))
+_json = st.recursive(
+    st.one_of(st.none(), st.booleans(), _numbers, st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(), inner, max_size=4)),
+    max_leaves=12,
+)
+_whole = [plain(record) for record in make_records(12)]
+
+
+@st.composite
+def changed_records(draw: st.DrawFn) -> bytes:
+    """Whole records of which a field, or a byte, is another."""
+    rows = [dict(row) for row in _whole]
+    for _ in range(draw(st.integers(0, 3))):
+        row = draw(st.sampled_from(rows))
+        row[draw(st.sampled_from(["index", "dataset", "query", "records", "usages", "weights"]))] = draw(_json)
+    data = "\n".join(json.dumps(row) for row in rows).encode("utf-8", "surrogatepass")
+    return _damaged(draw, data)
+
+
+def _damaged(draw: st.DrawFn, data: bytes) -> bytes:
+    for _ in range(draw(st.integers(0, 3))):
+        at, length = draw(st.integers(0, len(data))), draw(st.integers(0, 5))
+        data = data[:at] + draw(st.binary(max_size=5)) + data[at + length :]
+    return data
+
+
+@fuzz
+@given(st.one_of(st.binary(), changed_records(), changed_records().map(gzip.compress)))
+def test_the_record_reader(data: bytes) -> None:
+    targets.records(data)
+
+
+@fuzz
+@given(st.one_of(st.binary(), changed_records(), st.text().map(lambda text: b"\xff" + text.encode("utf-8", "replace"))))
+def test_the_question_reader(data: bytes) -> None:
+    targets.questions(data)
+
+
+@st.composite
+def changed_artifacts(draw: st.DrawFn) -> bytes:
+    """A whole artifact of which a value, an array, a file or a byte is another."""
+    kind = draw(st.sampled_from(["manifest", "array", "file", "byte"]))
+    if kind == "manifest":
+        raw = json.loads(targets.base()["manifest.json"])
+        paths = [name for name in raw if name not in ("checksum", "parts")]
+        paths += [f"settings.{name}" for name in raw["settings"]] + [f"embedder.{name}" for name in raw["embedder"]]
+        paths += [f"models.0.{name}" for name in raw["models"][0]] + [f"parts.centers.{n}" for n in ("shape", "dtype")]
+        value = draw(st.one_of(_json, st.sampled_from([-1, 0, 1, 2**70, "", "../x", -0.0, 1e308])))
+        return targets.sealed({draw(st.sampled_from(paths)): value})
+    if kind == "array":
+        name = draw(st.sampled_from(["centers", "n", "score_sum", "dataset_n", "length_weights", "length_range"]))
+        shape = draw(st.sampled_from([(3, 256), (3, 4), (3, 3), (1, 1), (0, 4), (269, 4), (2, 4)]))
+        fill = draw(st.sampled_from([0.0, -1.0, 1e30, float("nan"), float("inf")]))
+        return targets.sealed({}, name, np.full(shape, fill, dtype=draw(st.sampled_from(["<f4", "<f8", ">f8", "<i8"]))))
+    if kind == "file":
+        files = targets.base()
+        name = draw(st.sampled_from([*files, "../evil.npy", "/etc/x.npy", "a/b.npy", "x.pkl", "\x00.npy", "e.npy"]))
+        files[name] = draw(st.binary(max_size=200))
+        return targets.zipped(files)
+    return _damaged(draw, targets.zipped(targets.base()))
+
+
+@fuzz
+@given(st.one_of(st.binary(), changed_artifacts()))
+def test_the_artifact_loader(data: bytes) -> None:
+    targets.artifact(data)
+
+
+_words = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        ["--json", "--alpha", "nan", "2", "-1", "0.5", "-a", "none.zip", "zeroeval", "--help", "-o", "x.zip",
+         "/dev/null", "--since", "2026-13-40", "--require", "tools,=3", "--model", "a=b:c", "--dry-run",
+         "--train-ratio", "--seed"]
+    ),
+)  # fmt: skip
+
+
+@settings(fuzz, max_examples=EXAMPLES // 2)
+@given(st.integers(0, 255), st.lists(_words, max_size=5))
+def test_the_command_line(number: int, words: list[str]) -> None:
+    targets.command(bytes([number]) + "\x1f".join(words).encode("utf-8", "replace"))
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """Chat completions of which some fields are others."""
+    body: dict[str, Any] = {"model": "avengers", "messages": [{"role": "user", "content": "hi"}]}
+    fields = ["model", "messages", "stream", "tools", "tool_choice", "response_format", "temperature", "max_tokens",
+              "stop", "n", "stream_options", "seed", "x"]  # fmt: skip
+    for _ in range(draw(st.integers(0, 3))):
+        body[draw(st.sampled_from(fields))] = draw(_json)
+    if draw(st.booleans()):
+        message = {draw(st.sampled_from(["role", "content", "tool_calls", "name", "tool_call_id"])): draw(_json)}
+        body["messages"] = [{"role": draw(st.sampled_from(["user", "assistant", "tool"])), "content": "hi", **message}]
+    return _damaged(draw, json.dumps(body).encode("utf-8", "surrogatepass"))
+
+
+@fuzz
+@given(st.one_of(st.binary(), bodies()))
+def test_the_proxy(data: bytes) -> None:
+    targets.proxy(data)
+
+
+# --- large and hostile files ---
+
+
+def peak_mebibytes(run: Any) -> float:
+    tracemalloc.start()
+    try:
+        run()
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak / 2**20
+
+
+def refused(path: Path, error: type[Exception], message: str, read: Any) -> Any:
+    def run() -> None:
+        with pytest.raises(error, match=message):
+            read(path)
+
+    return run
+
+
+def test_a_line_of_100_megabytes_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    plain_file, packed = tmp_path / "r.jsonl", tmp_path / "r.jsonl.gz"
+    with plain_file.open("wb") as file:
+        file.write(b'{"index": 1, "dataset": "d", "query": "' + b"x" * (100 << 20) + b'", "records": {"m": 1}}\n')
+    with gzip.open(packed, "wb", compresslevel=1) as zipped:
+        for _ in range(400):  # 400 MiB of one line, in a file of two
+            zipped.write(b"x" * (1 << 20))
+    for path in (plain_file, packed):
+        peak = peak_mebibytes(refused(path, RecordError, "longer than 64 MiB", load_records))
+        assert peak < 4 * 64 + 20, f"{path.name}: {peak:.0f} MiB"
+
+
+def test_a_long_line_that_is_allowed_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps({"index": 1, "dataset": "d", "query": "x " * (8 << 20), "records": {"m": 1}}) + "\n")
+    assert len(load_records(path)) == 1
+
+
+def test_zip_bombs_are_refused_in_bounded_memory(tmp_path: Path) -> None:
+    files = targets.base()
+    for name in ("centers.npy", "manifest.json"):
+        path = tmp_path / f"{name}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for other, data in files.items():
+                if other != name:
+                    archive.writestr(other, data)
+            with archive.open(name, "w", force_zip64=True) as member:
+                for _ in range(512):
+                    member.write(b" " * (1 << 20))
+        assert path.stat().st_size < 2 << 20
+        peak = peak_mebibytes(refused(path, ArtifactError, "larger than the manifest says", load_artifact))
+        assert peak < 40, f"{name}: {peak:.0f} MiB"
+    huge = targets.sealed({"settings.n_clusters": 2**22, "parts.centers.shape": [2**22, 256]})
+    (tmp_path / "h.zip").write_bytes(huge)
+    assert peak_mebibytes(refused(tmp_path / "h.zip", ArtifactError, "more than this library", load_artifact)) < 40
+    many = {**files, **{f"x{n}.npy": b"" for n in range(5000)}}
+    (tmp_path / "m.zip").write_bytes(targets.zipped(many))
+    refused(tmp_path / "m.zip", ArtifactError, "do not belong", load_artifact)()
+
+
+def test_deep_nesting_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"index": 1, "dataset": "d", "query": "q", "records": ' + "[" * 200_000 + "\n")
+    refused(path, RecordError, r"r.jsonl:1: ", load_records)()
+    targets.proxy(b"[" * 200_000)
+    targets.proxy(b'{"messages": ' + b'{"a":' * 50_000)
+
+
+def test_memory_stays(tmp_path: Path) -> None:
+    """Thousands of refusals leave nothing behind."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range(2000):
+        targets.records(b'{"index": 1, "dataset": %d' % number)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 << 10
