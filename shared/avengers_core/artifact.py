@@ -275,11 +275,14 @@ def _read(read: Callable[[str, int], bytes], path: Path) -> Artifact:
         raise ArtifactError(f"{path}: parts {sorted(set(manifest.parts) ^ set(shapes))} are missing or unknown")
     arrays = {name: _read_array(read, name, manifest.parts[name], shape, path) for name, shape in shapes.items()}
     statistics = ClusterStatistics(**{name: arrays.pop(name) for name in _STATISTICS})
-    for name in _STATISTICS:
-        if (getattr(statistics, name) < 0).any():
-            raise ArtifactError(f"{path}: {name}.npy: a sum is negative")
-    if not statistics.size.sum():
-        raise ArtifactError(f"{path}: dataset_n.npy: no query was counted")
+    possible = {name: (getattr(statistics, name) >= 0).all() for name in _STATISTICS}
+    possible["score_sum"] &= (statistics.score_sum <= statistics.n * (1 + 1e-6) + 1e-6).all()
+    possible["dataset_n"] &= statistics.size.sum() > 0
+    possible["centers"] = (np.square(arrays["centers"], dtype=np.float64).sum(axis=1) < 1.01).all()
+    possible["length_range"] = (np.abs(arrays["length_range"]) < 50).all()
+    for name, fine in possible.items():
+        if not fine:
+            raise ArtifactError(f"{path}: {name}.npy has a value that no training writes")
     return Artifact(manifest, arrays.pop("centers"), statistics, arrays)
 
 
