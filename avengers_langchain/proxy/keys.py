@@ -78,7 +78,7 @@ def read_keys(path: str | Path) -> Keys:
     """
     try:
         keys = msgspec.json.decode(Path(path).read_bytes(), type=list[Key])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     for field in ("key", "name"):
         values = [getattr(key, field) for key in keys]

@@ -215,7 +215,7 @@ def load_artifact(path: str | Path) -> Artifact:
             if len(set(names)) != len(names):
                 raise ArtifactError(f"{path}: a name stands twice in the archive")
             return _read(lambda name, limit: _read_member(archive, name, limit), path)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: not a whole zip archive: {error}") from None
 
 
@@ -248,7 +248,7 @@ def _read(read: Callable[[str, int], bytes], path: Path) -> Artifact:
     try:
         raw = read(MANIFEST, MAX_MANIFEST_BYTES)
         head = msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArtifactError(f"{path}: {MANIFEST} is not a JSON object: {error}") from None
     if head.get("format") != FORMAT:
         raise ArtifactError(f"{path}: not an Avengers artifact (format {head.get('format')!r})")

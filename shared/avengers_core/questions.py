@@ -91,7 +91,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, line in _lines(path):
             try:
                 yield number, msgspec.json.decode(line, type=dict[str, Any])
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise QuestionError(f"{path}:{number}: not a JSON object: {error}") from None
     except RecordError as error:
         raise QuestionError(str(error)) from None

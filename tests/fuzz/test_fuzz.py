@@ -128,6 +128,19 @@ def test_the_proxy(data: bytes) -> None:
     targets.proxy(data)
 
 
+@pytest.mark.parametrize("data", [b'\x00{"quer\xd6": "r"}\n', b"\xffquery\n\xd6\n"])
+def test_names_that_are_no_utf8_are_refused(data: bytes) -> None:
+    assert not targets.questions(data)
+    assert not targets.records(data[1:])
+
+
+def test_an_archive_with_a_name_that_is_no_utf8_is_refused() -> None:
+    whole = bytearray(targets.zipped({**targets.base(), "x\u00fa.npy": b""}))
+    while (at := whole.find("\u00fa".encode())) >= 0:
+        whole[at : at + 2] = b"\xfa\xfa"
+    assert not targets.artifact(bytes(whole))
+
+
 # --- large and hostile files ---
 
 
