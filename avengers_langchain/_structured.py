@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -25,6 +25,10 @@ METHODS = {
     "json_schema": "structured_output",
     "json_mode": "structured_output",
 }
+
+
+#: Arguments of a call that mean a reasoning model is wanted.
+REASONING = ("reasoning", "reasoning_effort", "thinking")
 
 
 class StructuredParser(BaseOutputParser[Any]):
@@ -126,3 +130,40 @@ def _raw_step(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
     if not isinstance(first, RunnableMap) or "raw" not in first.steps__:
         raise NotImplementedError(f"the structured output of {type(chain).__name__} is of an unknown shape")
     return first.steps__["raw"]
+
+
+def needs_of(kwargs: Mapping[str, Any]) -> dict[str, bool | int]:
+    """Capabilities that arguments of a call ask for."""
+    needs: dict[str, bool | int] = {}
+    if kwargs.get("tools"):
+        needs["tools"] = True
+    if kwargs.get("tool_choice") not in (None, "auto", "none", False):
+        needs["tool_choice"] = True
+    structured = kwargs.get("avengers_structured")
+    if structured:
+        needs[METHODS[structured["kwargs"].get("method")]] = True
+    if kwargs.get("response_format"):
+        needs["structured_output"] = True
+    if any(kwargs.get(name) for name in REASONING):
+        needs["reasoning"] = True
+    return needs
+
+
+def tool_dict(tool: Any) -> dict[str, Any]:
+    return tool if isinstance(tool, dict) else convert_to_openai_tool(tool)
+
+
+def plain_tools(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with tools and schemas as plain values, for traces and cache keys."""
+    plain = dict(kwargs)
+    if plain.get("tools"):
+        plain["tools"] = [tool_dict(tool) for tool in plain["tools"]]
+    structured = plain.pop("avengers_structured", None)
+    if structured:
+        plain["structured_output"] = {**structured["kwargs"], "schema": tool_dict(structured["schema"])}
+    return plain
+
+
+def tools_size(tools: Sequence[Any]) -> int:
+    """Characters of tools as they are sent."""
+    return sum(len(json.dumps(tool_dict(tool), default=str)) for tool in tools)

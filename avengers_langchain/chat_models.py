@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 import operator
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ from avengers_core.capabilities import shared
 from avengers_core.conversation import check_route_on
 from avengers_core.dispatch import Attempt, Call, Dispatcher, Options
 from avengers_core.engine import open_dispatcher
-from avengers_core.errors import EmptyAnswerError
 from avengers_core.ledger import Ledger
 from avengers_core.pool import Pool
 from avengers_core.pricing import plain_prices
@@ -34,18 +32,16 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import UsageMetadata, add_usage
-from langchain_core.messages.tool import tool_call_chunk
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, ensure_config
 from langchain_core.runnables.utils import AnyConfigurableField, ConfigurableFieldSpec
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
+from ._answers import Heard, answer_of, described, finish, streaming
 from ._messages import as_prompt, portable, routing_text
-from ._models import describe, is_client, make_model, token_usage
+from ._models import describe, is_client, make_model
 from ._runs import ainner_run, child_manager, inner_run
-from ._structured import METHODS, bind, structured_chain
+from ._structured import METHODS, bind, needs_of, plain_tools, structured_chain, tools_size
 from .embeddings import as_embedder
 
 Client = Runnable[Any, Any]
@@ -54,9 +50,6 @@ Client = Runnable[Any, Any]
 STEERING = ("alpha", "scoring", "exclude_models", "fallbacks", "exploration", "route_on", "sticky", "budget")
 MAKING = ("models", "artifact", "embeddings", "ledger", "capabilities", "prices", "cooldown", "init_kwargs")
 CONFIGURABLE = (*STEERING, *MAKING)
-
-#: Arguments of a call that mean a reasoning model is wanted.
-_REASONING = ("reasoning", "reasoning_effort", "thinking")
 
 
 @dataclass(frozen=True)
@@ -405,7 +398,9 @@ class ChatAvengers(BaseChatModel):
     def _call(self, plan: _Plan, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> Call[Client]:
         model = plan.model
         tools = kwargs.get("tools") or ()
-        prompt = as_prompt(messages, model.route_on, _needs(kwargs), tool_tokens=_size(tools) / 4 if tools else 0.0)
+        prompt = as_prompt(
+            messages, model.route_on, needs_of(kwargs), tool_tokens=tools_size(tools) / 4 if tools else 0.0
+        )
         options = Options(
             alpha=model.alpha,
             scoring=model.scoring,
@@ -550,9 +545,9 @@ class ChatAvengers(BaseChatModel):
                 model, sent, stop_at, arguments = self._prepare(attempt, messages, stop, kwargs)
                 with inner_run(plan.manager, model, sent, stop_at, arguments) as run:
                     result = model._generate_with_cache(sent, stop=stop_at, **arguments)
-                    run.answer = _answer(result)
-                _finish(attempt, run.answer)
-        return _described(result, attempt)
+                    run.answer = answer_of(result)
+                finish(attempt, run.answer)
+        return described(result, attempt)
 
     async def _agenerate(
         self,
@@ -567,9 +562,9 @@ class ChatAvengers(BaseChatModel):
                 model, sent, stop_at, arguments = self._prepare(attempt, messages, stop, kwargs)
                 async with ainner_run(plan.manager, model, sent, stop_at, arguments) as run:
                     result = await model._agenerate_with_cache(sent, stop=stop_at, **arguments)
-                    run.answer = _answer(result)
-                _finish(attempt, run.answer)
-        return _described(result, attempt)
+                    run.answer = answer_of(result)
+                finish(attempt, run.answer)
+        return described(result, attempt)
 
     def _stream(
         self,
@@ -583,11 +578,11 @@ class ChatAvengers(BaseChatModel):
             with attempt:
                 model, sent, stop_at, arguments = self._prepare(attempt, messages, stop, kwargs)
                 with inner_run(plan.manager, model, sent, stop_at, arguments) as run:
-                    heard = _Heard()
+                    heard = Heard()
                     if model._should_stream(async_api=False, **{**arguments, "stream": True}):
                         if model.rate_limiter:
                             model.rate_limiter.acquire(blocking=True)
-                        for chunk in model._stream(sent, stop=stop_at, **_streaming(model, arguments)):
+                        for chunk in model._stream(sent, stop=stop_at, **streaming(model, arguments)):
                             heard.add(attempt, chunk)
                             yield chunk
                     else:
@@ -608,11 +603,11 @@ class ChatAvengers(BaseChatModel):
             with attempt:
                 model, sent, stop_at, arguments = self._prepare(attempt, messages, stop, kwargs)
                 async with ainner_run(plan.manager, model, sent, stop_at, arguments) as run:
-                    heard = _Heard()
+                    heard = Heard()
                     if model._should_stream(async_api=True, **{**arguments, "stream": True}):
                         if model.rate_limiter:
                             await model.rate_limiter.aacquire(blocking=True)
-                        async for chunk in model._astream(sent, stop=stop_at, **_streaming(model, arguments)):
+                        async for chunk in model._astream(sent, stop=stop_at, **streaming(model, arguments)):
                             heard.add(attempt, chunk)
                             yield chunk
                     else:
@@ -670,7 +665,7 @@ class ChatAvengers(BaseChatModel):
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         plan: _Plan | None = kwargs.pop(_KEY, None)
-        params = super()._get_invocation_params(stop=stop, **_plain_tools(kwargs))
+        params = super()._get_invocation_params(stop=stop, **plain_tools(kwargs))
         if plan is not None:
             params["alpha"] = plan.model.alpha
             if plan.call is not None:
@@ -679,7 +674,7 @@ class ChatAvengers(BaseChatModel):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         plan: _Plan | None = kwargs.pop(_KEY, None)
-        key = super()._get_llm_string(stop=stop, **_plain_tools(kwargs))
+        key = super()._get_llm_string(stop=stop, **plain_tools(kwargs))
         steering = {name: getattr(plan.model if plan else self, name) for name in STEERING}
         return f"{key}---{steering}"
 
@@ -696,7 +691,7 @@ class ChatAvengers(BaseChatModel):
         """Input tokens of messages, and of tools where given."""
         from ._messages import count_tokens
 
-        return round(count_tokens(messages) + _size(tools or ()) / 4)
+        return round(count_tokens(messages) + tools_size(tools or ()) / 4)
 
     def route(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Decision:
         """The decision for an input, without asking a model.
@@ -735,116 +730,3 @@ class AvengersBinding(RunnableBinding[LanguageModelInput, AIMessage]):
             **({"tools": list(tools)} if tools else {}),
         )
         return structured_chain(bound, schema, include_raw)
-
-
-class _Heard:
-    """What was heard of a stream."""
-
-    def __init__(self) -> None:
-        self.chunks: list[AIMessageChunk] = []
-        self.usage: UsageMetadata | None = None
-
-    def add(self, attempt: Attempt[Client], chunk: ChatGenerationChunk) -> None:
-        """Take note of a chunk that is passed on."""
-        attempt.begun = True
-        message = cast("AIMessageChunk", chunk.message)
-        message.chunk_position = None
-        self.chunks.append(message)
-        if message.usage_metadata:
-            self.usage = add_usage(self.usage, message.usage_metadata)
-
-    def whole(self, attempt: Attempt[Client], result: ChatResult) -> ChatGenerationChunk:
-        """The answer of a model that does not stream, as one chunk."""
-        message = cast("AIMessage", result.generations[0].message)
-        fields = message.model_dump(exclude={"type", "tool_calls", "invalid_tool_calls"})
-        calls = [
-            tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=position)
-            for position, call in enumerate(message.tool_calls)
-        ]
-        chunk = ChatGenerationChunk(message=AIMessageChunk(**fields, tool_call_chunks=calls))
-        self.add(attempt, chunk)
-        return chunk
-
-    def finish(self, attempt: Attempt[Client]) -> AIMessage:
-        """Close the attempt; the answer is what the inner run shows.
-
-        Raises:
-            EmptyAnswerError: there was not one chunk.
-        """
-        if not self.chunks:
-            raise EmptyAnswerError(f"{attempt.member.id} sent an empty stream")
-        names = [c.response_metadata["model_name"] for c in self.chunks if c.response_metadata.get("model_name")]
-        self.named = bool(names)
-        attempt.finish(token_usage(self.usage), names[0] if names else "")
-        text = "".join(str(chunk.text) for chunk in self.chunks)
-        return AIMessage(content=text, response_metadata={"model_name": names[0]} if names else {})
-
-    def last(self, attempt: Attempt[Client]) -> ChatGenerationChunk:
-        """A chunk without text that carries the decision."""
-        metadata: dict[str, Any] = {"avengers": attempt.summary()}
-        if not self.named:
-            metadata["model_name"] = attempt.member.name
-        content: Any = "" if not self.chunks or isinstance(self.chunks[-1].content, str) else []
-        message = AIMessageChunk(content=content, response_metadata=metadata, chunk_position="last")
-        return ChatGenerationChunk(message=message)
-
-
-def _answer(result: ChatResult) -> AIMessage:
-    return cast("AIMessage", result.generations[0].message)
-
-
-def _finish(attempt: Attempt[Client], answer: AIMessage) -> None:
-    attempt.finish(token_usage(answer.usage_metadata), str(answer.response_metadata.get("model_name") or ""))
-
-
-def _described(result: ChatResult, attempt: Attempt[Client]) -> ChatResult:
-    """The result with the decision in its metadata."""
-    for generation in result.generations:
-        metadata = {"model_name": attempt.member.name, **generation.message.response_metadata}
-        generation.message.response_metadata = {**metadata, "avengers": attempt.summary()}
-    return ChatResult(generations=[ChatGeneration(message=g.message) for g in result.generations])
-
-
-def _streaming(model: BaseChatModel, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Ask for usage in the stream, unless the model was told not to."""
-    if not hasattr(model, "stream_usage") or "stream_usage" in arguments:
-        return arguments
-    refused = "stream_usage" in model.model_fields_set and model.stream_usage is False
-    return arguments if refused else {**arguments, "stream_usage": True}
-
-
-def _needs(kwargs: Mapping[str, Any]) -> dict[str, bool | int]:
-    """Capabilities that arguments of a call ask for."""
-    needs: dict[str, bool | int] = {}
-    if kwargs.get("tools"):
-        needs["tools"] = True
-    if kwargs.get("tool_choice") not in (None, "auto", "none", False):
-        needs["tool_choice"] = True
-    structured = kwargs.get("avengers_structured")
-    if structured:
-        needs[METHODS[structured["kwargs"].get("method")]] = True
-    if kwargs.get("response_format"):
-        needs["structured_output"] = True
-    if any(kwargs.get(name) for name in _REASONING):
-        needs["reasoning"] = True
-    return needs
-
-
-def _tool_dict(tool: Any) -> dict[str, Any]:
-    return tool if isinstance(tool, dict) else convert_to_openai_tool(tool)
-
-
-def _plain_tools(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with tools and schemas as plain values, for traces and cache keys."""
-    plain = dict(kwargs)
-    if plain.get("tools"):
-        plain["tools"] = [_tool_dict(tool) for tool in plain["tools"]]
-    structured = plain.pop("avengers_structured", None)
-    if structured:
-        plain["structured_output"] = {**structured["kwargs"], "schema": _tool_dict(structured["schema"])}
-    return plain
-
-
-def _size(tools: Sequence[Any]) -> int:
-    """Characters of tools as they are sent."""
-    return sum(len(json.dumps(_tool_dict(tool), default=str)) for tool in tools)

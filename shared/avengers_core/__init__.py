@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .artifact import Artifact, load_artifact, save_artifact
     from .budget import Budget
     from .cache import CachedEmbedder
+    from .decision import Decision
     from .embedding import CallableEmbedder, Embedder, WordLlamaEmbedder, make_embedder
     from .errors import (
         ArtifactError,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from .openai_embedder import OpenAIEmbedder
     from .pricing import Price
     from .records import Record, RecordTable, Usage, load_records, read_records
-    from .router import Decision, Router, pretrained_names
+    from .router import Router, pretrained_names
     from .training import RouterEstimator
 
 _HOME = {
@@ -55,7 +56,8 @@ _HOME = {
     "openai_embedder": ("OpenAIEmbedder",),
     "pricing": ("Price",),
     "records": ("Record", "RecordTable", "Usage", "load_records", "read_records"),
-    "router": ("Decision", "Router", "pretrained_names"),
+    "decision": ("Decision",),
+    "router": ("Router", "pretrained_names"),
     "training": ("RouterEstimator",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

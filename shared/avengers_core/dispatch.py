@@ -27,13 +27,14 @@ from typing import Any, Generic
 from . import telemetry
 from .budget import PICO, Budget, Purse, Spend, fits, money_left, picodollars, scopes_of
 from .capabilities import LENIENT, lacking
+from .decision import Decision
 from .embedding import Vectors
 from .errors import BudgetError, LedgerError, NoCandidateError, UnavailableError
 from .failures import TRANSIENT, Cooldowns, failure_kind
 from .ledger import Entry, Ledger, now, spent_amount
 from .pool import M, Member, Pool
 from .pricing import TokenUsage
-from .router import Decision, Router
+from .router import Router
 from .scoring import utilities
 
 log = logging.getLogger("avengers")

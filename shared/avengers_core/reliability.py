@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .decision import Decision
 from .evaluation import ALPHAS, available, by_answering_models, measure, router_choices, singles
 from .metrics import budget_auc
 from .records import RecordTable
-from .router import Decision, Router
+from .router import Router
 from .training import RouterEstimator
 
 

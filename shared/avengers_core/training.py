@@ -33,7 +33,8 @@ from .scoring import check_alpha, check_scoring
 from .statistics import ClusterStatistics, cluster_statistics, divide
 
 if TYPE_CHECKING:
-    from .router import Decision, Router
+    from .decision import Decision
+    from .router import Router
 
 
 class RouterEstimator:
