@@ -28,6 +28,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from avengers_core.dispatch import Attempt
 from langchain_openai import ChatOpenAI
 from llama_index.llms.openai import OpenAI
 
@@ -111,6 +112,19 @@ class Load:
                 self._count(type(error).__name__)
 
 
+def count_attempts() -> list[int]:
+    """A count of the attempts that begin from now on, whatever the ledger says of them."""
+    count, lock, enter = [0], threading.Lock(), Attempt.__enter__
+
+    def counted(self: Attempt[Any]) -> Attempt[Any]:
+        with lock:
+            count[0] += 1
+        return enter(self)
+
+    Attempt.__enter__ = counted  # type: ignore[method-assign]
+    return count
+
+
 def clients(url: str) -> tuple[dict[str, ChatOpenAI], dict[str, OpenAI]]:
     chat = {
         name: ChatOpenAI(model=name, base_url=f"{url}/v1", api_key="k", max_retries=0, timeout=2.0)  # type: ignore[arg-type]
@@ -136,6 +150,7 @@ def soak(seconds: float, concurrency: int, folder: Path) -> dict[str, Any]:
     quiet: list[Any] = [other._dispatcher.pool.get(name).client for name in plain]
     gc.collect()
     before = {"threads": threading.active_count(), "sockets": sockets()}
+    attempts = count_attempts()
     load = Load(llm, other, time.monotonic() + seconds)
     memory: list[tuple[float, float]] = []
     start = time.monotonic()
@@ -189,7 +204,8 @@ def soak(seconds: float, concurrency: int, folder: Path) -> dict[str, Any]:
         "outcomes": dict(load.done),
         "requests": asked,
         "ledger_rows": rows,
-        "lost_rows": asked - rows,
+        "attempts": attempts[0],
+        "lost_rows": attempts[0] - rows,
         "threads_left": max(0, left),
         "sockets_left": max(0, sockets() - before["sockets"]),
         "memory_mib": {"second_fifth": fifths[0], "last_fifth": fifths[1], "peak": float(sizes.max())},

@@ -35,6 +35,23 @@ def server(shared_server: LLMServer) -> LLMServer:
     return shared_server
 
 
+@pytest.fixture
+def spans() -> Any:
+    """OpenTelemetry's spans of this test: its provider can be set once in a process."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return exporter
+
+
 TOPICS = {
     "sums": ["add the numbers {a} and {b}", "what is {a} plus {b} in total", "sum up {a}, {b} and {a}"],
     "verse": ["write a poem about river {a} and love", "a sonnet on the sea, verse {b}", "rhyme with moon, line {a}"],

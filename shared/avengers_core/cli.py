@@ -50,7 +50,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
         if code == 130:
-            err.print("interrupted: nothing was written", markup=False)
+            err.print("interrupted: no file was left half written", markup=False)
         sys.exit(code)
 
 

@@ -24,9 +24,6 @@ from langchain_core.load import dumps
 from langchain_core.tracers.base import BaseTracer
 from langchain_openai import ChatOpenAI
 from llama_index.llms.openai import OpenAI
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from avengers_langchain import ChatAvengers, get_avengers_callback
@@ -52,17 +49,6 @@ def chat_models(server: LLMServer) -> dict[str, Any]:
         MINI: ChatOpenAI(model=MINI, base_url=f"{server.url}/v1", api_key=KEY, max_retries=0),  # type: ignore[arg-type]
         HAIKU: ChatAnthropic(model_name=HAIKU, base_url=server.url, api_key=KEY, max_retries=0),  # type: ignore[call-arg, arg-type]
     }
-
-
-@pytest.fixture
-def spans() -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = trace.get_tracer_provider()
-    if not isinstance(provider, TracerProvider):
-        provider = TracerProvider()
-        trace.set_tracer_provider(provider)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return exporter
 
 
 def ask_all_ways(llm: ChatAvengers, tracer: Everything) -> str:

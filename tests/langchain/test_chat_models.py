@@ -715,19 +715,10 @@ def test_metadata_tells_the_decision(make: Make) -> None:
     assert answer.response_metadata["model_name"]
 
 
-def test_opentelemetry_spans(make: Make, server: LLMServer) -> None:
-    from opentelemetry import trace
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+def test_opentelemetry_spans(make: Make, server: LLMServer, spans: Any) -> None:
     server.model_faults = {MINI: 429}
     answer = make(alpha=0).invoke("a secret prompt")
-    failed, worked = (span for span in exporter.get_finished_spans() if span.name.startswith("chat "))
+    failed, worked = (span for span in spans.get_finished_spans() if span.name.startswith("chat "))
     assert failed.attributes is not None
     assert worked.attributes is not None
     assert failed.attributes["error.type"]
