@@ -529,11 +529,12 @@ def _print_outcome(outcome: Any, output: Path, as_json: bool) -> None:
     out.print(f"{output}: {outcome.records:,} records, ${outcome.spent:.4f} spent", highlight=False)
     print_table(
         "models",
-        ("model", "answers", "mean score", "$", "of unknown cost", "failed", "last failure"),
+        ("model", "answers", "graded", "mean score", "$", "of unknown cost", "failed", "last failure"),
         [
             (
                 name,
                 f"{one.answers:,} of {one.wanted:,}",
+                f"{one.graded:,}",
                 "none" if one.mean_score is None else f"{one.mean_score:.4f}",
                 f"{one.cost:.4f}",
                 f"{one.unknown:,}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib.util
 import itertools
 import json
 import logging
@@ -34,6 +35,9 @@ log = logging.getLogger("avengers")
 
 #: Failures in a row, of the kind that asking again does not mend, after which a model is given up.
 HOPELESS = 5
+
+#: Kinds of failures that cost nothing: the provider said that it did not answer.
+REFUSALS = ("rate_limit", "auth", "caller", "server")
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -89,13 +93,14 @@ class Plan:
 
 @dataclass
 class ModelOutcome:
-    """Answers of one model, over all runs: how many, how many wanted, their mean score and US dollars.
+    """Answers of one model, over all runs: how many, how many graded and wanted, their mean score and US dollars.
 
     ``unknown`` answers have no known cost; ``failed`` counts this run's questions that brought no answer, and
     ``reason`` says why the last one did not.
     """
 
     answers: int = 0
+    graded: int = 0
     wanted: int = 0
     mean_score: float | None = None
     cost: float = 0.0
@@ -124,8 +129,8 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether each model has answered each question."""
-        return all(one.answers == one.wanted for one in self.models.values())
+        """Whether each model has answered each question, and each answer is graded."""
+        return all(one.graded == one.wanted for one in self.models.values())
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,8 @@ class _Run:
         plan: Plan,
         progress: Callable[..., None] | None,
     ) -> None:
+        if importlib.util.find_spec("tenacity") is None:
+            raise MissingExtraError("collecting", "collect")
         self.questions, self.respondents, self.output, self.plan = questions, respondents, output, plan
         self.progress = progress
         self.graders = {name: self._grader(name) for name in {q.grader or plan.grader for q in questions}}
@@ -279,10 +286,8 @@ class _Run:
         self, model: Respondent, question: str, label: str, prompt: str
     ) -> tuple[Reply, int, int, float] | None:
         """The reply, its request's number, what was expected of it and its seconds; None where the cap is reached."""
-        try:
-            import tenacity
-        except ImportError:
-            raise MissingExtraError("collecting", "collect") from None
+        import tenacity
+
         expected = picodollars(model.tariff.cost(self._expected(model, prompt))) or 0
         clock = asyncio.get_running_loop().time
 
@@ -307,7 +312,7 @@ class _Run:
                     reply = await asyncio.wait_for(model.ask(prompt), self.plan.timeout)
                 except BaseException as error:
                     # A refusal costs nothing. What was cut off may: it stays spent, as what was expected of it.
-                    refused = isinstance(error, Exception) and failure_kind(error) in ("rate_limit", "auth", "caller")
+                    refused = isinstance(error, Exception) and failure_kind(error) in REFUSALS
                     (self.journal.refused if refused else self.journal.unanswered)(request)
                     self._settle(-expected if refused else 0)
                     raise
@@ -420,6 +425,7 @@ class _Run:
                 outcome.unknown += answer.cost is None
                 outcome.cost += (answer.cost or 0) / PICO
                 if score is not None:
+                    outcome.graded += 1
                     graded[one.id] = score
                     usages[one.id] = _usage(answer)
                     scores.setdefault(one.id, []).append(score)

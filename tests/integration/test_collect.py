@@ -196,6 +196,11 @@ def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questi
     regraded = run(server, short, "-o", output, "-m", f"mini=openai:{MINI}", "--grader", "regex")
     assert server.asked[MINI] == 6, "another grader grades what is there"
     assert regraded["models"]["mini"]["mean_score"] == 0
+    server.answer = "I cannot say."
+    silent = run(server, short, "-o", tmp_path / "s.jsonl", *judged, code=1)
+    assert (silent["models"]["mini"]["answers"], silent["models"]["mini"]["graded"]) == (6, 0)
+    assert not silent["complete"]
+    assert silent["lost_cost"] > 0, "a judge without a verdict was paid"
 
 
 def test_models_of_ones_own_and_llamaindex(server: LLMServer, questions: Path, tmp_path: Path) -> None:
