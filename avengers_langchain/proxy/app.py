@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from typing import Any
 
 from avengers_core import BudgetError, NoCandidateError
@@ -49,6 +49,7 @@ def make_app(
     llm: ChatAvengers,
     keys: Keys | None = None,
     *,
+    hosts: Collection[str] | None = None,
     max_body_bytes: int = 20 << 20,
     max_concurrent: int = 256,
     timeout: float = 600.0,
@@ -59,6 +60,8 @@ def make_app(
         llm: what answers. A request's ``model`` is ``avengers`` (its own alpha), ``avengers:0.4`` (another), or one of
             its models' ids.
         keys: who is let in; None: anyone.
+        hosts: names under which it may be asked; None: any. Without keys it should be told, so that no web page can
+            reach it under a name of its own (DNS rebinding).
         max_body_bytes: of a request. max_concurrent: requests at a time; more are told to come back.
         timeout: seconds for a whole answer.
     """
@@ -76,7 +79,13 @@ def make_app(
     async def not_found(request: Request, _: Exception) -> JSONResponse:
         return JSONResponse(error_body(f"no such path: {request.url.path}", "invalid_request_error"), 404)
 
+    @app.exception_handler(405)
+    async def not_allowed(request: Request, _: Exception) -> JSONResponse:
+        return JSONResponse(error_body(f"{request.method} is not served here", "invalid_request_error"), 405)
+
     def allowed(request: Request) -> Key:
+        if hosts is not None and (request.url.hostname or "") not in hosts:
+            raise _Refused(403, "this proxy is not served under that name", "invalid_request_error")
         header = request.headers.get("authorization", "")
         key = keys.find(header.removeprefix("Bearer ").strip())
         if key is None:
@@ -105,6 +114,9 @@ def make_app(
         if wait := await keys.wait(key):
             metrics.refused("rate_limit")
             raise _Refused(429, "too many requests for this key", "rate_limit_error", "rate_limit_exceeded", wait)
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            # A browser sends other types across sites without asking first.
+            raise _Refused(415, "content-type must be application/json", "invalid_request_error")
         asked = await _read(request, max_body_bytes)
         steering = _steering(asked.model, ids)
         if field := asked.unsupported():
@@ -131,8 +143,12 @@ def make_app(
         async def stream() -> AsyncIterator[str]:
             try:
                 yield first
-                async for one in events:
-                    yield one
+                while True:
+                    left = started + timeout - time.monotonic()
+                    try:
+                        yield await asyncio.wait_for(anext(events), left)
+                    except StopAsyncIteration:
+                        return
             except Exception as error:  # the status line is gone: the error is an event
                 refusal = _as_refusal(error, metrics)
                 yield event(error_body(str(refusal), refusal.kind, refusal.code))
@@ -189,7 +205,11 @@ class _Answer:
         except (ValueError, TypeError, KeyError, NotImplementedError) as error:
             raise _Refused(400, f"messages: {error}"[:500], "invalid_request_error") from None
         self.writer = Writer(asked.model)
-        self.arguments = {**asked.arguments(), **steering}
+        try:
+            self.arguments = {**asked.arguments(), **steering}
+            self.schema = asked.schema_wanted
+        except (AttributeError, TypeError) as error:
+            raise _Refused(400, f"tool_choice or response_format: {error}"[:500], "invalid_request_error") from None
         self.llm = llm
 
     async def whole(self) -> dict[str, Any]:
@@ -203,13 +223,13 @@ class _Answer:
         """The events of a streamed answer."""
         with self.metrics.in_flight.track_inprogress():
             heard: AIMessageChunk | None = None
-            if self.asked.schema_wanted is not None:
+            if self.schema is not None:
                 message, content = await self._ask()
                 yield event(self.writer.start())
-                whole = AIMessageChunk(content=content or str(message.text))
-                for made in self.writer.chunks(whole):
+                for made in self.writer.parts(message, content):
                     yield event(made)
-                message = message.model_copy(update={"tool_calls": []})
+                if content is not None:  # the schema's own call is the answer, and not shown
+                    message = message.model_copy(update={"tool_calls": []})
             else:
                 async for chunk in self.llm.astream(self.messages, self.config, **self.arguments):
                     if heard is None:
@@ -220,19 +240,23 @@ class _Answer:
                 message = heard or AIMessageChunk(content="")
             self._count(message)
             options = self.asked.stream_options
-            for made in self.writer.end(message, options is not None and options.include_usage):
+            for made in self.writer.end(message, options is not None and bool(options.include_usage)):
                 yield event(made)
             yield event("[DONE]")
 
     async def _ask(self) -> tuple[AIMessage, str | None]:
-        schema = self.asked.schema_wanted
+        schema = self.schema
         if schema is None:
             return await self.llm.ainvoke(self.messages, self.config, **self.arguments), None
-        structured = self.llm.bind(**self.arguments).with_structured_output(schema, include_raw=True)
+        # Beside tools, the schema is a tool, too: the model calls one of theirs or answers by it.
+        method = {"method": "function_calling"} if self.arguments.get("tools") else {}
+        structured = self.llm.bind(**self.arguments).with_structured_output(schema, include_raw=True, **method)
         found = await structured.ainvoke(self.messages, self.config)
-        if found["parsing_error"] is not None:
-            return found["raw"], str(found["raw"].text)
-        return found["raw"], json.dumps(found["parsed"], ensure_ascii=False)
+        raw: AIMessage = found["raw"]
+        if found["parsed"] is not None:
+            return raw, json.dumps(found["parsed"], ensure_ascii=False)
+        # It called a tool of the client's, or answered with what does not fit.
+        return raw, None if raw.tool_calls else str(raw.text)
 
     def _count(self, message: AIMessage) -> None:
         self.metrics.answered(message, time.monotonic() - self.started)

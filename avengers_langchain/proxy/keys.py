@@ -85,7 +85,9 @@ def read_keys(path: str | Path) -> Keys:
         if len(set(values)) < len(values) or not all(values):
             raise ValueError(f"{path}: each entry needs a {field} of its own")
     for key in keys:
-        if (key.requests_per_minute is not None and key.requests_per_minute < 1) or (key.per_day or 1) <= 0:
+        if (key.requests_per_minute is not None and key.requests_per_minute < 1) or (
+            key.per_day is not None and key.per_day <= 0
+        ):
             raise ValueError(f"{path}: limits of {key.name!r} must be positive")
     if not keys:
         raise ValueError(f"{path}: no key")

@@ -36,7 +36,10 @@ def serve(
         raise ValueError(
             f"on {host} anyone could spend your money: give --keys, or --open-to-anyone if something else guards it"
         )
-    uvicorn.run(make_app(llm, known, **limits), host=host, port=port, log_level=log_level, access_log=False)
+    hosts = None if known or open_to_anyone else {host, "localhost", "127.0.0.1", "::1"}
+    uvicorn.run(
+        make_app(llm, known, hosts=hosts, **limits), host=host, port=port, log_level=log_level, access_log=False
+    )
 
 
 def _is_loopback(host: str) -> bool:

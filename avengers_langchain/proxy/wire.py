@@ -22,7 +22,7 @@ IGNORED = (
 class StreamOptions(BaseModel):
     """What a stream holds besides its text."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class Message(BaseModel):
@@ -44,7 +44,7 @@ class ChatRequest(BaseModel):
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
@@ -61,7 +61,8 @@ class ChatRequest(BaseModel):
             return "n"
         if self.logprobs:
             return "logprobs"
-        return next((name for name in self.model_extra or {} if name not in IGNORED), None)
+        extra = (self.model_extra or {}).items()
+        return next((name for name, value in extra if value is not None and name not in IGNORED), None)
 
     @property
     def ignored(self) -> list[str]:
@@ -148,6 +149,15 @@ class Writer:
             yield self._chunk({"content": text})
         if chunk.tool_call_chunks:
             yield self._chunk({"tool_calls": [_call_part(part) for part in chunk.tool_call_chunks]})
+
+    def parts(self, message: AIMessage, content: str | None) -> Iterator[dict[str, Any]]:
+        """Chunks of a whole answer; ``content`` stands for a structured one."""
+        text = str(message.text) if content is None else content
+        if text:
+            yield self._chunk({"content": text})
+        if content is None and message.tool_calls:
+            calls = [{"index": place, **_call(call)} for place, call in enumerate(message.tool_calls)]
+            yield self._chunk({"tool_calls": calls})
 
     def end(self, message: AIMessage, include_usage: bool) -> Iterator[dict[str, Any]]:
         """The last chunks: why it ended, what the router did, and the tokens where they are asked for."""

@@ -398,13 +398,16 @@ def collect(
     A run that is stopped, at any moment and in any way, goes on where it was when it is started again.
     """
     from . import collect as collecting
-    from .pricing import Tariff
+    from .pricing import Tariff, split_price_id
     from .questions import read_questions
 
     asked = read_questions(questions)
     adapter = _adapter(framework)
     contract = _prices(prices)
-    named = {name or spec.rpartition(":")[2]: spec for name, _, spec in (one.rpartition("=") for one in model or ())}
+    given = [(name or split_price_id(spec)[1], spec) for name, _, spec in (one.rpartition("=") for one in model or ())]
+    named = dict(given)
+    if len(named) < len(given):
+        raise typer.BadParameter("two models have one id: name them, as in -m small=ollama:llama3.1:8b")
     if not named and models_from is None:
         raise typer.BadParameter("give at least one --model, or --models-from")
     if dry_run:
@@ -415,7 +418,11 @@ def collect(
         if models_from is not None:
             made = _respondents(adapter, {}, models_from, contract, system, {})
             tariffs |= {one.id: one.tariff for one in made}
-        _print_estimate(collecting.estimate(asked, tariffs, max_tokens or output_tokens, system), as_json)
+        rows = collecting.estimate(asked, tariffs, max_tokens or output_tokens, system)
+        if judge is not None:
+            tariff = Tariff.find(() if judge in contract else (adapter.price_id(judge),), contract.get(judge))
+            rows.append(collecting.estimate_judge(judge, tariff, asked, len(tariffs), max_tokens or output_tokens))
+        _print_estimate(rows, as_json)
         return
     options = {
         name: value for name, value in (("temperature", temperature), ("max_tokens", max_tokens)) if value is not None

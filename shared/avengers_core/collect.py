@@ -24,12 +24,13 @@ from ._tokens import encoding, estimate_tokens
 from .budget import PICO, picodollars
 from .errors import CollectError, MissingExtraError, QuestionError
 from .failures import TRANSIENT, failure_kind, retry_after
-from .grading import Grader, judge_prompt, make_grader, read_verdict
+from .grading import GRADERS, Grader, judge_prompt, make_grader, read_verdict
 from .journal import Answer, Journal
 from .pool import Traits
 from .pricing import Tariff, TokenUsage
 from .questions import Question
 from .records import Record, Usage, usage_fields, write_records
+from .sandbox import run_python
 
 log = logging.getLogger("avengers")
 
@@ -157,6 +158,18 @@ def estimate(
     return rows
 
 
+def estimate_judge(
+    judge: str, tariff: Tariff, questions: Sequence[Question], models: int, output_tokens: int = 500
+) -> Estimate:
+    """What judging the answers of so many models would cost; a verdict is short."""
+    tokens = sum(_count(judge_prompt("", question)) + output_tokens for question in questions) * models
+    usage = TokenUsage(input=tokens, output=20 * models * len(questions))
+    cost = tariff.cost(usage)
+    return Estimate(
+        f"{judge} (judge)", models * len(questions), usage.input, usage.output, None if cost is None else float(cost)
+    )
+
+
 def collect(
     questions: Sequence[Question],
     respondents: Sequence[Respondent],
@@ -200,11 +213,20 @@ class _Run:
             raise MissingExtraError("collecting", "collect")
         self.questions, self.respondents, self.output, self.plan = questions, respondents, output, plan
         self.progress = progress
-        self.graders = {name: self._grader(name) for name in {q.grader or plan.grader for q in questions}}
         for question in questions:
             name = question.grader or plan.grader
+            if name != plan.grader and name not in (*GRADERS, "judge"):
+                raise QuestionError(  # a file of questions must not name code to run
+                    f"question {question.index!r} of {question.dataset}: field 'grader': {name!r} is none of "
+                    f"{', '.join(GRADERS)}, judge; a function is given to the run, not in the questions"
+                )
             if question.answer is None and name != "judge" and ":" not in name:
                 raise QuestionError(f"question {question.index!r} of {question.dataset}: no field 'answer' for {name}")
+            if name in ("numeric", "regex", "json_schema"):  # a reference that cannot be used is told before asking
+                GRADERS[name]("", question)
+        self.graders = {name: self._grader(name) for name in {q.grader or plan.grader for q in questions}}
+        if "code" in self.graders and plan.walled:
+            run_python("", walled=True)
         self.cap = picodollars(plan.max_cost)
         judges = [plan.judge] if plan.judge else []
         unpriced = sorted({one.id for one in (*respondents, *judges) if not one.tariff.known})
@@ -366,7 +388,13 @@ class _Run:
             return
         grader = self.graders[question.grader or self.plan.grader]
         if grader is not None:
-            score = await asyncio.to_thread(grader, answer.text, question)
+            try:
+                score = await asyncio.to_thread(grader, answer.text, question)
+            except Exception as error:  # a user's function may raise what it likes; the answer is kept
+                outcome = self.outcomes[model.id]
+                outcome.failed += 1
+                outcome.reason = f"grader {question.grader or self.plan.grader}: {type(error).__name__}: {error}"[:200]
+                return
             self.journal.save_grade(question.key, model.id, name, score)
             return
         judge = self.plan.judge
@@ -388,7 +416,7 @@ class _Run:
         verdict, cost = read_verdict(reply.text), picodollars(judge.tariff.cost(reply.usage))
         if verdict is None:
             log.warning("the judge gave no score for %s on question %s", model.id, question.index)
-            self.journal.unanswered(request)
+            self.journal.settled(request, cost)
             return
         self.journal.save_grade(question.key, model.id, name, verdict, cost, request)
 

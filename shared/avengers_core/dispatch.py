@@ -300,6 +300,9 @@ class Call(Generic[M]):
     @property
     def propensity(self) -> float | None:
         """Probability that the router makes this choice, None where it was not the router's to make."""
+        prompt, sticky = self.prompt, self.options.sticky and self.prompt.current in self.decision.candidates
+        if sticky and (prompt.in_tool_loop or self.decision.scoring != "utility"):
+            return None
         return self.decision.propensity if self.order[0] == self.decision.model else None
 
     def expected(self, model: str) -> float:
@@ -408,7 +411,7 @@ class Attempt(Generic[M]):
             artifact=call.dispatcher.artifact,
             cluster=call.decision.cluster,
             similarity=call.decision.similarity,
-            propensity=call.propensity if self.number == 0 else None,
+            propensity=call.propensity if member.id == call.order[0] else None,
         )
         dispatcher = call.dispatcher
         try:

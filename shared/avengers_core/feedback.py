@@ -75,7 +75,8 @@ def read_feedback(path: str | Path) -> dict[str, dict[str, float]]:
             call = row.get("call") or row.get("run_id")
             if not isinstance(call, str):
                 raise ValueError("field 'run_id': give the run's or the call's id")
-            found.setdefault(call, {})[str(row.get("key", "user"))] = feedback_score(row.get("score"))
+            if row.get("score") is not None:  # LangSmith has notes without a score
+                found.setdefault(call, {})[str(row.get("key", "user"))] = feedback_score(row["score"])
         except (msgspec.DecodeError, ValueError) as error:
             raise RecordError(f"{path}:{number}: {error}") from None
     return found
@@ -104,7 +105,9 @@ def records_from_ledger(
             effective number of answers. Rows whose probability is unknown are left out then.
     """
     harvest = Harvest()
-    told = {**ledger.feedback(), **(feedback or {})} if score is None else {}
+    told = ledger.feedback() if score is None else {}
+    for call, scores in (feedback or {}).items():
+        told.setdefault(call, {}).update(scores)
     kept: list[tuple[dict[str, Any], float, float]] = []
     for row in ledger.entries(since, until):
         if row["status"] != "ok":

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS grades (
     question TEXT, model TEXT, grader TEXT, score REAL NOT NULL, picodollars INTEGER, expected INTEGER NOT NULL,
     PRIMARY KEY (question, model, grader)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS asked (
-    id INTEGER PRIMARY KEY, question TEXT, model TEXT, expected INTEGER NOT NULL, lost INTEGER NOT NULL DEFAULT 0);
+    id INTEGER PRIMARY KEY, question TEXT, model TEXT, expected INTEGER NOT NULL, lost INTEGER NOT NULL DEFAULT 0,
+    done INTEGER NOT NULL DEFAULT 0);
 """
 
 
@@ -66,7 +67,7 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_TABLES)
-            self._db.execute("UPDATE asked SET lost = 1")
+            self._db.execute("UPDATE asked SET lost = 1 WHERE done = 0")
             self._check(settings)
         except sqlite3.Error as error:
             self._lock.close()
@@ -96,6 +97,12 @@ class Journal:
     def unanswered(self, request: int) -> None:
         """Note that a request was sent and brought nothing, which may have been paid."""
         self._db.execute("UPDATE asked SET lost = 1 WHERE id = ?", (request,))
+
+    def settled(self, request: int, cost: int | None) -> None:
+        """Note that a request was answered, with what is of no use, and what that cost (None: as expected)."""
+        self._db.execute(
+            "UPDATE asked SET lost = 0, expected = COALESCE(?, expected), done = 1 WHERE id = ?", (cost, request)
+        )
 
     def save_answer(self, request: int, question: str, model: str, answer: Answer) -> None:
         """Keep an answer, in one transaction with the end of its request."""

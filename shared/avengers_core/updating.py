@@ -83,9 +83,15 @@ def _add(
         *manifest.models,
         *(ModelInfo(name, price_ids.get(name, ""), implied.get(name), capabilities.get(name, {})) for name in new),
     ]
-    lengths = [_length_head(router, table, vectors, table.models.index(name)) for name in new]
+    lengths = {name: _length_head(router, table, vectors, table.models.index(name)) for name in table.models}
+    unknown = {name for name, n in zip(old, artifact.statistics.usage_n.sum(axis=0), strict=True) if not n}
     arrays = {
-        name: np.column_stack([values, *(one[name] for one in lengths)]).astype(np.float32)
+        name: np.column_stack(
+            [
+                lengths[model][name] if model in new or (model in unknown and model in lengths) else values[:, column]
+                for column, model in enumerate(models)
+            ]
+        ).astype(np.float32)
         for name, values in artifact.arrays.items()
     }
     manifest = msgspec.structs.replace(
@@ -118,18 +124,18 @@ def _widen(
 def _length_head(
     router: Router, table: RecordTable, vectors: NDArray[np.float32], column: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Expected log output tokens of a model that the artifact has not: the others' mean and an offset."""
+    """Expected log output tokens of a model whose lengths the artifact has not: the others' mean and an offset."""
     arrays, known = router.artifact.arrays, router.artifact.statistics.usage_n.sum(axis=0) > 0
     weights, limits = arrays["length_weights"], arrays["length_range"]
     output = table.tokens[:, column, OUTPUT].astype(np.float64)
     counted = np.isfinite(output)
-    if not counted.any() or not known.any():
+    if not counted.any():
         return {"length_weights": np.zeros(len(weights), np.float32), "length_range": np.zeros(2, np.float32)}
     assert table.encoded is not None
-    head = weights[:, known].mean(axis=1)
+    head = weights[:, known].mean(axis=1) if known.any() else np.zeros(len(weights), np.float32)
     features = table.encoded[counted, vectors.shape[1] : vectors.shape[1] + N_FEATURES]
     logs = head[0] + np.hstack([vectors[counted], features]) @ head[1:]
     head[0] += np.log(np.maximum(output[counted].sum(), 1.0) / np.exp(logs.astype(np.float64)).sum())
     low, high = np.log(np.maximum(output[counted], 1.0).min()), np.log(np.maximum(output[counted], 1.0).max())
-    spread = [min(low, limits[0, known].min()), max(high, limits[1, known].max())]
+    spread = [min([low, *limits[0, known]]), max([high, *limits[1, known]])]
     return {"length_weights": head, "length_range": np.array(spread, dtype=np.float32)}

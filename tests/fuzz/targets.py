@@ -186,7 +186,7 @@ def proxy(data: bytes) -> bool:
         model = FakeListChatModel(responses=["a word"])
         llm = ChatAvengers(models={"gpt-4o-mini-2024-07-18": model}, capabilities={"gpt-4o-mini-2024-07-18": _ALL})
         _client.append(TestClient(make_app(llm, max_body_bytes=1 << 20), raise_server_exceptions=True))
-    answer = _client[0].post("/v1/chat/completions", content=data)
+    answer = _client[0].post("/v1/chat/completions", content=data, headers=_JSON)
     assert answer.status_code in (200, 400, 404, 413, 429), f"{answer.status_code}: {answer.text[:300]}"
     if answer.status_code == 200:
         return True
@@ -196,6 +196,7 @@ def proxy(data: bytes) -> bool:
     return False
 
 
+_JSON = {"content-type": "application/json"}
 _ALL = {"tools": True, "structured_output": True, "images": True, "pdf": True, "tool_choice": True, "audio": True}
 
 TARGETS: dict[str, Callable[[bytes], bool]] = {

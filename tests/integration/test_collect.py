@@ -200,7 +200,12 @@ def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questi
     silent = run(server, short, "-o", tmp_path / "s.jsonl", *judged, code=1)
     assert (silent["models"]["mini"]["answers"], silent["models"]["mini"]["graded"]) == (6, 0)
     assert not silent["complete"]
-    assert silent["lost_cost"] > 0, "a judge without a verdict was paid"
+    assert silent["lost"] == 0
+    assert silent["spent"] > silent["models"]["mini"]["cost"], "a judge without a verdict was paid"
+    dry = run(server, short, *judged, "--dry-run")
+    assert [row["requests"] for row in dry["models"]] == [6, 6]
+    twice = ("-m", "ollama:llama3.1:8b", "-m", "ollama:llama3.1:8b")
+    assert "two models have one id" in run(server, short, *twice, code=2)["error"]
 
 
 def test_models_of_ones_own_and_llamaindex(server: LLMServer, questions: Path, tmp_path: Path) -> None:
@@ -216,6 +221,33 @@ def test_models_of_ones_own_and_llamaindex(server: LLMServer, questions: Path, t
     tables = [load_records(tmp_path / name) for name in ("a.jsonl", "b.jsonl")]
     column = tables[1].models.index("mini")
     assert tables[0].tokens[:, 0, 1].tolist() == tables[1].tokens[:, column, 1].tolist()
+
+
+def test_questions_name_no_code_and_bad_references_are_told_before_asking(server: LLMServer, tmp_path: Path) -> None:
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\n")
+    rows = {
+        "field 'grader'": {"query": "q", "answer": "a", "grader": f"{tmp_path}/evil.py:f"},
+        "no regular expression": {"query": "q", "answer": "(open", "grader": "regex"},
+        "is not a number": {"query": "q", "answer": "four", "grader": "numeric"},
+    }
+    for message, row in rows.items():
+        path = tmp_path / "q.jsonl"
+        path.write_text(json.dumps({"query": "first", "answer": "x"}) + "\n" + json.dumps(row) + "\n")
+        assert message in run(server, path, "-m", f"openai:{MINI}", "-o", tmp_path / "r.jsonl", code=1)["error"]
+    assert not (tmp_path / "owned").exists()
+    assert not server.requests
+
+
+def test_a_failing_grader_keeps_the_answer(server: LLMServer, questions: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own_grader.py"
+    own.write_text("def grade(answer, question):\n    return 1 if int(question.index) % 2 else 1 / 0\n")
+    arguments = (questions, "-m", f"openai:{MINI}", "-o", tmp_path / "r.jsonl")
+    outcome = run(server, *arguments, "--grader", f"{own}:grade", code=1)
+    told = outcome["models"][MINI]
+    assert (told["answers"], told["graded"], told["failed"]) == (QUESTIONS, QUESTIONS // 2, QUESTIONS // 2)
+    assert "ZeroDivisionError" in told["reason"]
+    assert run(server, *arguments, "--grader", "regex")["complete"]
+    assert server.asked[MINI] == QUESTIONS
 
 
 def test_two_runs_do_not_share_a_journal(server: LLMServer, questions: Path, tmp_path: Path) -> None:

@@ -852,3 +852,15 @@ def test_bound_clients_keep_what_they_bind(server: LLMServer) -> None:
     llm = ChatAvengers(models={HAIKU: anthropic_model(server, HAIKU).bind(temperature=0.3)})
     llm.invoke("hi")
     assert server.requests[-1]["body"]["temperature"] == 0.3
+
+
+def test_a_tool_loop_and_a_fallback_have_no_propensity(make: Make, server: LLMServer, tmp_path: Any) -> None:
+    llm = make(ledger=tmp_path / "l.sqlite", exploration=0.2)
+    first = llm.bind_tools([add]).invoke("What is 1 + 2?")
+    history = [HumanMessage("What is 1 + 2?"), first, ToolMessage("3", tool_call_id=first.tool_calls[0]["id"])]
+    llm.bind_tools([add]).invoke(history)
+    server.faults = [500]
+    llm.invoke("Something else entirely?")
+    rows = [(row["attempt"], row["propensity"]) for row in Ledger(tmp_path / "l.sqlite").entries()]
+    assert [attempt for attempt, _ in rows] == [0, 0, 0, 1]
+    assert [propensity is None for _, propensity in rows] == [False, True, False, True]

@@ -198,6 +198,46 @@ def test_structured_output_and_json_mode(url: str, server: LLMServer) -> None:
     assert isinstance(final.choices[0].message.parsed, City)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_of_ones_own_beside_a_schema_is_called(url: str, server: LLMServer, stream: bool) -> None:
+    """The model here always calls the first tool that it is given."""
+    asked: Any = {"model": MINI, "messages": say("Add 17 and 25."), "tools": TOOLS}
+    schema = {"name": "City", "schema": City.model_json_schema()}
+    asked["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if stream:
+        chunks = list(client(url).chat.completions.create(**asked, stream=True))
+        calls = [call for c in chunks if c.choices for call in c.choices[0].delta.tool_calls or ()]
+        reason = chunks[-1].choices[0].finish_reason
+    else:
+        choice = client(url).chat.completions.create(**asked).choices[0]
+        calls, reason = list(choice.message.tool_calls or ()), choice.finish_reason
+    assert [call.function.name for call in calls if call.function] == ["add"]
+    assert reason == "tool_calls"
+
+
+def test_nulls_are_as_good_as_nothing(url: str, server: LLMServer) -> None:
+    nulls = {"stream": None, "top_logprobs": None, "logprobs": None, "stop": None, "functions": None}
+    body = {"model": "avengers", "messages": say("hi"), **nulls}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers={"authorization": "Bearer k-web"})
+    assert answer.status_code == 200
+
+
+def test_without_keys_it_answers_under_its_own_names_only(server: LLMServer, tmp_path: Path) -> None:
+    with proxy(server, tmp_path, "-m", MINI) as address:
+        body = {"model": MINI, "messages": say("hi")}
+        assert httpx.post(f"{address}/v1/chat/completions", json=body).status_code == 200
+        rebound = httpx.post(f"{address}/v1/chat/completions", json=body, headers={"host": "evil.example"})
+        assert rebound.status_code == 403
+    assert len(server.requests) == 1
+
+
+def test_a_stream_that_stalls_ends_in_time(server: LLMServer, tmp_path: Path) -> None:
+    with proxy(server, tmp_path, "-m", MINI, "--timeout", "1") as address:
+        server.delay = 3.0
+        with pytest.raises(openai.InternalServerError, match="timeout"):
+            list(client(address).chat.completions.create(model=MINI, messages=say("hi"), stream=True))
+
+
 def test_pictures_go_to_a_model_that_sees(url: str, server: LLMServer) -> None:
     picture = {"url": f"data:image/png;base64,{base64.b64encode(b'pixels').decode()}"}
     content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": picture}]
@@ -238,11 +278,20 @@ def test_what_is_wrong_is_said(url: str, server: LLMServer) -> None:
     ):
         with pytest.raises(openai.BadRequestError, match=message):
             api.chat.completions.create(**{"model": "avengers", "messages": say("hi"), **fields})  # type: ignore[call-overload]
-    headers = {"authorization": "Bearer k-web"}
+    headers = {"authorization": "Bearer k-web", "content-type": "application/json"}
     for body in (b"", b"{", b"[]", b"\xff\xfe", b'{"model": 3}', b"[" * 100_000):
         assert httpx.post(f"{url}/v1/chat/completions", content=body, headers=headers).status_code == 400
     assert httpx.post(f"{url}/v1/chat/completions", content=b"x" * (21 << 20), headers=headers).status_code == 413
     assert httpx.get(f"{url}/v2/nothing").status_code == 404
+    assert "error" in httpx.get(f"{url}/v1/chat/completions").json()
+    plain = {**headers, "content-type": "text/plain"}
+    assert httpx.post(f"{url}/v1/chat/completions", content=b"{}", headers=plain).status_code == 415
+    for fields in (
+        {"tool_choice": {"function": "x"}, "tools": TOOLS},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": None}}},
+    ):
+        body = {"model": "avengers", "messages": say("hi"), **fields}
+        assert httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers).status_code == 400
     assert not server.requests
 
 

@@ -24,6 +24,9 @@ def grade(name: str, answer: str, reference: Any, **options: Any) -> float:
         ("6.02e23", 6.02e23),
         ("no number", None),
         ("1/0", None),
+        (r"\boxed{\frac{3}{4}}", 0.75),
+        ("on pages 3-4", 4),
+        ("f(-2) = -6", -6),
         ("In 2024, 12 apples", 12),
     ],
 )

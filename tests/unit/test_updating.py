@@ -79,6 +79,17 @@ def test_a_new_model_with_all_records_is_as_one_that_was_trained(tmp_path: Path)
     assert expected == pytest.approx(real, rel=0.3)
 
 
+def test_lengths_that_were_unknown_are_learnt(base: RouterEstimator) -> None:
+    bare = [Record(r.index, r.dataset, r.query, r.records) for r in make_records(200)]
+    prices = {"big": Price(3.0, 15.0)}
+    blind = RouterEstimator(4, prices=prices).fit(bare).artifact_
+    more = make_records(120, seed=3)
+    updated = Router(update_artifact(blind, more))
+    decision = updated.route("write a poem about river 5 and love", alpha=0.9)
+    real = float(np.mean([r.usages["big"].cost for r in more]))  # type: ignore[union-attr]
+    assert decision.costs[decision.candidates.index("big")] == pytest.approx(real, rel=0.5)
+
+
 def test_new_prices_change_costs_alone(base: RouterEstimator) -> None:
     updated = update_artifact(base.artifact_, prices={"big": Price(1.0, 1.0)})
     assert [m.price for m in updated.manifest.models if m.id == "big"] == [Price(1.0, 1.0)]
@@ -169,6 +180,8 @@ def test_records_of_a_ledger_take_what_is_scored_and_say_what_is_not(tmp_path: P
     plain = records_from_ledger(ledger, correct=False)
     assert len(plain.records) == 4
     assert not plain.records[0].weights
+    merged = records_from_ledger(ledger, key="user", feedback={"c0": {"other": 0.0}})
+    assert merged.records[0].records == {"small": 1.0}
     scored = records_from_ledger(ledger, score=lambda row: row["model"] == "big" or None)
     assert [list(r.records) for r in scored.records] == [["big"]]
     path = tmp_path / "live.jsonl"
@@ -185,6 +198,8 @@ def test_feedback_files_are_read_as_langsmith_writes_them(tmp_path: Path) -> Non
     rows = [{"run_id": "r", "key": "user", "score": 1}, {"call": "c", "score": "down"}]
     path.write_text("\n".join(map(json.dumps, rows)))
     assert read_feedback(path) == {"r": {"user": 1.0}, "c": {"user": 0.0}}
+    path.write_text('{"run_id": "r", "key": "note", "score": null, "value": "nice"}')
+    assert read_feedback(path) == {}
     path.write_text('{"run_id": "r", "score": 2}')
     with pytest.raises(ValueError, match=r"f.jsonl:1: a score must be"):
         read_feedback(path)
