@@ -295,6 +295,17 @@ def test_what_is_wrong_is_said(url: str, server: LLMServer) -> None:
     assert not server.requests
 
 
+def test_huge_headers_are_refused_and_leave_it_well(url: str, server: LLMServer) -> None:
+    for headers in ({"x-large": "a" * (1 << 20)}, {f"x-{n}": "b" * 200 for n in range(5000)}):
+        try:
+            status = httpx.get(f"{url}/v1/models", headers={"authorization": "Bearer k-web", **headers}).status_code
+        except httpx.TransportError:
+            continue  # it hung up while we were sending
+        assert 400 <= status < 500
+    assert httpx.get(f"{url}/health").json()["status"] == "ok"
+    assert client(url).chat.completions.create(model=MINI, messages=say("hi")).choices
+
+
 def test_a_failing_model_is_followed_by_another_and_all_failing_is_an_upstream_error(
     url: str, server: LLMServer
 ) -> None:
