@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 import tempfile
 import zipfile
@@ -17,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ._files import replacing
 from .errors import ArtifactError
 from .pricing import Price
 from .records import TOKEN_KINDS
@@ -154,24 +154,17 @@ def save_artifact(artifact: Artifact, path: str | Path) -> Path:
     manifest = msgspec.structs.replace(manifest, checksum=_checksum(manifest))
     blobs[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix != ".zip":
         return _save_folder(blobs, path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in sorted(blobs):
-                # A fixed date: the same training gives the same file.
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), blobs[name], zipfile.ZIP_DEFLATED)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(blobs):
+            # A fixed date: the same training gives the same file.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), blobs[name], zipfile.ZIP_DEFLATED)
     return path
 
 
 def _save_folder(blobs: dict[str, bytes], path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not (path / MANIFEST).is_file():
         raise ArtifactError(f"{path}: exists and is no artifact; give a new folder or a name that ends in .zip")
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))

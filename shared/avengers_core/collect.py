@@ -296,18 +296,14 @@ class _Run:
         if sent is None:
             return None
         self._in_a_row[model.id] = 0
-        reply, request, expected, seconds = sent
-        cost = picodollars(model.tariff.cost(reply.usage))
-        answer = Answer(reply.text, reply.usage, cost, expected, seconds)
+        request, answer = sent
         self.journal.save_answer(request, question.key, model.id, answer)
-        if reply.usage is not None:
-            self._written.setdefault(model.id, deque(maxlen=200)).append(reply.usage.output)
+        if answer.usage is not None:
+            self._written.setdefault(model.id, deque(maxlen=200)).append(answer.usage.output)
         return answer
 
-    async def _send(
-        self, model: Respondent, question: str, label: str, prompt: str
-    ) -> tuple[Reply, int, int, float] | None:
-        """The reply, its request's number, what was expected of it and its seconds; None where the cap is reached."""
+    async def _send(self, model: Respondent, question: str, label: str, prompt: str) -> tuple[int, Answer] | None:
+        """The request's number and its answer; None where the cap is reached."""
         import tenacity
 
         expected = picodollars(model.tariff.cost(self._expected(model, prompt))) or 0
@@ -340,7 +336,7 @@ class _Run:
                     raise
                 cost = picodollars(model.tariff.cost(reply.usage))
                 self._settle(0 if cost is None else cost - expected)
-                return reply, request, expected, clock() - started
+                return request, Answer(reply.text, reply.usage, cost, expected, clock() - started)
         raise AssertionError("unreachable")
 
     async def _reserve(self, expected: int) -> bool:
@@ -412,13 +408,13 @@ class _Run:
                 return
         if sent is None:
             return
-        reply, request, _, _ = sent
-        verdict, cost = read_verdict(reply.text), picodollars(judge.tariff.cost(reply.usage))
+        request, judged = sent
+        verdict = read_verdict(judged.text)
         if verdict is None:
             log.warning("the judge gave no score for %s on question %s", model.id, question.index)
-            self.journal.settled(request, cost)
+            self.journal.settled(request, judged.cost)
             return
-        self.journal.save_grade(question.key, model.id, name, verdict, cost, request)
+        self.journal.save_grade(question.key, model.id, name, verdict, judged.cost, request)
 
     def _grade_name(self, question: Question) -> str:
         """The grader with a digest of the reference, so that a corrected reference is graded anew, unpaid."""

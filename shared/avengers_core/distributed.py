@@ -7,12 +7,14 @@ another.
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from .embedding import Embedder, make_embedder
@@ -97,9 +99,6 @@ def _lines_before(path: Path, position: int) -> int:
 
 
 def _read_parquet(partition: Partition) -> list[Record]:
-    import json
-
-    import msgspec
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(partition.path)
@@ -119,8 +118,6 @@ def _read_parquet(partition: Partition) -> list[Record]:
 
 def _mapping(value: Any, keep_null: bool) -> dict[str, Any]:
     """A Parquet map, struct or JSON text as a mapping; a struct has null where a model was not asked."""
-    import json
-
     value = json.loads(value) if isinstance(value, str) else value
     pairs = value if isinstance(value, list) else (value or {}).items()
     return {key: one for key, one in pairs if one is not None or keep_null}

@@ -16,8 +16,6 @@ from __future__ import annotations
 import gzip
 import itertools
 import math
-import os
-import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ._files import replacing
 from .errors import RecordError
 
 Source = str | Path | Iterable[str | Path]
@@ -293,19 +292,10 @@ def write_lines(path: str | Path, lines: Iterable[bytes]) -> int:
     They are written beside ``path`` and renamed, so that an interrupted write leaves what was there.
     """
     path, count = Path(path), 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
     opener: Callable[..., IO[bytes]] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
-    try:
-        with opener(temporary, "wb") as file:
-            for count, line in enumerate(lines, start=1):  # noqa: B007
-                file.write(line + b"\n")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, opener(temporary, "wb") as file:
+        for count, line in enumerate(lines, start=1):  # noqa: B007
+            file.write(line + b"\n")
     return count
 
 

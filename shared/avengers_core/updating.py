@@ -83,14 +83,15 @@ def _add(
         *manifest.models,
         *(ModelInfo(name, price_ids.get(name, ""), implied.get(name), capabilities.get(name, {})) for name in new),
     ]
-    lengths = {name: _length_head(router, table, vectors, table.models.index(name)) for name in table.models}
-    unknown = {name for name, n in zip(old, artifact.statistics.usage_n.sum(axis=0), strict=True) if not n}
+    measured = {name for name, n in zip(old, artifact.statistics.usage_n.sum(axis=0), strict=True) if n}
+    lengths = {
+        name: _length_head(router, table, vectors, column)
+        for column, name in enumerate(table.models)
+        if name not in measured
+    }
     arrays = {
         name: np.column_stack(
-            [
-                lengths[model][name] if model in new or (model in unknown and model in lengths) else values[:, column]
-                for column, model in enumerate(models)
-            ]
+            [lengths[model][name] if model in lengths else values[:, column] for column, model in enumerate(models)]
         ).astype(np.float32)
         for name, values in artifact.arrays.items()
     }

@@ -182,7 +182,7 @@ def test_an_interrupted_write_leaves_nothing(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("avengers_core.artifact.os.replace", interrupt)
+    monkeypatch.setattr("avengers_core._files.os.replace", interrupt)
     monkeypatch.setattr(Path, "rename", interrupt)
     for name in ("a.zip", "a"):
         with pytest.raises(KeyboardInterrupt):
