@@ -1,7 +1,7 @@
 """Avengers for LangChain: `ChatAvengers`, a chat model that asks the best model for its cost."""
 
-from avengers_core.budget import Budget
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.budget import Budget
+from avengers_core.ledger.store import Ledger
 
 from .callbacks import AvengersCallbackHandler, get_avengers_callback
 from .chat_models import ChatAvengers

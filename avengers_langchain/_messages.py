@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from avengers_core import conversation
-from avengers_core.conversation import LEAST_CACHED_TOKENS
-from avengers_core.dispatch import Prompt
+from avengers_core.dispatch import conversation
+from avengers_core.dispatch.conversation import LEAST_CACHED_TOKENS
+from avengers_core.dispatch.dispatcher import Prompt
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
 

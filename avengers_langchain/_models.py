@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from avengers_core import MissingExtraError, UnavailableError
-from avengers_core.capabilities import canonical
-from avengers_core.pool import Traits
-from avengers_core.pricing import TokenUsage, split_price_id
+from avengers_core.dispatch.pool import Traits
+from avengers_core.pricing.tariff import TokenUsage, split_price_id
+from avengers_core.routing.capabilities import canonical
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import Runnable, RunnableBinding

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
-from avengers_core.spending import Totals
+from avengers_core.ledger.totals import Totals
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult

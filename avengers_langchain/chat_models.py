@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from avengers_core import AvengersError, Decision, Router
-from avengers_core.budget import Budget, plain_budget
-from avengers_core.capabilities import shared
-from avengers_core.conversation import check_route_on
-from avengers_core.dispatch import Attempt, Call, Dispatcher, Options
-from avengers_core.engine import open_dispatcher
-from avengers_core.ledger import Ledger
-from avengers_core.pool import Pool
-from avengers_core.pricing import plain_prices
-from avengers_core.scoring import check_alpha, check_exploration, check_scoring
+from avengers_core.dispatch.conversation import check_route_on
+from avengers_core.dispatch.dispatcher import Attempt, Call, Dispatcher, Options
+from avengers_core.dispatch.factory import open_dispatcher
+from avengers_core.dispatch.pool import Pool
+from avengers_core.ledger.budget import Budget, plain_budget
+from avengers_core.ledger.store import Ledger
+from avengers_core.pricing.tariff import plain_prices
+from avengers_core.routing.capabilities import shared
+from avengers_core.routing.scoring import check_alpha, check_exploration, check_scoring
 from langchain_core.callbacks import (
     AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
@@ -680,7 +680,7 @@ class ChatAvengers(BaseChatModel):
 
     def get_num_tokens(self, text: str) -> int:
         """Tokens of a text by tiktoken, else an estimate: which model will answer is not known yet."""
-        from avengers_core._tokens import encoding, estimate_tokens
+        from avengers_core._utils.tokens import encoding, estimate_tokens
 
         if self.custom_get_token_ids is not None:
             return len(self.custom_get_token_ids(text))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avengers_core.collect import Reply, Respondent
-from avengers_core.pricing import Price, Tariff, split_price_id
+from avengers_core.collecting.runner import Reply, Respondent
+from avengers_core.pricing.tariff import Price, Tariff, split_price_id
 from langchain_core.runnables import Runnable
 
 from ._models import PRICE_PROVIDERS, describe, make_model, token_usage

@@ -1,7 +1,7 @@
 """Avengers for LlamaIndex: `AvengersLLM`, an LLM that asks the best model for its cost."""
 
-from avengers_core.budget import Budget
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.budget import Budget
+from avengers_core.ledger.store import Ledger
 
 from .callbacks import AvengersCallbackHandler, AvengersEventHandler, get_avengers_callback
 from .embeddings import as_embedder

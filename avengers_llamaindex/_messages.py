@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from avengers_core import conversation
-from avengers_core.conversation import LEAST_CACHED_TOKENS
-from avengers_core.dispatch import Prompt
+from avengers_core.dispatch import conversation
+from avengers_core.dispatch.conversation import LEAST_CACHED_TOKENS
+from avengers_core.dispatch.dispatcher import Prompt
 from llama_index.core.base.llms.types import (
     AudioBlock,
     ChatMessage,

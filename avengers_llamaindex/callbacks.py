@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from avengers_core.spending import Totals
-from avengers_core.usage import read_usage
+from avengers_core.ledger.totals import Totals
+from avengers_core.pricing.usage import read_usage
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avengers_core.collect import Reply, Respondent
-from avengers_core.pricing import Price, Tariff
-from avengers_core.usage import read_usage
+from avengers_core.collecting.runner import Reply, Respondent
+from avengers_core.pricing.tariff import Price, Tariff
+from avengers_core.pricing.usage import read_usage
 from llama_index.core.llms import LLM, ChatMessage
 
 from ._models import describe, make_model, reported_usage

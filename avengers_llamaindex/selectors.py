@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from avengers_core import Router
-from avengers_core.engine import open_router
+from avengers_core.dispatch.factory import open_router
 from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.prompts.mixin import PromptDictType

@@ -3,7 +3,7 @@
 python benchmarks/quality.py [--data DIR] [--seeds 5] [--alphas 101]
 
 Each training file is split 70/30 by dataset; every router chooses among the models whose answer is recorded, along the
-same alphas, and is judged at the recorded dollars. AUC: see `avengers_core.evaluation.area_under_curve`.
+same alphas, and is judged at the recorded dollars. AUC: see `avengers_core.evaluation.evaluate.area_under_curve`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from avengers_core import RouterEstimator, load_records
-from avengers_core.embedding import embed_all, make_embedder
-from avengers_core.evaluation import (
+from avengers_core.embedders.base import embed_all, make_embedder
+from avengers_core.evaluation.evaluate import (
     area_under_curve,
     knn_choices,
     measure,

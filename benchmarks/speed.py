@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from avengers_core import Router, load_records
-from avengers_core.embedding import embed_all
+from avengers_core.embedders.base import embed_all
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from typing import Any
 
 from avengers_core import BudgetError, NoCandidateError
-from avengers_core.failures import failure_kind
-from avengers_core.scoring import check_alpha
+from avengers_core.dispatch.failures import failure_kind
+from avengers_core.routing.scoring import check_alpha
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from langchain_core.messages import AIMessage, AIMessageChunk

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .artifact import Artifact, load_artifact, save_artifact
-    from .budget import Budget
-    from .cache import CachedEmbedder
-    from .decision import Decision
-    from .embedding import CallableEmbedder, Embedder, WordLlamaEmbedder, make_embedder
+    from .embedders.base import CallableEmbedder, Embedder, WordLlamaEmbedder, make_embedder
+    from .embedders.cache import CachedEmbedder
+    from .embedders.openai import OpenAIEmbedder
     from .errors import (
         ArtifactError,
         AvengersError,
@@ -29,18 +27,20 @@ if TYPE_CHECKING:
         RecordError,
         UnavailableError,
     )
-    from .ledger import Ledger
-    from .openai_embedder import OpenAIEmbedder
-    from .pricing import Price
-    from .records import Record, RecordTable, Usage, load_records, read_records
-    from .router import Router, pretrained_names
-    from .training import RouterEstimator
+    from .ledger.budget import Budget
+    from .ledger.store import Ledger
+    from .pricing.tariff import Price
+    from .records.table import Record, RecordTable, Usage, load_records, read_records
+    from .routing.artifact import Artifact, load_artifact, save_artifact
+    from .routing.decision import Decision
+    from .routing.router import Router, pretrained_names
+    from .training.estimator import RouterEstimator
 
 _HOME = {
-    "artifact": ("Artifact", "load_artifact", "save_artifact"),
-    "budget": ("Budget",),
-    "cache": ("CachedEmbedder",),
-    "embedding": ("CallableEmbedder", "Embedder", "WordLlamaEmbedder", "make_embedder"),
+    "routing.artifact": ("Artifact", "load_artifact", "save_artifact"),
+    "ledger.budget": ("Budget",),
+    "embedders.cache": ("CachedEmbedder",),
+    "embedders.base": ("CallableEmbedder", "Embedder", "WordLlamaEmbedder", "make_embedder"),
     "errors": (
         "ArtifactError",
         "AvengersError",
@@ -52,13 +52,13 @@ _HOME = {
         "RecordError",
         "UnavailableError",
     ),
-    "ledger": ("Ledger",),
-    "openai_embedder": ("OpenAIEmbedder",),
-    "pricing": ("Price",),
-    "records": ("Record", "RecordTable", "Usage", "load_records", "read_records"),
-    "decision": ("Decision",),
-    "router": ("Router", "pretrained_names"),
-    "training": ("RouterEstimator",),
+    "ledger.store": ("Ledger",),
+    "embedders.openai": ("OpenAIEmbedder",),
+    "pricing.tariff": ("Price",),
+    "records.table": ("Record", "RecordTable", "Usage", "load_records", "read_records"),
+    "routing.decision": ("Decision",),
+    "routing.router": ("Router", "pretrained_names"),
+    "training.estimator": ("RouterEstimator",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 import numpy as np
 from avengers_core import AvengersError, Router, RouterEstimator, load_artifact, load_records
-from avengers_core.artifact import Manifest, _checksum
-from avengers_core.questions import read_questions
+from avengers_core.collecting.questions import read_questions
+from avengers_core.routing.artifact import Manifest, _checksum
 
 from tests.conftest import make_records
 
@@ -142,7 +142,7 @@ COMMANDS = ("records check", "train", "evaluate", "route", "inspect", "ledger", 
 
 def command(data: bytes) -> bool:
     """The command line, on words; the first byte chooses the command."""
-    import avengers_core.cli as cli
+    import avengers_core.cli.app as cli
 
     words = data[1:].decode("utf-8", "replace").replace("\x00", "").split("\x1f")
     name = COMMANDS[data[0] % len(COMMANDS)] if data else ""

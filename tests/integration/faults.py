@@ -7,8 +7,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from avengers_core.ledger import Ledger
-from avengers_core.spending import Totals
+from avengers_core.ledger.store import Ledger
+from avengers_core.ledger.totals import Totals
 
 from .llm_server import LLMServer
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import RecordError, RouterEstimator, load_artifact
-from avengers_core.artifact import Artifact
-from avengers_core.records import Record
+from avengers_core.records.table import Record
+from avengers_core.routing.artifact import Artifact
 
 from tests.conftest import make_records, plain, write_jsonl
 
@@ -63,7 +63,7 @@ def write_parquet(path: Path, records: list[Record], as_text: bool) -> None:
 
 
 def test_parts_of_all_formats_train_as_one_machine_does(client: Any, tmp_path: Path) -> None:
-    from avengers_core.distributed import fit_on_cluster
+    from avengers_core.training.distributed import fit_on_cluster
 
     records = make_records(300)
     folder = tmp_path / "records"
@@ -100,7 +100,7 @@ def test_more_records_than_the_sample_take_the_same_steps(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from avengers_core import clustering
-    from avengers_core.distributed import fit_on_cluster
+    from avengers_core.training.distributed import fit_on_cluster
 
     monkeypatch.setattr(clustering, "SAMPLE", 60)
     records = make_records(400)
@@ -114,7 +114,7 @@ def test_more_records_than_the_sample_take_the_same_steps(
 
 def test_a_killed_worker_is_survived(tmp_path: Path) -> None:
     """A worker dies after it has read its partitions: they are read again, and the artifact is the same."""
-    from avengers_core.distributed import fit_on_cluster
+    from avengers_core.training.distributed import fit_on_cluster
 
     records = make_records(400)
     source = write_jsonl(tmp_path / "r.jsonl", map(plain, records))
@@ -143,7 +143,7 @@ def test_a_killed_worker_is_survived(tmp_path: Path) -> None:
 
 
 def test_faults_name_the_file_and_the_line(client: Any, tmp_path: Path) -> None:
-    from avengers_core.distributed import connect, fit_on_cluster
+    from avengers_core.training.distributed import connect, fit_on_cluster
 
     path = write_jsonl(tmp_path / "r.jsonl", map(plain, make_records(120)))
     lines = path.read_text().splitlines()

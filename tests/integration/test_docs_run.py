@@ -173,7 +173,7 @@ def run_python(page: Path, said: list[str], folder: Path, env: dict[str, str]) -
 def prepare(page: Path, folder: Path) -> None:
     """Artifacts and ledgers that a page takes for granted."""
     from avengers_core import RouterEstimator
-    from avengers_core.ledger import Ledger
+    from avengers_core.ledger.store import Ledger
 
     if page.name in ("README.md", "choosing-alpha.md"):
         for name in ("old.zip", "new.zip"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from avengers_core import CachedEmbedder, EmbeddingError, OpenAIEmbedder, Router, RouterEstimator, make_embedder
-from avengers_core.records import Record
+from avengers_core.records.table import Record
 
 from tests.integration.server import DIMENSION, EmbeddingServer, embedding_server, vector
 
@@ -23,7 +23,7 @@ def server() -> Iterator[EmbeddingServer]:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avengers_core.openai_embedder._backoff", lambda state: 0.0)
+    monkeypatch.setattr("avengers_core.embedders.openai._backoff", lambda state: 0.0)
 
 
 def make(server: EmbeddingServer, **options: object) -> OpenAIEmbedder:

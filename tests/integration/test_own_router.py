@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from avengers_core import Router, load_artifact
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 
 from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
 from tests.integration.test_cli import run

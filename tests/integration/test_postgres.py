@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avengers_core.budget import PICO, picodollars, scopes_of
-from avengers_core.ledger import Entry, Ledger, now
-from avengers_core.pricing import TokenUsage
+from avengers_core.ledger.budget import PICO, picodollars, scopes_of
+from avengers_core.ledger.store import Entry, Ledger, now
+from avengers_core.pricing.tariff import TokenUsage
 
 PROCESSES = 8
 CALLS = int(os.environ.get("AVENGERS_POSTGRES_CALLS", "1000"))
@@ -131,7 +131,9 @@ def test_eight_processes_hold_one_budget(url: str) -> None:
 
 def test_a_killed_worker_leaves_what_it_set_aside_as_spent(url: str) -> None:
     limits = {"day:x": 100}
-    code = f"import os; from avengers_core.ledger import Ledger; Ledger({url!r}).reserve(60, {limits}); os._exit(9)"
+    code = (
+        f"import os; from avengers_core.ledger.store import Ledger; Ledger({url!r}).reserve(60, {limits}); os._exit(9)"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 9
     ledger = Ledger(url)
     assert ledger.spent(limits) == {"day:x": 60}

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from avengers_core import RouterEstimator, load_records
-from avengers_core.evaluation import evaluate_router
-from avengers_core.records import Record
-from avengers_core.report import make_report
+from avengers_core.evaluation.evaluate import evaluate_router
+from avengers_core.evaluation.report import make_report
+from avengers_core.records.table import Record
 
 from tests.conftest import plain, write_jsonl
 

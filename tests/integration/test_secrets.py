@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from avengers_core import AvengersError, Router
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 from langchain_anthropic import ChatAnthropic
 from langchain_core.load import dumps
 from langchain_core.tracers.base import BaseTracer

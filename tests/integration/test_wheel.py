@@ -34,7 +34,7 @@ def test_it_holds_the_three_packages_and_nothing_else(wheel: Path) -> None:
         for name in ("default", "zeroeval", "mmlupro"):
             assert f"avengers_core/pretrained/{name}.zip" in names
             assert f"avengers_core/pretrained/{name}.md" in names
-        assert "avengers_core/report.html" in names
+        assert "avengers_core/evaluation/report.html" in names
         assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
         wanted = (".py", ".typed", ".zip", ".md", ".html")
         strange = [name for name in names if ".dist-info/" not in name and not name.endswith(wanted)]

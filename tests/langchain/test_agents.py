@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from avengers_core import NoCandidateError
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 from langchain.agents import create_agent
 from langchain.agents.middleware import (
     HumanInTheLoopMiddleware,

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import pytest
 from avengers_core import BudgetError, NoCandidateError, Router
-from avengers_core.budget import picodollars, scopes_of
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.budget import picodollars, scopes_of
+from avengers_core.ledger.store import Ledger
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import (
     AsyncCallbackHandler,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 
 from avengers_langchain import AvengersCallbackHandler, ChatAvengers
 from tests.integration.faults import CALLS, FAULTS, check

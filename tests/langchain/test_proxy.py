@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 from pydantic import BaseModel
 
 from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from avengers_core.pricing import Price, Tariff, TokenUsage
+from avengers_core.pricing.tariff import Price, Tariff, TokenUsage
 from langchain.agents import create_agent
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage

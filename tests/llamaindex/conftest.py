@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from avengers_core import WordLlamaEmbedder
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.llms.anthropic import Anthropic
 from llama_index.llms.openai import OpenAI

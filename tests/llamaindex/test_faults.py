@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 
 from avengers_llamaindex import AvengersLLM, get_avengers_callback
 from tests.integration.faults import CALLS, FAULTS, check

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from avengers_core import ArtifactError, BudgetError, NoCandidateError
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 from llama_index.core import PromptTemplate, Settings
 from llama_index.core.base.llms.types import AudioBlock, ImageBlock, TextBlock, ThinkingBlock, ToolCallBlock
 from llama_index.core.llms import ChatMessage

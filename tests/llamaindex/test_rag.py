@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from avengers_core.ledger import Ledger
+from avengers_core.ledger.store import Ledger
 from llama_index.core import Document, SummaryIndex, VectorStoreIndex, get_response_synthesizer
 from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.base.response.schema import StreamingResponse

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import ArtifactError, CallableEmbedder, Router, RouterEstimator, load_artifact, save_artifact
-from avengers_core.artifact import Manifest, _checksum
+from avengers_core.routing.artifact import Manifest, _checksum
 
 
 @pytest.fixture(params=["zip", "folder"])
@@ -182,7 +182,7 @@ def test_an_interrupted_write_leaves_nothing(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("avengers_core._files.os.replace", interrupt)
+    monkeypatch.setattr("avengers_core._utils.files.os.replace", interrupt)
     monkeypatch.setattr(Path, "rename", interrupt)
     for name in ("a.zip", "a"):
         with pytest.raises(KeyboardInterrupt):

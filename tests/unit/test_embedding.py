@@ -12,10 +12,10 @@ from avengers_core import (
     Embedder,
     EmbeddingError,
     WordLlamaEmbedder,
-    _tokens,
     make_embedder,
 )
-from avengers_core.embedding import embed_all, normalize
+from avengers_core._utils import tokens as _tokens
+from avengers_core.embedders.base import embed_all, normalize
 
 TEXTS = ["What is 2 + 2?", "", "def f(x):\n    return x", "ünïcödé 日本語 🎉", "word " * 2000]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from avengers_core import RecordError, RouterEstimator, load_records
-from avengers_core.evaluation import (
+from avengers_core.evaluation.evaluate import (
     Curve,
     area_under_curve,
     bootstrap_interval,
@@ -14,7 +14,7 @@ from avengers_core.evaluation import (
     oracle_choices,
     singles,
 )
-from avengers_core.records import Record
+from avengers_core.records.table import Record
 
 from tests.conftest import make_records
 
@@ -125,9 +125,9 @@ def test_utility_beats_the_reference_on_real_records(data_folder: Path) -> None:
 
 def test_figures_and_their_intervals():
     """Values are those of the metrics on the whole table; intervals hold them and shrink with more queries."""
-    from avengers_core.evaluation import measure, oracle_choices, router_choices, singles
-    from avengers_core.intervals import figure_intervals
-    from avengers_core.metrics import FIGURES, budget_auc, cost_save, perf_gain
+    from avengers_core.evaluation.bootstrap import figure_intervals
+    from avengers_core.evaluation.evaluate import measure, oracle_choices, router_choices, singles
+    from avengers_core.evaluation.metrics import FIGURES, budget_auc, cost_save, perf_gain
 
     found = {}
     for n in (120, 960):

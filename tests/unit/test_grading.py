@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avengers_core import sandbox
+from avengers_core.collecting import sandbox
+from avengers_core.collecting.graders import chosen_letter, judge_prompt, last_number, make_grader, read_verdict
+from avengers_core.collecting.questions import Question, read_questions
 from avengers_core.errors import AvengersError, QuestionError, SandboxError
-from avengers_core.grading import chosen_letter, judge_prompt, last_number, make_grader, read_verdict
-from avengers_core.questions import Question, read_questions
 
 
 def grade(name: str, answer: str, reference: Any, **options: Any) -> float:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from avengers_core.metrics import (
+from avengers_core.evaluation.metrics import (
     aiq,
     apgr,
     budget_auc,

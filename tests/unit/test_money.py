@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from avengers_core import Budget, Ledger, LedgerError
-from avengers_core.budget import PICO, Purse, fits, money_left, picodollars, scopes_of
-from avengers_core.ledger import Entry, now, open_ledger
-from avengers_core.pricing import USAGE_KINDS, Tariff, TokenUsage, _calculate, _linear_rates
+from avengers_core.ledger.budget import PICO, Purse, fits, money_left, picodollars, scopes_of
+from avengers_core.ledger.store import Entry, now, open_ledger
+from avengers_core.pricing.tariff import USAGE_KINDS, Tariff, TokenUsage, _calculate, _linear_rates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

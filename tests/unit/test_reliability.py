@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
-from avengers_core.comparison import compare
-from avengers_core.embedding import make_embedder
-from avengers_core.evaluation import evaluate_router
-from avengers_core.plots import along_alpha, elbows, mean_shares, shares
-from avengers_core.records import RecordTable
-from avengers_core.reliability import auroc, calibrate, leave_one_out
-from avengers_core.sweep import Grid, sweep
-from avengers_core.training import load_encoded
+from avengers_core.embedders.base import make_embedder
+from avengers_core.evaluation.calibration import auroc, calibrate, leave_one_out
+from avengers_core.evaluation.compare import compare
+from avengers_core.evaluation.evaluate import evaluate_router
+from avengers_core.evaluation.plots import along_alpha, elbows, mean_shares, shares
+from avengers_core.evaluation.sweep import Grid, sweep
+from avengers_core.records.table import RecordTable
+from avengers_core.training.estimator import load_encoded
 
 from tests.conftest import make_records
 

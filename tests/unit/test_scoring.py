@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from avengers_core.expectations import expected_cluster_scores
-from avengers_core.scoring import (
+from avengers_core.routing.expectations import expected_cluster_scores
+from avengers_core.routing.scoring import (
     check_alpha,
     inverse_ranks,
     nearest_clusters,
@@ -16,7 +16,7 @@ from avengers_core.scoring import (
     utility_choice,
     utility_order,
 )
-from avengers_core.statistics import ClusterStatistics
+from avengers_core.routing.statistics import ClusterStatistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp

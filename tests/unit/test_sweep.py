@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
-from avengers_core.evaluation import evaluate_router
-from avengers_core.metrics import FIGURES
-from avengers_core.recommend import recommend
-from avengers_core.records import RecordTable
-from avengers_core.sweep import Grid, load_rows, summarize, sweep
+from avengers_core.evaluation.evaluate import evaluate_router
+from avengers_core.evaluation.metrics import FIGURES
+from avengers_core.evaluation.recommend import recommend
+from avengers_core.evaluation.sweep import Grid, load_rows, summarize, sweep
+from avengers_core.records.table import RecordTable
 
 from tests.conftest import make_records
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from avengers_core import RecordError, Router, RouterEstimator, load_records
-from avengers_core.expectations import feature_matrix, text_features
-from avengers_core.records import Record, RecordTable
-from avengers_core.statistics import cluster_statistics
+from avengers_core.records.table import Record, RecordTable
+from avengers_core.routing.expectations import feature_matrix, text_features
+from avengers_core.routing.statistics import cluster_statistics
 
 from tests.conftest import make_records, plain, write_jsonl
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import Router, RouterEstimator, load_records
-from avengers_core.choosing import choose_questions
-from avengers_core.clustering import nearest
-from avengers_core.drift import measure_drift, stability_index
-from avengers_core.embedding import embed_all
-from avengers_core.evaluation import area_under_curve, measure, router_choices, singles
-from avengers_core.feedback import read_feedback, records_from_ledger
-from avengers_core.ledger import Entry, Ledger, now
-from avengers_core.pricing import Price, TokenUsage
-from avengers_core.records import Record, RecordTable, write_records
-from avengers_core.updating import update_artifact
+from avengers_core.collecting.from_ledger import read_feedback, records_from_ledger
+from avengers_core.collecting.selection import choose_questions
+from avengers_core.embedders.base import embed_all
+from avengers_core.evaluation.drift import measure_drift, stability_index
+from avengers_core.evaluation.evaluate import area_under_curve, measure, router_choices, singles
+from avengers_core.ledger.store import Entry, Ledger, now
+from avengers_core.pricing.tariff import Price, TokenUsage
+from avengers_core.records.table import Record, RecordTable, write_records
+from avengers_core.training.clustering import nearest
+from avengers_core.training.updating import update_artifact
 
 from tests.conftest import make_records
 

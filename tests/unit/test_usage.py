@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from avengers_core.pricing import TokenUsage
-from avengers_core.usage import read_usage
+from avengers_core.pricing.tariff import TokenUsage
+from avengers_core.pricing.usage import read_usage
 
 OPENAI = {
     "prompt_tokens": 100,

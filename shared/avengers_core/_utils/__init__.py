@@ -1,0 +1,1 @@
+"""Files, objects named by strings, token counts: what any room may use."""

@@ -1,0 +1,5 @@
+"""The `avengers` command: arguments in, tables or JSON out."""
+
+from .app import main
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""`python -m avengers_core.cli`."""
+
+from .app import main
+
+main()

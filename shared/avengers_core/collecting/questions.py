@@ -1,0 +1,110 @@
+"""Questions to ask models: JSON lines or CSV to validated `Question`s."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import QuestionError, RecordError
+from ..records.table import _lines
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".csv")
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A question with what its grader needs.
+
+    Attributes:
+        query: what users ask, and what the router will see.
+        answer: the reference, in the grader's sense: text, a number, a letter, a pattern, a schema, tests.
+        index: name within the dataset; default: its line. dataset: default: the file's name.
+        prompt: what is sent to the models, where that is more than the query.
+        grader: a grader of its own, in place of the run's.
+    """
+
+    query: str
+    answer: Any = None
+    index: str | int = ""
+    dataset: str = ""
+    prompt: str = ""
+    grader: str = ""
+
+    @property
+    def key(self) -> str:
+        """Digest of the dataset, the index and what is sent."""
+        parts = (self.dataset, str(self.index), self.prompt or self.query)
+        return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def read_questions(source: str | Path) -> list[Question]:
+    """The questions of a JSON lines or CSV file, or of all such files in a folder.
+
+    CSV has a header; ``query`` (or ``question``) must be there, other fields of `Question` may be.
+
+    Raises:
+        QuestionError: names the file, the line and the field of the first fault; also where there is no question, or
+            an index stands twice in a dataset.
+    """
+    path = Path(source)
+    inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES)) if path.is_dir() else []
+    files = inside if path.is_dir() else [path]
+    questions: list[Question] = []
+    seen: dict[tuple[str, str], str] = {}
+    for file in files:
+        if not file.is_file():
+            raise QuestionError(f"{file}: no such file or folder")
+        for line, row in _csv_rows(file) if file.suffix == ".csv" else _json_rows(file):
+            where = f"{file}:{line}"
+            question = _question(row, where, file.name.partition(".")[0], line)
+            name = (question.dataset, str(question.index))
+            if name in seen:
+                raise QuestionError(f"{where}: field 'index': {question.index!r} already stands at {seen[name]}")
+            seen[name] = where
+            questions.append(question)
+    if not questions:
+        raise QuestionError(f"{path}: no question; give {', '.join(SUFFIXES)}")
+    return questions
+
+
+def _question(row: dict[str, Any], where: str, dataset: str, line: int) -> Question:
+    given = {name: value for name, value in row.items() if value is not None}
+    if "query" not in given and "question" in given:
+        given["query"] = given.pop("question")
+    given = {"dataset": dataset, "index": str(line), **given}
+    try:
+        question = msgspec.convert(given, Question)
+    except msgspec.ValidationError as error:
+        reason, _, field = str(error).partition(" - at ")
+        raise QuestionError(f"{where}: field '{field.strip('`').removeprefix('$.') or 'query'}': {reason}") from None
+    if not question.query.strip():
+        raise QuestionError(f"{where}: field 'query': empty")
+    return question
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        for number, line in _lines(path):
+            try:
+                yield number, msgspec.json.decode(line, type=dict[str, Any])
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise QuestionError(f"{path}:{number}: not a JSON object: {error}") from None
+    except RecordError as error:
+        raise QuestionError(str(error)) from None
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    fields = set(Question.__struct_fields__) | {"question"}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            if not {"query", "question"} & set(reader.fieldnames or ()):
+                raise QuestionError(f"{path}:1: no column 'query': the header has {', '.join(reader.fieldnames or ())}")
+            for row in reader:
+                yield reader.line_num, {name: value for name, value in row.items() if name in fields and value}
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise QuestionError(f"{path}: cannot be read: {error}") from None

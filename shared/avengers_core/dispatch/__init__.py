@@ -1,0 +1,1 @@
+"""One call through the router: choose, reserve, try, fall back, price, record."""

@@ -1,0 +1,1 @@
+"""US dollars of tokens, and tokens as providers report them."""

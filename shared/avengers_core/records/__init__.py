@@ -1,0 +1,1 @@
+"""What models scored on queries, and what that cost: reading, checking, columns."""

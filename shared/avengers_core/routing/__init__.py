@@ -1,0 +1,1 @@
+"""A trained artifact, and the choice of a model for a query."""
