@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from avengers_core.dispatch.dispatcher import Attempt
+from avengers_core.dispatch.call import Attempt
 from avengers_core.errors import EmptyAnswerError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk

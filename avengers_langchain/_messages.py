@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from avengers_core.dispatch import conversation
 from avengers_core.dispatch.conversation import LEAST_CACHED_TOKENS
-from avengers_core.dispatch.dispatcher import Prompt
+from avengers_core.dispatch.options import Prompt
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from avengers_core import MissingExtraError, UnavailableError
 from avengers_core.dispatch.pool import Traits
-from avengers_core.pricing.tariff import TokenUsage, split_price_id
+from avengers_core.pricing.catalog import split_price_id
+from avengers_core.pricing.types import TokenUsage
 from avengers_core.routing.capabilities import canonical
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages.ai import UsageMetadata

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from avengers_core import AvengersError, Decision, Router
+from avengers_core.dispatch.call import Attempt, Call
 from avengers_core.dispatch.conversation import check_route_on
-from avengers_core.dispatch.dispatcher import Attempt, Call, Dispatcher, Options
+from avengers_core.dispatch.dispatcher import Dispatcher
 from avengers_core.dispatch.factory import open_dispatcher
+from avengers_core.dispatch.options import Options
 from avengers_core.dispatch.pool import Pool
 from avengers_core.ledger.budget import Budget, plain_budget
 from avengers_core.ledger.store import Ledger
-from avengers_core.pricing.tariff import plain_prices
+from avengers_core.pricing.types import plain_prices
 from avengers_core.routing.capabilities import shared
 from avengers_core.routing.scoring import check_alpha, check_exploration, check_scoring
 from langchain_core.callbacks import (

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avengers_core.collecting.runner import Reply, Respondent
-from avengers_core.pricing.tariff import Price, Tariff, split_price_id
+from avengers_core.collecting.types import Reply, Respondent
+from avengers_core.pricing.catalog import split_price_id
+from avengers_core.pricing.tariff import Tariff
+from avengers_core.pricing.types import Price
 from langchain_core.runnables import Runnable
 
 from ._models import PRICE_PROVIDERS, describe, make_model, token_usage

@@ -7,7 +7,7 @@ from typing import Any
 
 from avengers_core.dispatch import conversation
 from avengers_core.dispatch.conversation import LEAST_CACHED_TOKENS
-from avengers_core.dispatch.dispatcher import Prompt
+from avengers_core.dispatch.options import Prompt
 from llama_index.core.base.llms.types import (
     AudioBlock,
     ChatMessage,

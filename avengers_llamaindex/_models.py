@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from avengers_core import UnavailableError
 from avengers_core.dispatch.pool import Traits
-from avengers_core.pricing.tariff import provider_of, split_price_id
+from avengers_core.pricing.catalog import provider_of, split_price_id
 from llama_index.core.llms import LLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.loading import load_llm

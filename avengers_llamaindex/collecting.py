@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avengers_core.collecting.runner import Reply, Respondent
-from avengers_core.pricing.tariff import Price, Tariff
+from avengers_core.collecting.types import Reply, Respondent
+from avengers_core.pricing.tariff import Tariff
+from avengers_core.pricing.types import Price
 from avengers_core.pricing.usage import read_usage
 from llama_index.core.llms import LLM, ChatMessage
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from avengers_core import Decision, Router
+from avengers_core.dispatch.call import Attempt, Call
 from avengers_core.dispatch.conversation import ROUTE_ON, check_route_on
-from avengers_core.dispatch.dispatcher import Attempt, Call, Dispatcher, Options
+from avengers_core.dispatch.dispatcher import Dispatcher
 from avengers_core.dispatch.factory import open_dispatcher
+from avengers_core.dispatch.options import Options
 from avengers_core.errors import EmptyAnswerError
 from avengers_core.ledger.budget import Budget, plain_budget
 from avengers_core.ledger.store import Ledger
-from avengers_core.pricing.tariff import plain_prices
+from avengers_core.pricing.types import plain_prices
 from avengers_core.pricing.usage import read_usage
 from avengers_core.routing.scoring import check_alpha, check_exploration, check_scoring
 from llama_index.core.base.embeddings.base import BaseEmbedding

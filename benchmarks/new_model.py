@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from avengers_core import Router, RouterEstimator, load_records
 from avengers_core.collecting.selection import choose_questions
-from avengers_core.embedders.base import embed_all, make_embedder
+from avengers_core.embedders.base import embed_all
+from avengers_core.embedders.factory import make_embedder
 from avengers_core.evaluation.evaluate import area_under_curve, measure, router_choices, singles
 from avengers_core.training.estimator import load_encoded
 from avengers_core.training.updating import update_artifact

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from avengers_core import RouterEstimator, load_records
-from avengers_core.embedders.base import embed_all, make_embedder
+from avengers_core.embedders.base import embed_all
+from avengers_core.embedders.factory import make_embedder
 from avengers_core.evaluation.evaluate import (
     area_under_curve,
     knn_choices,

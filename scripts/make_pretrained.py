@@ -16,9 +16,10 @@ import msgspec
 import numpy as np
 from avengers_core import RouterEstimator, WordLlamaEmbedder, load_artifact, load_records, save_artifact
 from avengers_core.evaluation.evaluate import evaluate_router
-from avengers_core.pricing.tariff import latest_prices
-from avengers_core.records.table import Record, read_records
-from avengers_core.routing.artifact import Artifact
+from avengers_core.pricing.catalog import latest_prices
+from avengers_core.records.io import read_records
+from avengers_core.records.schema import Record
+from avengers_core.routing.manifest import Artifact
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "shared" / "avengers_core" / "pretrained"

@@ -28,7 +28,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from avengers_core.dispatch.dispatcher import Attempt
+from avengers_core.dispatch.call import Attempt
 from langchain_openai import ChatOpenAI
 from llama_index.llms.openai import OpenAI
 

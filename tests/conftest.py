@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
-from avengers_core.records.table import Record, Usage
+from avengers_core.records.schema import Record, Usage
 
 from tests.integration.llm_server import LLMServer, llm_server
 

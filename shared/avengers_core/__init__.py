@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .embedders.base import CallableEmbedder, Embedder, WordLlamaEmbedder, make_embedder
+    from .embedders.base import Embedder
     from .embedders.cache import CachedEmbedder
+    from .embedders.callable import CallableEmbedder
+    from .embedders.factory import make_embedder
     from .embedders.openai import OpenAIEmbedder
+    from .embedders.wordllama import WordLlamaEmbedder
     from .errors import (
         ArtifactError,
         AvengersError,
@@ -29,18 +32,24 @@ if TYPE_CHECKING:
     )
     from .ledger.budget import Budget
     from .ledger.store import Ledger
-    from .pricing.tariff import Price
-    from .records.table import Record, RecordTable, Usage, load_records, read_records
-    from .routing.artifact import Artifact, load_artifact, save_artifact
+    from .pricing.types import Price
+    from .records.io import read_records
+    from .records.schema import Record, Usage
+    from .records.table import RecordTable, load_records
+    from .routing.artifact import load_artifact, save_artifact
     from .routing.decision import Decision
-    from .routing.router import Router, pretrained_names
+    from .routing.manifest import Artifact
+    from .routing.pretrained import pretrained_names
+    from .routing.router import Router
     from .training.estimator import RouterEstimator
 
 _HOME = {
-    "routing.artifact": ("Artifact", "load_artifact", "save_artifact"),
-    "ledger.budget": ("Budget",),
+    "embedders.base": ("Embedder",),
     "embedders.cache": ("CachedEmbedder",),
-    "embedders.base": ("CallableEmbedder", "Embedder", "WordLlamaEmbedder", "make_embedder"),
+    "embedders.callable": ("CallableEmbedder",),
+    "embedders.factory": ("make_embedder",),
+    "embedders.openai": ("OpenAIEmbedder",),
+    "embedders.wordllama": ("WordLlamaEmbedder",),
     "errors": (
         "ArtifactError",
         "AvengersError",
@@ -52,12 +61,26 @@ _HOME = {
         "RecordError",
         "UnavailableError",
     ),
+    "ledger.budget": ("Budget",),
     "ledger.store": ("Ledger",),
-    "embedders.openai": ("OpenAIEmbedder",),
-    "pricing.tariff": ("Price",),
-    "records.table": ("Record", "RecordTable", "Usage", "load_records", "read_records"),
+    "pricing.types": ("Price",),
+    "records.io": ("read_records",),
+    "records.schema": (
+        "Record",
+        "Usage",
+    ),
+    "records.table": (
+        "RecordTable",
+        "load_records",
+    ),
+    "routing.artifact": (
+        "load_artifact",
+        "save_artifact",
+    ),
     "routing.decision": ("Decision",),
-    "routing.router": ("Router", "pretrained_names"),
+    "routing.manifest": ("Artifact",),
+    "routing.pretrained": ("pretrained_names",),
+    "routing.router": ("Router",),
     "training.estimator": ("RouterEstimator",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 from avengers_core import AvengersError, Router, RouterEstimator, load_artifact, load_records
 from avengers_core.collecting.questions import read_questions
-from avengers_core.routing.artifact import Manifest, _checksum
+from avengers_core.routing.artifact_checks import _checksum
+from avengers_core.routing.manifest import Manifest
 
 from tests.conftest import make_records
 

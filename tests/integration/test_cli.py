@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avengers_core.records.table import Record
+from avengers_core.records.schema import Record
 from pyarrow import parquet
 
 from tests.conftest import plain, write_jsonl
@@ -130,8 +130,9 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path, records: list[Record]) -> No
 
 
 def test_ledger(tmp_path: Path) -> None:
-    from avengers_core.ledger.store import Entry, Ledger, now
-    from avengers_core.pricing.tariff import TokenUsage
+    from avengers_core.ledger.entry import Entry, now
+    from avengers_core.ledger.store import Ledger
+    from avengers_core.pricing.types import TokenUsage
 
     path = tmp_path / "l.sqlite"
     Ledger(path).record(

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import RecordError, RouterEstimator, load_artifact
-from avengers_core.records.table import Record
-from avengers_core.routing.artifact import Artifact
+from avengers_core.records.schema import Record
+from avengers_core.routing.manifest import Artifact
 
 from tests.conftest import make_records, plain, write_jsonl
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from avengers_core import CachedEmbedder, EmbeddingError, OpenAIEmbedder, Router, RouterEstimator, make_embedder
-from avengers_core.records.table import Record
+from avengers_core.records.schema import Record
 
 from tests.integration.server import DIMENSION, EmbeddingServer, embedding_server, vector
 

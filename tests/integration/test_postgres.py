@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from avengers_core.ledger.budget import PICO, picodollars, scopes_of
-from avengers_core.ledger.store import Entry, Ledger, now
-from avengers_core.pricing.tariff import TokenUsage
+from avengers_core.ledger.entry import Entry, now
+from avengers_core.ledger.store import Ledger
+from avengers_core.pricing.types import TokenUsage
 
 PROCESSES = 8
 CALLS = int(os.environ.get("AVENGERS_POSTGRES_CALLS", "1000"))

@@ -13,7 +13,7 @@ import pytest
 from avengers_core import RouterEstimator, load_records
 from avengers_core.evaluation.evaluate import evaluate_router
 from avengers_core.evaluation.report import make_report
-from avengers_core.records.table import Record
+from avengers_core.records.schema import Record
 
 from tests.conftest import plain, write_jsonl
 

@@ -695,7 +695,9 @@ async def test_a_cancelled_call_gives_its_money_back(make: Make, server: LLMServ
     rows = list(Ledger(tmp_path / "l.sqlite").entries())
     assert [row["status"] for row in rows] == ["cancelled"] * 2
     day = scopes_of("")["day"]
-    assert llm._engine.dispatcher.spend.spent([day]) == {day: sum(picodollars(row["expected_cost"]) for row in rows)}
+    assert llm._engine.dispatcher.context.spend.spent([day]) == {
+        day: sum(picodollars(row["expected_cost"]) for row in rows)
+    }
 
 
 def test_no_secret_is_shown(make: Make, server: LLMServer, caplog: Any) -> None:

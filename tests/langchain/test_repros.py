@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from avengers_core.pricing.tariff import Price, Tariff, TokenUsage
+from avengers_core.pricing.tariff import Tariff
+from avengers_core.pricing.types import Price, TokenUsage
 from langchain.agents import create_agent
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import ArtifactError, CallableEmbedder, Router, RouterEstimator, load_artifact, save_artifact
-from avengers_core.routing.artifact import Manifest, _checksum
+from avengers_core.routing.artifact_checks import _checksum
+from avengers_core.routing.manifest import Manifest
 
 
 @pytest.fixture(params=["zip", "folder"])

@@ -14,7 +14,7 @@ from avengers_core.evaluation.evaluate import (
     oracle_choices,
     singles,
 )
-from avengers_core.records.table import Record
+from avengers_core.records.schema import Record
 
 from tests.conftest import make_records
 

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from avengers_core import Budget, Ledger, LedgerError
 from avengers_core.ledger.budget import PICO, Purse, fits, money_left, picodollars, scopes_of
-from avengers_core.ledger.store import Entry, now, open_ledger
-from avengers_core.pricing.tariff import USAGE_KINDS, Tariff, TokenUsage, _calculate, _linear_rates
+from avengers_core.ledger.entry import Entry, now
+from avengers_core.ledger.factory import open_ledger
+from avengers_core.pricing.catalog import USAGE_KINDS, _calculate, _linear_rates
+from avengers_core.pricing.tariff import Tariff
+from avengers_core.pricing.types import TokenUsage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
-from avengers_core.embedders.base import make_embedder
+from avengers_core.embedders.factory import make_embedder
 from avengers_core.evaluation.calibration import auroc, calibrate, leave_one_out
 from avengers_core.evaluation.compare import compare
 from avengers_core.evaluation.evaluate import evaluate_router

@@ -17,7 +17,7 @@ from avengers_core import (
     load_records,
     pretrained_names,
 )
-from avengers_core.records.table import Record
+from avengers_core.records.schema import Record
 
 from tests.conftest import make_records
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from avengers_core import RecordError, Router, RouterEstimator, load_records
-from avengers_core.records.table import Record, RecordTable
-from avengers_core.routing.expectations import feature_matrix, text_features
-from avengers_core.routing.statistics import cluster_statistics
+from avengers_core.records.schema import Record
+from avengers_core.records.table import RecordTable
+from avengers_core.routing.features import feature_matrix, text_features
+from avengers_core.training.statistics import cluster_statistics
 
 from tests.conftest import make_records, plain, write_jsonl
 

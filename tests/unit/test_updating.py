@@ -13,9 +13,12 @@ from avengers_core.collecting.selection import choose_questions
 from avengers_core.embedders.base import embed_all
 from avengers_core.evaluation.drift import measure_drift, stability_index
 from avengers_core.evaluation.evaluate import area_under_curve, measure, router_choices, singles
-from avengers_core.ledger.store import Entry, Ledger, now
-from avengers_core.pricing.tariff import Price, TokenUsage
-from avengers_core.records.table import Record, RecordTable, write_records
+from avengers_core.ledger.entry import Entry, now
+from avengers_core.ledger.store import Ledger
+from avengers_core.pricing.types import Price, TokenUsage
+from avengers_core.records.io import write_records
+from avengers_core.records.schema import Record
+from avengers_core.records.table import RecordTable
 from avengers_core.training.clustering import nearest
 from avengers_core.training.updating import update_artifact
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from avengers_core.pricing.tariff import TokenUsage
+from avengers_core.pricing.types import TokenUsage
 from avengers_core.pricing.usage import read_usage
 
 OPENAI = {

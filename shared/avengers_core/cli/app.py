@@ -103,8 +103,8 @@ def train(
     as_json: JsonFlag = False,
 ) -> None:
     """Train a router on records and write its artifact."""
-    from ..embedders.base import make_embedder
     from ..embedders.cache import CachedEmbedder
+    from ..embedders.factory import make_embedder
     from ..training.estimator import RouterEstimator
 
     sources = [*(files or []), *(input or [])]
@@ -334,7 +334,7 @@ def inspect(
     """Show an artifact: settings, models with prices, clusters with their datasets and best models."""
     from ..routing.artifact import load_artifact
     from ..routing.inspection import describe
-    from ..routing.router import find_artifact
+    from ..routing.pretrained import find_artifact
 
     report = describe(load_artifact(find_artifact(artifact)))
     if as_json:
@@ -397,7 +397,7 @@ def ledger(
     as_json: JsonFlag = False,
 ) -> None:
     """What calls cost: by model, day, tag or session. A call with several tags counts under each."""
-    from ..ledger.store import open_existing
+    from ..ledger.factory import open_existing
 
     rows = open_existing(url).report(by, since or None, until or None)
     if as_json:

@@ -115,8 +115,8 @@ def from_ledger(
     from .._utils.objects import load_object
     from ..collecting.from_ledger import read_feedback, records_from_ledger
     from ..errors import RecordError
-    from ..ledger.store import open_existing
-    from ..records.table import write_records
+    from ..ledger.factory import open_existing
+    from ..records.io import write_records
 
     harvest = records_from_ledger(
         open_existing(url),
@@ -186,8 +186,10 @@ def choose(
 
     from ..collecting.questions import Question, read_questions
     from ..collecting.selection import choose_questions
-    from ..embedders.base import embed_all, make_embedder
-    from ..records.table import load_records, write_lines
+    from ..embedders.base import embed_all
+    from ..embedders.factory import make_embedder
+    from ..records.io import write_lines
+    from ..records.table import load_records
 
     table = load_records(files)
     offered = np.arange(len(table))
@@ -225,9 +227,9 @@ def update(
     as_json: JsonFlag = False,
 ) -> None:
     """Add records, models or prices to an artifact; its clusters stay."""
-    from ..pricing.tariff import latest_prices
+    from ..pricing.catalog import latest_prices
     from ..routing.artifact import load_artifact, save_artifact
-    from ..routing.router import find_artifact
+    from ..routing.pretrained import find_artifact
     from ..training.updating import update_artifact
 
     before = load_artifact(find_artifact(artifact))
@@ -286,10 +288,10 @@ def monitor(
 ) -> None:
     """Compare live queries and their cost with what the artifact was trained on, and say when to train again."""
     from ..evaluation.drift import measure_drift
-    from ..ledger.store import open_existing
+    from ..ledger.factory import open_existing
     from ..routing.artifact import load_artifact
     from ..routing.inspection import describe
-    from ..routing.router import find_artifact
+    from ..routing.pretrained import find_artifact
 
     known = load_artifact(find_artifact(artifact))
     drift = measure_drift(known, open_existing(ledger).entries(since or None, until or None))
@@ -345,7 +347,7 @@ def feedback(
 ) -> None:
     """Say how good a logged answer was."""
     value = {"true": True, "false": False}.get(score.lower(), score)
-    from ..ledger.store import open_existing
+    from ..ledger.factory import open_existing
 
     open_existing(ledger).add_feedback(call, value, key)
 
@@ -397,9 +399,12 @@ def collect(
 
     A run that is stopped, at any moment and in any way, goes on where it was when it is started again.
     """
-    from ..collecting import runner as collecting
+    from ..collecting.estimate import estimate, estimate_judge
     from ..collecting.questions import read_questions
-    from ..pricing.tariff import Tariff, split_price_id
+    from ..collecting.runner import collect as run_collection
+    from ..collecting.types import Plan
+    from ..pricing.catalog import split_price_id
+    from ..pricing.tariff import Tariff
 
     asked = read_questions(questions)
     adapter = _adapter(framework)
@@ -418,17 +423,17 @@ def collect(
         if models_from is not None:
             made = _respondents(adapter, {}, models_from, contract, system, {})
             tariffs |= {one.id: one.tariff for one in made}
-        rows = collecting.estimate(asked, tariffs, max_tokens or output_tokens, system)
+        rows = estimate(asked, tariffs, max_tokens or output_tokens, system)
         if judge is not None:
             tariff = Tariff.find(() if judge in contract else (adapter.price_id(judge),), contract.get(judge))
-            rows.append(collecting.estimate_judge(judge, tariff, asked, len(tariffs), max_tokens or output_tokens))
+            rows.append(estimate_judge(judge, tariff, asked, len(tariffs), max_tokens or output_tokens))
         _print_estimate(rows, as_json)
         return
     options = {
         name: value for name, value in (("temperature", temperature), ("max_tokens", max_tokens)) if value is not None
     }
     respondents = _respondents(adapter, named, models_from, contract, system, options)
-    plan = collecting.Plan(
+    plan = Plan(
         grader=grader,
         judge=None if judge is None else adapter.respondent(judge, judge, price=contract.get(judge)),
         concurrency=_concurrency(concurrency or []),
@@ -441,7 +446,7 @@ def collect(
         settings={"system": system, "temperature": temperature, "max_tokens": max_tokens},
     )
     with show_progress(quiet or as_json) as progress:
-        outcome = collecting.collect(asked, respondents, output, plan, progress=progress)
+        outcome = run_collection(asked, respondents, output, plan, progress=progress)
     _print_outcome(outcome, output, as_json)
     if not outcome.complete:
         raise typer.Exit(1)
@@ -463,7 +468,7 @@ def _adapter(framework: str) -> Any:
 def _prices(path: Path | None) -> dict[str, Any]:
     import msgspec
 
-    from ..pricing.tariff import Price
+    from ..pricing.types import Price
 
     if path is None:
         return {}

@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from ..errors import RecordError
-from ..ledger.store import Ledger, feedback_score
-from ..records.table import Record, Usage, usage_fields
+from ..ledger.entry import feedback_score
+from ..ledger.store import Ledger
+from ..records.schema import Record, Usage, usage_fields
 
 Score = Callable[[Mapping[str, Any]], "float | bool | str | None"]
 

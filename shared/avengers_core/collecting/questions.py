@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..errors import QuestionError, RecordError
-from ..records.table import _lines
+from ..records.io import _lines
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".csv")
 

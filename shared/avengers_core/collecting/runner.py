@@ -11,163 +11,22 @@ import hashlib
 import importlib.util
 import itertools
 import json
-import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from .._utils.tokens import encoding, estimate_tokens
 from ..dispatch.failures import TRANSIENT, failure_kind, retry_after
-from ..dispatch.pool import Traits
 from ..errors import CollectError, MissingExtraError, QuestionError
 from ..ledger.budget import PICO, picodollars
-from ..pricing.tariff import Tariff, TokenUsage
-from ..records.table import Record, Usage, usage_fields, write_records
+from ..pricing.types import TokenUsage
+from ..records.io import write_records
+from ..records.schema import Record, Usage, usage_fields
 from .graders import GRADERS, Grader, judge_prompt, make_grader, read_verdict
 from .journal import Answer, Journal
 from .questions import Question
 from .sandbox import run_python
-
-log = logging.getLogger("avengers")
-
-#: Failures in a row, of the kind that asking again does not mend, after which a model is given up.
-HOPELESS = 5
-
-#: Kinds of failures that cost nothing: the provider said that it did not answer.
-REFUSALS = ("rate_limit", "auth", "caller", "server")
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What a model said, and the tokens that its provider reports, None where it reports none."""
-
-    text: str
-    usage: TokenUsage | None
-
-
-@dataclass(frozen=True)
-class Respondent:
-    """A model to ask.
-
-    Attributes:
-        id: its name in the records. traits: what it says of itself.
-        ask: sends one prompt. tariff: what its tokens cost.
-    """
-
-    id: str
-    traits: Traits
-    ask: Callable[[str], Awaitable[Reply]]
-    tariff: Tariff
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to collect.
-
-    Attributes:
-        grader: see `make_grader`, or ``judge``; questions may name their own.
-        judge: who grades where the grader is ``judge``.
-        concurrency: requests at a time to each provider, or by provider.
-        retries: tries after the first where a failure may pass. timeout: seconds for each.
-        max_cost: US dollars that all runs on one journal may cost. It is held to what requests are expected to cost, so
-            without ``max_tokens`` an answer of unseen length may pass it.
-        output_tokens: expected of an answer where ``settings`` have no ``max_tokens``, until a model has given five;
-            then the longest of its last 200.
-        code_timeout, walled: for code that models write, see `avengers_core.collecting.sandbox.run_python`.
-        settings: what all answers of a journal have in common, for it to check.
-    """
-
-    grader: str = "exact"
-    judge: Respondent | None = None
-    concurrency: int | Mapping[str, int] = 8
-    retries: int = 5
-    timeout: float = 120.0
-    max_cost: float | None = None
-    output_tokens: int = 500
-    code_timeout: float = 10.0
-    walled: bool = True
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class ModelOutcome:
-    """Answers of one model, over all runs: how many, how many graded and wanted, their mean score and US dollars.
-
-    ``unknown`` answers have no known cost; ``failed`` counts this run's questions that brought no answer, and
-    ``reason`` says why the last one did not.
-    """
-
-    answers: int = 0
-    graded: int = 0
-    wanted: int = 0
-    mean_score: float | None = None
-    cost: float = 0.0
-    unknown: int = 0
-    failed: int = 0
-    reason: str = ""
-
-
-@dataclass
-class Outcome:
-    """What a run came to.
-
-    Attributes:
-        records: how many were written. models: by id.
-        spent: US dollars of all runs, judges and lost requests among them. lost: requests of killed or failed runs that
-            may have been paid, and ``lost_cost`` what they may have cost.
-        capped: the spend cap stopped it.
-    """
-
-    records: int = 0
-    models: dict[str, ModelOutcome] = field(default_factory=dict)
-    spent: float = 0.0
-    lost: int = 0
-    lost_cost: float = 0.0
-    capped: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether each model has answered each question, and each answer is graded."""
-        return all(one.graded == one.wanted for one in self.models.values())
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What asking a model is expected to cost: requests, tokens, and US dollars (None: its price is unknown)."""
-
-    model: str
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
-
-
-def estimate(
-    questions: Sequence[Question], tariffs: Mapping[str, Tariff], output_tokens: int = 500, system: str = ""
-) -> list[Estimate]:
-    """What asking these models would cost; nothing is sent."""
-    tokens = sum(_count(question.prompt or question.query, system) for question in questions)
-    rows = []
-    for model, tariff in tariffs.items():
-        usage = TokenUsage(input=tokens, output=output_tokens * len(questions))
-        cost = tariff.cost(usage)
-        rows.append(Estimate(model, len(questions), usage.input, usage.output, None if cost is None else float(cost)))
-    return rows
-
-
-def estimate_judge(
-    judge: str, tariff: Tariff, questions: Sequence[Question], models: int, output_tokens: int = 500
-) -> Estimate:
-    """What judging the answers of so many models would cost; a verdict is short."""
-    tokens = sum(_count(judge_prompt("", question)) + output_tokens for question in questions) * models
-    usage = TokenUsage(input=tokens, output=20 * models * len(questions))
-    cost = tariff.cost(usage)
-    return Estimate(
-        f"{judge} (judge)", models * len(questions), usage.input, usage.output, None if cost is None else float(cost)
-    )
+from .types import HOPELESS, REFUSALS, ModelOutcome, Outcome, Plan, Respondent, log
 
 
 def collect(

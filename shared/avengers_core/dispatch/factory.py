@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from ..embedders.base import Embedder
-from ..ledger.store import open_ledger
-from ..pricing.tariff import Price
-from ..routing.router import Router, find_artifact
+from ..ledger.factory import open_ledger
+from ..pricing.types import Price
+from ..routing.pretrained import find_artifact
+from ..routing.router import Router
 from .dispatcher import Dispatcher
 from .pool import M, Pool, Traits
 

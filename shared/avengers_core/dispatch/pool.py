@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..errors import UnavailableError
-from ..pricing.tariff import Price, Tariff
+from ..pricing.tariff import Tariff
+from ..pricing.types import Price
 from ..routing.capabilities import canonical
 from ..routing.router import Router
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..routing.artifact import Artifact
+from ..routing.manifest import Artifact
 from ..routing.statistics import Array
 
 #: Least queries to judge by; population stability index above which clusters have shifted (the index's usual rule of

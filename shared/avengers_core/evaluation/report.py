@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..cli.console import finite, number
-from ..embedders.base import make_embedder
-from ..records.table import Source, load_records
+from ..embedders.factory import make_embedder
+from ..records.io import Source
+from ..records.table import load_records
 from ..routing.expectations import expected_cluster_scores
 from ..training.estimator import RouterEstimator, load_encoded
 from . import plots

@@ -21,9 +21,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..embedders.base import make_embedder
+from ..embedders.factory import make_embedder
 from ..errors import MissingExtraError
-from ..records.table import RecordTable, Source, load_records
+from ..records.io import Source
+from ..records.table import RecordTable, load_records
 from ..routing.router import Router
 from ..routing.scoring import check_alpha, check_scoring
 from ..routing.statistics import Array

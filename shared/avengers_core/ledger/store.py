@@ -4,63 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ..errors import LedgerError, MissingExtraError
-from ..pricing.tariff import TokenUsage
 from .budget import PICO
-
-TOKEN_COLUMNS = TokenUsage.__struct_fields__
-
-
-class Entry(msgspec.Struct, kw_only=True):
-    """One attempt at a call.
-
-    Attributes:
-        time: when it began (UTC).
-        call: id shared by the attempts of one call. decision: id of the routing decision.
-        artifact: first 12 digits of the artifact's checksum.
-        cluster: nearest cluster of the query. similarity: cosine of the query and that cluster's centre.
-        propensity: probability that the router chooses this model for this query, None where it had no choice (a
-            fallback, a step of a tool loop).
-        attempt: 0 for the chosen model, 1 for the first fallback, and so on.
-        status: ``ok``, a kind of `failure_kind`, or ``cancelled``.
-        error: class of the error; never its message, which may quote a prompt.
-        usage: tokens by kind, None where the provider reported none.
-        cost: picodollars, None where unknown. expected_cost: the same, as it was expected.
-        seconds: duration. prompt: kept only where the ledger was told to.
-    """
-
-    time: datetime
-    call: str
-    decision: str
-    attempt: int
-    model: str
-    provider: str
-    status: str
-    alpha: float
-    session: str = ""
-    run: str = ""
-    tags: list[str] = []
-    error: str = ""
-    usage: TokenUsage | None = None
-    cost: int | None = None
-    expected_cost: int | None = None
-    seconds: float = 0.0
-    prompt: str | None = None
-    artifact: str = ""
-    cluster: int | None = None
-    similarity: float | None = None
-    propensity: float | None = None
+from .entry import TOKEN_COLUMNS, Entry, feedback_score, now, spent_amount
 
 
 def default_ledger_path() -> Path:
@@ -374,53 +327,6 @@ def _reopen(url: str, store_prompts: bool) -> Ledger:
     return Ledger(url, store_prompts=store_prompts)
 
 
-_THUMBS = {"up": 1.0, "👍": 1.0, "down": 0.0, "👎": 0.0}
-
-
-def feedback_score(value: Any) -> float:
-    """A score in [0, 1] from a number, a bool or a thumb.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    score = _THUMBS.get(value.strip().lower(), value) if isinstance(value, str) else value
-    try:
-        score = float(score)
-    except (TypeError, ValueError):
-        score = math.nan
-    if not 0 <= score <= 1:
-        raise ValueError(f"a score must be a number from 0 to 1, true or false, 'up' or 'down', not {value!r}")
-    return score
-
-
-def spent_amount(entry: Entry) -> int:
-    """Picodollars that an entry adds to what is spent: its cost, else, if it was answered or cut off, the expected."""
-    if entry.cost is not None:
-        return entry.cost
-    return entry.expected_cost or 0
-
-
-def open_existing(url: str | None = None) -> Ledger:
-    """A ledger to read: by URL or path, else ``$AVENGERS_LEDGER``, else the user's file.
-
-    Raises:
-        FileNotFoundError: the file is not there.
-    """
-    given = url or os.environ.get("AVENGERS_LEDGER") or str(default_ledger_path())
-    if "://" not in given and not Path(given).expanduser().is_file():
-        raise FileNotFoundError(f"{given}: no such ledger; ChatAvengers(ledger={given!r}) writes one")
-    return Ledger(given)
-
-
-def open_ledger(value: Ledger | str | Path | bool | None) -> Ledger | None:
-    """A ledger from what a user gives: True is the default file, None is ``$AVENGERS_LEDGER`` or none at all."""
-    if isinstance(value, Ledger):
-        return value
-    if value is False or (value is None and not os.environ.get("AVENGERS_LEDGER")):
-        return None
-    return Ledger(None if value is None or value is True else value)
-
-
 def _as_url(value: str | Path | None) -> Any:
     from sqlalchemy import URL, make_url
     from sqlalchemy.exc import ArgumentError
@@ -450,8 +356,3 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
 
 def _short(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or error).splitlines()[0][:300]
-
-
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(timezone.utc)

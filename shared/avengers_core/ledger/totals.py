@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..pricing.tariff import TokenUsage
+from ..pricing.types import TokenUsage
 
 
 @dataclass

@@ -1,1 +1,19 @@
 """US dollars of tokens, and tokens as providers report them."""
+
+from .catalog import latest_prices, lookup_price, provider_of, split_price_id
+from .tariff import Tariff
+from .types import PER, Price, TokenUsage, plain_prices
+from .usage import read_usage
+
+__all__ = [
+    "PER",
+    "Price",
+    "Tariff",
+    "TokenUsage",
+    "latest_prices",
+    "lookup_price",
+    "plain_prices",
+    "provider_of",
+    "read_usage",
+    "split_price_id",
+]

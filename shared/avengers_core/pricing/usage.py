@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .tariff import USAGE_KINDS, TokenUsage
+from .catalog import USAGE_KINDS
+from .types import TokenUsage
 
 #: What tells one format from another, with where genai-prices has its fields. The first that fits is taken.
 _FORMATS = (

@@ -8,14 +8,10 @@ embedding and a few features of the text.
 
 from __future__ import annotations
 
-import math
-import re
-
 import numpy as np
-from numpy.typing import NDArray
 
-from ..records.parts import Parts
-from ..records.table import TOKEN_KINDS, RecordTable
+from ..records.schema import TOKEN_KINDS
+from .features import _CLASS_OF_BYTE, _CLASSES
 from .statistics import Array, ClusterStatistics, divide
 
 INPUT, OUTPUT = TOKEN_KINDS.index("input"), TOKEN_KINDS.index("output")
@@ -25,49 +21,15 @@ INPUT, OUTPUT = TOKEN_KINDS.index("input"), TOKEN_KINDS.index("output")
 MODEL_PRIOR = 40.0
 DIFFICULTY_PRIOR = 5.0
 CELL_PRIOR = 40.0
-LENGTH_RIDGE = 3.0
 
 #: Answers at which a model's own cells weigh as much as what its peers say of it, and those at which a peer is half
 #: trusted; the variance of one score about its cell, and of what no combination of peers explains: of a model's level
 #: and of a cell. Chosen on splits of the training files (benchmarks/RESULTS.md, "A new model").
 SPARSE, PEER_PRIOR = 500.0, 200.0
 SCORE_VARIANCE, LEVEL_VARIANCE, CELL_VARIANCE = 0.2, 0.02, 0.003
-_FEATURE_GAIN = 0.1
 
-_CLASSES = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "+-*/=^<>", "\\$", "()[]{}", " ", "\n", "?")
-_CLASS_OF_BYTE = np.zeros((256, len(_CLASSES)), dtype=np.float32)
 for _column, _characters in enumerate(_CLASSES):
     _CLASS_OF_BYTE[list(_characters.encode()), _column] = 1
-_OPTION = re.compile(r"^[A-Z][.)] ", re.MULTILINE)
-N_FEATURES = len(_CLASSES) + 4
-
-
-def text_features(text: str) -> Array:
-    """(f,) features of a query: log length, shares of character classes, options, code."""
-    data = text.encode("utf-8", "replace")
-    size = len(data) + 1
-    counts = np.bincount(np.frombuffer(data, dtype=np.uint8), minlength=256) @ _CLASS_OF_BYTE
-    words = float(counts[5]) + 1
-    out = np.empty(N_FEATURES)
-    out[:4] = (
-        math.log(size),
-        math.log(words),
-        len(_OPTION.findall(text)),
-        float("def " in text or "{\n" in text),
-    )
-    out[4:] = counts / size
-    out[9:] = np.log1p(counts[5:])
-    return out
-
-
-def feature_matrix(texts: list[str]) -> Array:
-    """(n, f) `text_features` of each text."""
-    return np.stack([text_features(text) for text in texts]) if texts else np.zeros((0, N_FEATURES))
-
-
-def array_shapes(n_models: int, dimension: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays that `fit_lengths` makes."""
-    return {"length_weights": (1 + dimension + N_FEATURES, n_models), "length_range": (2, n_models)}
 
 
 def model_effects(statistics: ClusterStatistics) -> tuple[Array, Array]:
@@ -141,103 +103,3 @@ def peer_profiles(statistics: ClusterStatistics, mean: Array, trust: Array) -> A
         noisy = covariance[np.ix_(seen, seen)] + np.diag(SCORE_VARIANCE / count)
         out[:, column] = center + covariance[:, seen] @ np.linalg.solve(noisy, scored / count - center[seen])
     return out
-
-
-def fit_lengths(parts: Parts, dimension: int) -> dict[str, NDArray[np.float32]]:
-    """Ridge regression of log output tokens, model by model over the queries whose usage is known.
-
-    Args:
-        parts: their ``encoded`` starts with d unit embeddings and f features, see `feature_matrix`. dimension: d.
-
-    Returns:
-        ``length_weights`` (1 + d + f, m) for ``exp([1, vector, features] @ weights)``, corrected so that the mean
-        over the training queries is exact, and ``length_range`` (2, m), the lowest and highest log length seen. Zeros
-        for a model without usage.
-    """
-    sums = parts.total(_length_moments, dimension)
-    n = sums["n"]
-    middle = sums["sum"] / n
-    spread = np.sqrt(np.maximum(sums["squares"] / n - middle**2, 0))[dimension:]
-    scale = np.ones(len(middle))
-    scale[dimension:] = np.divide(_FEATURE_GAIN, spread, out=np.zeros_like(spread), where=spread > 1e-9)
-    normal = parts.total(_length_equations, middle, scale)
-    penalty = np.full(1 + len(middle), LENGTH_RIDGE)
-    penalty[0] = 1e-9
-    known = normal["n"] > 0
-    weights = np.zeros((len(penalty), len(known)))
-    weights[:, known] = np.linalg.solve(
-        normal["gram"][known] + np.diag(penalty), normal["moment"].T[known][:, :, None]
-    )[:, :, 0].T
-    fitted_total = parts.total(_fitted_lengths, middle, scale, weights)
-    some = (fitted_total > 0) & (normal["tokens"] > 0)
-    weights[0, some] += np.log(normal["tokens"][some] / fitted_total[some])
-    weights[1:] *= scale[:, None]
-    weights[0] -= middle @ weights[1:]
-    weights[:, ~known] = 0
-    limits = np.stack(parts.gather(_length_limits))
-    low, high = limits[:, 0].min(axis=0), limits[:, 1].max(axis=0)
-    limits = np.where(known, np.stack([low, high]), 0)
-    return {"length_weights": weights.astype(np.float32), "length_range": limits.astype(np.float32)}
-
-
-def _inputs(table: RecordTable) -> NDArray[np.float32]:
-    """(n, d + f) embeddings and features."""
-    assert table.encoded is not None
-    return table.encoded[:, :-1]
-
-
-def _batches(table: RecordTable, size: int = 8192) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, len(table), size)]
-
-
-def _length_moments(table: RecordTable, dimension: int) -> dict[str, Array]:
-    inputs = _inputs(table)
-    squares = np.zeros(inputs.shape[1])
-    for rows in _batches(table):
-        squares[dimension:] += np.square(inputs[rows, dimension:].astype(np.float64)).sum(axis=0)
-    return {"n": np.float64(len(table)), "sum": inputs.sum(axis=0, dtype=np.float64), "squares": squares}
-
-
-def _design(table: RecordTable, rows: slice, middle: Array, scale: Array) -> Array:
-    inputs = _inputs(table)[rows]
-    out = np.ones((len(inputs), 1 + inputs.shape[1]))
-    out[:, 1:] = (inputs - middle) * scale
-    return out
-
-
-def _log_lengths(table: RecordTable) -> tuple[Array, NDArray[np.bool_]]:
-    output = table.tokens[:, :, OUTPUT].astype(np.float64)
-    return np.log(np.maximum(output, 1.0)), np.isfinite(output)
-
-
-def _length_equations(table: RecordTable, middle: Array, scale: Array) -> dict[str, Array]:
-    """Sums of the normal equations, by model; models that answered the same queries share theirs."""
-    log_length, known = _log_lengths(table)
-    width, m = 1 + len(middle), known.shape[1]
-    grams, moment = np.zeros((m, width, width)), np.zeros((width, m))
-    for rows in _batches(table):
-        design = _design(table, rows, middle, scale)
-        groups: dict[bytes, list[int]] = {}
-        for column in range(m):
-            groups.setdefault(known[rows, column].tobytes(), []).append(column)
-        for columns in groups.values():
-            part = design[known[rows, columns[0]]]
-            grams[columns] += part.T @ part
-            moment[:, columns] += part.T @ log_length[rows][known[rows, columns[0]]][:, columns]
-    tokens = np.where(known, table.tokens[:, :, OUTPUT], 0).sum(axis=0, dtype=np.float64)
-    return {"gram": grams, "moment": moment, "n": known.sum(axis=0).astype(np.float64), "tokens": tokens}
-
-
-def _fitted_lengths(table: RecordTable, middle: Array, scale: Array, weights: Array) -> Array:
-    _, known = _log_lengths(table)
-    total = np.zeros(weights.shape[1])
-    for rows in _batches(table):
-        total += np.where(known[rows], np.exp(_design(table, rows, middle, scale) @ weights), 0).sum(axis=0)
-    return total
-
-
-def _length_limits(table: RecordTable) -> Array:
-    """(2, m) lowest and highest log length."""
-    log_length, known = _log_lengths(table)
-    low = np.min(log_length, axis=0, where=known, initial=np.inf)
-    return np.stack([low, np.max(log_length, axis=0, where=known, initial=-np.inf)])

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .artifact import Artifact
 from .expectations import OUTPUT
+from .manifest import Artifact
 from .statistics import divide
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import os
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..embedders.base import Embedder, Vectors, embed_all, make_embedder
+from ..embedders.base import Embedder, Vectors, embed_all
+from ..embedders.factory import make_embedder
 from ..errors import ArtifactError, NoCandidateError
-from ..pricing.tariff import PER, Price, latest_prices
-from .artifact import Artifact, load_artifact
+from ..pricing.catalog import latest_prices
+from ..pricing.types import PER, Price
+from .artifact import load_artifact
 from .capabilities import Require, as_needs, lacking
 from .decision import Decision
-from .expectations import expected_cluster_scores, feature_matrix
+from .expectations import expected_cluster_scores
+from .features import feature_matrix
+from .manifest import Artifact
+from .pretrained import find_artifact
 from .scoring import (
     check_alpha,
     check_exploration,
@@ -34,8 +37,6 @@ from .scoring import (
     utility_order,
 )
 from .statistics import Array, divide
-
-DEFAULT_ARTIFACT = "default"
 
 #: (top_k, beta) where neither the artifact nor the caller says.
 DEFAULTS = {"utility": (None, 12.0), "reference": (3, 9.0), "simple": (3, 9.0)}
@@ -437,30 +438,6 @@ class Router:
             if name not in reasons and (named is None or name in named)
         ]
         return np.array(columns, dtype=np.intp), reasons
-
-
-def pretrained_names() -> list[str]:
-    """Names of the artifacts in the installed package."""
-    return sorted(p.name.removesuffix(".zip") for p in _pretrained().iterdir() if p.name.endswith(".zip"))
-
-
-def _pretrained() -> Any:
-    return resources.files("avengers_core") / "pretrained"
-
-
-def find_artifact(name_or_path: str | Path | None = None) -> Path:
-    """The path of an artifact given by path or by the name of a pretrained one.
-
-    Raises:
-        ArtifactError: neither exists.
-    """
-    name = DEFAULT_ARTIFACT if name_or_path is None else os.fspath(name_or_path)
-    if Path(name).exists():
-        return Path(name)
-    packaged = Path(str(_pretrained() / f"{name}.zip"))
-    if name == Path(name).name and packaged.is_file():
-        return packaged
-    raise ArtifactError(f"{name}: no such artifact; pretrained ones are {', '.join(pretrained_names()) or 'none'}")
 
 
 def _resolve_prices(artifact: Artifact, prices: str | Mapping[str, Price] | None) -> dict[str, Price]:

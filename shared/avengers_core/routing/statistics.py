@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from ..records.table import RecordTable
 
 Array = NDArray[np.float64]
 
@@ -24,7 +21,7 @@ class ClusterStatistics:
         score_sum, score_squares: (k, m) sums of scores and of their squares.
         cost_n, cost_sum: (k, m) answers whose dollars are known, and their US dollars.
         usage_n: (k, m) answers whose input and output tokens are known.
-        tokens: (k, m, kinds) tokens of those answers, by `avengers_core.records.table.TOKEN_KINDS`.
+        tokens: (k, m, kinds) tokens of those answers, by `avengers_core.records.schema.TOKEN_KINDS`.
         dataset_n: (k, datasets) queries.
     """
 
@@ -60,36 +57,3 @@ def divide(total: Array, count: Array) -> Array:
     out = np.full(np.broadcast(total, count).shape, np.nan)
     np.divide(total, count, out=out, where=count > 0)
     return out
-
-
-def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_clusters: int) -> ClusterStatistics:
-    """Sum a table's scores, tokens and dollars by cluster; ``labels`` (n,) are in ``range(n_clusters)``."""
-    order = np.argsort(labels, kind="stable")
-    present, starts = np.unique(labels[order], return_index=True)
-
-    def sums(values: NDArray[Any]) -> Array:
-        weighted = values if table.weights is None else values * table.weights.astype(np.float64)
-        total = np.zeros((n_clusters, *values.shape[1:]))
-        total[present] = np.add.reduceat(weighted[order].astype(np.float64), starts, axis=0)
-        return total
-
-    answered = np.isfinite(np.asarray(table.scores))
-    scores: NDArray[Any] = np.where(answered, table.scores, 0).astype(np.float64)
-    priced = np.isfinite(np.asarray(table.cost))
-    counted = np.asarray(np.isfinite(table.tokens[:, :, :2]).all(axis=2))
-    tokens = np.stack(
-        [sums(np.where(counted, table.tokens[:, :, kind], 0)) for kind in range(table.tokens.shape[2])],
-        axis=2,
-    )
-    dataset_n = np.zeros((n_clusters, len(table.datasets)))
-    np.add.at(dataset_n, (labels, table.dataset), 1)
-    return ClusterStatistics(
-        n=sums(answered.astype(np.float64)),
-        score_sum=sums(scores),
-        score_squares=sums(scores**2),
-        cost_n=sums(priced.astype(np.float64)),
-        cost_sum=sums(np.where(priced, table.cost, 0)),
-        usage_n=sums(counted.astype(np.float64)),
-        tokens=tokens,
-        dataset_n=dataset_n,
-    )

@@ -17,10 +17,13 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from ..embedders.base import Embedder, make_embedder
+from ..embedders.base import Embedder
+from ..embedders.factory import make_embedder
 from ..errors import MissingExtraError, RecordError
+from ..records.io import find_files, parse_record
 from ..records.parts import add
-from ..records.table import Record, RecordTable, find_files, load_records, parse_record
+from ..records.schema import Record
+from ..records.table import RecordTable, load_records
 from .estimator import RouterEstimator, load_encoded
 
 Progress = Callable[[str, int, int], None]
@@ -73,7 +76,7 @@ def read_partition(partition: Partition) -> list[Record]:
     if path.suffix == ".parquet":
         return _read_parquet(partition)
     if partition.end is None:
-        from ..records.table import read_records
+        from ..records.io import read_records
 
         return list(read_records(path))
     records = []

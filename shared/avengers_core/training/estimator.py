@@ -12,25 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._version import __version__
-from ..embedders.base import Embedder, embed_all, make_embedder
+from ..embedders.base import Embedder, embed_all
+from ..embedders.factory import make_embedder
 from ..errors import RecordError
-from ..pricing.tariff import Price, implied_prices
+from ..pricing.types import Price
+from ..records.io import Source
 from ..records.parts import LocalParts, Parts, quantile
-from ..records.table import TOKEN_KINDS, Record, RecordTable, Source, load_records
-from ..routing.artifact import (
-    FORMAT,
-    SCHEMA_VERSION,
-    Artifact,
-    EmbedderInfo,
-    Manifest,
-    ModelInfo,
-    Settings,
-    save_artifact,
-)
-from ..routing.expectations import INPUT, N_FEATURES, feature_matrix, fit_lengths
+from ..records.schema import TOKEN_KINDS, Record
+from ..records.table import RecordTable, load_records
+from ..routing.artifact import save_artifact
+from ..routing.expectations import INPUT
+from ..routing.features import N_FEATURES, feature_matrix
+from ..routing.manifest import FORMAT, SCHEMA_VERSION, Artifact, EmbedderInfo, Manifest, ModelInfo, Settings
 from ..routing.scoring import check_alpha, check_scoring
-from ..routing.statistics import ClusterStatistics, cluster_statistics, divide
+from ..routing.statistics import ClusterStatistics, divide
 from .clustering import find_centers, nearest, similarity, vectors_of
+from .lengths import fit_lengths
+from .prices import implied_prices
+from .statistics import cluster_statistics
 
 if TYPE_CHECKING:
     from ..routing.decision import Decision

@@ -12,15 +12,20 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..embedders.base import Embedder
-from ..pricing.tariff import Price, implied_prices
+from ..pricing.types import Price
+from ..records.io import Source
 from ..records.parts import LocalParts
-from ..records.table import Record, RecordTable, Source
-from ..routing.artifact import Artifact, ModelInfo
-from ..routing.expectations import N_FEATURES, OUTPUT
+from ..records.schema import Record
+from ..records.table import RecordTable
+from ..routing.expectations import OUTPUT
+from ..routing.features import N_FEATURES
+from ..routing.manifest import Artifact, ModelInfo
 from ..routing.router import Router, with_prices
-from ..routing.statistics import Array, ClusterStatistics, cluster_statistics
+from ..routing.statistics import Array, ClusterStatistics
 from .clustering import nearest
 from .estimator import load_encoded, now
+from .prices import implied_prices
+from .statistics import cluster_statistics
 
 
 def update_artifact(

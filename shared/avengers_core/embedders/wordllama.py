@@ -1,0 +1,59 @@
+"""wordllama's static word vectors: offline, microseconds."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EmbeddingError
+from .base import Vectors, digest
+
+
+class WordLlamaEmbedder:
+    """The default: wordllama's static token vectors (256 dimensions), averaged. Microseconds a query, no network.
+
+    The weights and the tokenizer are read from the installed ``wordllama`` package without importing it: its own
+    loader looks for the tokenizer where the wheel does not have it, and its import reconfigures logging.
+
+    Raises:
+        EmbeddingError: the package's files are not there.
+    """
+
+    id = "wordllama:l2_supercat_256"
+    max_tokens: int | None = None
+
+    def __init__(self) -> None:
+        from safetensors.numpy import load
+        from tokenizers import Tokenizer
+
+        spec = importlib.util.find_spec("wordllama")
+        root = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path("wordllama")
+        weights = root / "weights" / "l2_supercat_256.safetensors"
+        tokenizer = root / "tokenizers" / "l2_supercat_tokenizer_config.json"
+        for path in (weights, tokenizer):
+            if not path.is_file():
+                raise EmbeddingError(f"{path} is missing: reinstall wordllama 0.4 or later")
+        data, config = weights.read_bytes(), tokenizer.read_bytes()
+        self._table: NDArray[Any] = next(iter(load(data).values()))
+        self._tokenizer = Tokenizer.from_str(config.decode())
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self.dimension: int = self._table.shape[1]
+        self.fingerprint: str = digest(self.id, data, config)
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Mean token vector of each text, (n, 256); a text without tokens is a zero row."""
+        encode = self._tokenizer.encode_batch_fast
+        out = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        last = len(self._table) - 1
+        for start in range(0, len(texts), 256):
+            for row, encoding in enumerate(encode(texts[start : start + 256], add_special_tokens=False), start):
+                ids = encoding.ids
+                if ids:
+                    rows = np.minimum(ids, last)
+                    out[row] = self._table[rows].mean(axis=0, dtype=np.float32)
+        return out
