@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from avengers_core.dispatch import conversation
-from avengers_core.dispatch.conversation import LEAST_CACHED_TOKENS
+from avengers_core.dispatch.conversation import MIN_CACHED_TOKENS
 from avengers_core.dispatch.options import Prompt
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
@@ -88,7 +88,7 @@ def _conversation(messages: Sequence[BaseMessage]) -> tuple[str | None, int, boo
             usage = message.usage_metadata
             tokens = usage["input_tokens"] + usage["output_tokens"] if usage else 0
             known = model or message.response_metadata.get("model_name")
-            return known, tokens if tokens >= LEAST_CACHED_TOKENS else 0, in_loop
+            return known, tokens if tokens >= MIN_CACHED_TOKENS else 0, in_loop
     return None, 0, False
 
 

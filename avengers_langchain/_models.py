@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avengers_core import MissingExtraError, UnavailableError
-from avengers_core.dispatch.pool import Traits
+from avengers_core.dispatch.pool import ClientProfile
 from avengers_core.pricing.catalog import split_price_id
 from avengers_core.pricing.types import TokenUsage
 from avengers_core.routing.capabilities import canonical
@@ -68,7 +68,7 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> Base
     return model
 
 
-def describe(client: Runnable[Any, Any]) -> Traits:
+def describe(client: Runnable[Any, Any]) -> ClientProfile:
     """Provider, name, capabilities and price id of a chat model."""
     model, kwargs = unwrap(client)
     params = model._get_ls_params(**{key: value for key, value in kwargs.items() if key == "model"})
@@ -76,7 +76,9 @@ def describe(client: Runnable[Any, Any]) -> Traits:
     capabilities = canonical(dict(model.profile or {}))
     if type(model).bind_tools is BaseChatModel.bind_tools:
         capabilities["tools"] = False
-    return Traits(provider, name, capabilities, (f"{PRICE_PROVIDERS.get(provider, provider)}:{name}",) if name else ())
+    return ClientProfile(
+        provider, name, capabilities, (f"{PRICE_PROVIDERS.get(provider, provider)}:{name}",) if name else ()
+    )
 
 
 def token_usage(usage: UsageMetadata | None) -> TokenUsage | None:
@@ -88,12 +90,12 @@ def token_usage(usage: UsageMetadata | None) -> TokenUsage | None:
     hour = read.get("ephemeral_1h_input_tokens") or 0
     timed = (read.get("ephemeral_5m_input_tokens") or 0) + hour
     return TokenUsage(
-        input=usage["input_tokens"],
-        output=usage["output_tokens"],
-        cache_read=read.get("cache_read") or 0,
-        cache_write=max(read.get("cache_creation") or 0, timed),
-        cache_write_1h=hour,
-        reasoning=wrote.get("reasoning") or 0,
-        input_audio=read.get("audio") or 0,
-        output_audio=wrote.get("audio") or 0,
+        input_tokens=usage["input_tokens"],
+        output_tokens=usage["output_tokens"],
+        cache_read_tokens=read.get("cache_read") or 0,
+        cache_write_tokens=max(read.get("cache_creation") or 0, timed),
+        cache_write_1h_tokens=hour,
+        reasoning_tokens=wrote.get("reasoning") or 0,
+        input_audio_tokens=read.get("audio") or 0,
+        output_audio_tokens=wrote.get("audio") or 0,
     )

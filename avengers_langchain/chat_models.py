@@ -17,7 +17,7 @@ from avengers_core.dispatch.conversation import check_route_on
 from avengers_core.dispatch.dispatcher import Dispatcher
 from avengers_core.dispatch.factory import open_dispatcher
 from avengers_core.dispatch.options import Options
-from avengers_core.dispatch.pool import Pool
+from avengers_core.dispatch.pool import ModelPool
 from avengers_core.ledger.budget import Budget, plain_budget
 from avengers_core.ledger.store import Ledger
 from avengers_core.pricing.types import plain_prices
@@ -49,9 +49,9 @@ from .embeddings import as_embedder
 Client = Runnable[Any, Any]
 
 #: Fields that only steer the choice, and those that make the router, its pool and its ledger.
-STEERING = ("alpha", "scoring", "exclude_models", "fallbacks", "exploration", "route_on", "sticky", "budget")
-MAKING = ("models", "artifact", "embeddings", "ledger", "capabilities", "prices", "cooldown", "init_kwargs")
-CONFIGURABLE = (*STEERING, *MAKING)
+ROUTE_FIELDS = ("alpha", "scoring", "exclude_models", "fallbacks", "exploration", "route_on", "sticky", "budget")
+BUILD_FIELDS = ("models", "artifact", "embeddings", "ledger", "capabilities", "prices", "cooldown", "init_kwargs")
+CONFIGURABLE = (*ROUTE_FIELDS, *BUILD_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Engine:
         return self.dispatcher.router
 
     @property
-    def pool(self) -> Pool[Client]:
+    def pool(self) -> ModelPool[Client]:
         return self.dispatcher.pool
 
 
@@ -237,7 +237,7 @@ class ChatAvengers(BaseChatModel):
 
     @property
     def _making(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in MAKING)
+        return tuple(getattr(self, name) for name in BUILD_FIELDS)
 
     @property
     def _engine(self) -> _Engine:
@@ -308,9 +308,9 @@ class ChatAvengers(BaseChatModel):
         return [
             ConfigurableFieldSpec(
                 id=key,
-                annotation=Any if name in MAKING else fields[name].annotation,  # objects have no JSON schema
+                annotation=Any if name in BUILD_FIELDS else fields[name].annotation,  # objects have no JSON schema
                 name=name,
-                default=None if name in MAKING else getattr(self, name),
+                default=None if name in BUILD_FIELDS else getattr(self, name),
                 is_shared=True,
             )
             for key, name in self._option_names().items()
@@ -334,14 +334,14 @@ class ChatAvengers(BaseChatModel):
             del overrides["models"]
             left_out = [name for name in ids if name not in models]
             overrides["exclude_models"] = [*overrides.get("exclude_models", self.exclude_models), *left_out]
-        making = {name: value for name, value in overrides.items() if name in MAKING}
+        making = {name: value for name, value in overrides.items() if name in BUILD_FIELDS}
         base = self
         if making:
-            wanted = [making.get(name, getattr(self, name)) for name in MAKING]
+            wanted = [making.get(name, getattr(self, name)) for name in BUILD_FIELDS]
             same = (one for one in self._variants if all(map(operator.is_, one._making, wanted)))
             base = next(same, None) or self._checked(self, making)
             self._variants = [base, *(one for one in self._variants if one is not base)][:8]
-        steering = {name: value for name, value in overrides.items() if name in STEERING}
+        steering = {name: value for name, value in overrides.items() if name in ROUTE_FIELDS}
         if not steering:
             return base
         engine = base._engine
@@ -677,7 +677,7 @@ class ChatAvengers(BaseChatModel):
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         plan: _Plan | None = kwargs.pop(_KEY, None)
         key = super()._get_llm_string(stop=stop, **plain_tools(kwargs))
-        steering = {name: getattr(plan.model if plan else self, name) for name in STEERING}
+        steering = {name: getattr(plan.model if plan else self, name) for name in ROUTE_FIELDS}
         return f"{key}---{steering}"
 
     def get_num_tokens(self, text: str) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avengers_core.collecting.types import Reply, Respondent
+from avengers_core.collecting.types import ModelReply, ModelUnderTest
 from avengers_core.pricing.catalog import split_price_id
-from avengers_core.pricing.tariff import Tariff
+from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import Price
 from langchain_core.runnables import Runnable
 
@@ -20,7 +20,7 @@ def price_id(spec: str) -> str:
     return f"{PRICE_PROVIDERS.get(provider, provider)}:{name}" if provider else name
 
 
-def respondent(
+def model_under_test(
     id: str,
     model: str | Runnable[Any, Any],
     *,
@@ -28,7 +28,7 @@ def respondent(
     system: str = "",
     init_kwargs: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Respondent:
+) -> ModelUnderTest:
     """A model to ask.
 
     Args:
@@ -44,9 +44,9 @@ def respondent(
     client = made.bind(**options) if options else made
     before = [("system", system)] if system else []
 
-    async def ask(prompt: str) -> Reply:
+    async def ask(prompt: str) -> ModelReply:
         message = await client.ainvoke([*before, ("human", prompt)])
-        return Reply(str(message.text), token_usage(message.usage_metadata))
+        return ModelReply(str(message.text), token_usage(message.usage_metadata))
 
     ids = () if price else (*traits.price_ids, *([price_id(model)] if isinstance(model, str) else []))
-    return Respondent(id, traits, ask, Tariff.find(ids, price))
+    return ModelUnderTest(id, traits, ask, PriceSchedule.find(ids, price))

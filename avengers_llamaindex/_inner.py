@@ -31,7 +31,7 @@ def _send_outer(event: Any, **kwargs: Any) -> None:
 llm_events.dispatcher.__dict__["event"] = _send_outer
 
 
-def quiet_model(model: LLM) -> LLM:
+def suppress_handlers(model: LLM) -> LLM:
     """The same model, with its connections and limits, without handlers of its own."""
     silent = CallbackManager([])
     silent.set_handlers([])  # a new manager takes over the global handler

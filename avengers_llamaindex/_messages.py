@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avengers_core.dispatch import conversation
-from avengers_core.dispatch.conversation import LEAST_CACHED_TOKENS
+from avengers_core.dispatch.conversation import MIN_CACHED_TOKENS
 from avengers_core.dispatch.options import Prompt
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -72,7 +72,7 @@ def _conversation(messages: Sequence[ChatMessage]) -> tuple[str | None, int, boo
         elif message.role == MessageRole.ASSISTANT:
             mark = message.additional_kwargs.get(KEY) or {}
             tokens = mark.get("tokens") or 0
-            return mark.get("model"), tokens if tokens >= LEAST_CACHED_TOKENS else 0, in_loop
+            return mark.get("model"), tokens if tokens >= MIN_CACHED_TOKENS else 0, in_loop
     return None, 0, False
 
 

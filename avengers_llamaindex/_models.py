@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from avengers_core import UnavailableError
-from avengers_core.dispatch.pool import Traits
+from avengers_core.dispatch.pool import ClientProfile
 from avengers_core.pricing.catalog import provider_of, split_price_id
 from llama_index.core.llms import LLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.loading import load_llm
 from pydantic import BaseModel
 
-from ._inner import quiet_model
+from ._inner import suppress_handlers
 
 
 class Integration(NamedTuple):
@@ -61,7 +61,7 @@ def as_client(value: Any) -> Any:
             value = load_llm(dict(value))
         except ValueError as error:
             raise ValueError(f"models: {error}; give the LLM itself") from None
-    return quiet_model(value) if isinstance(value, LLM) else value
+    return suppress_handlers(value) if isinstance(value, LLM) else value
 
 
 def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> LLM:
@@ -85,10 +85,10 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> LLM:
     if not given and not any(os.environ.get(key) for key in integration.keys):
         raise UnavailableError(f"{' or '.join(integration.keys)} is not set")
     llm: LLM = getattr(module, integration.name)(model=model, **init_kwargs)
-    return quiet_model(llm)
+    return suppress_handlers(llm)
 
 
-def describe(client: LLM) -> Traits:
+def describe(client: LLM) -> ClientProfile:
     """Provider, name, capabilities and price id of an LLM."""
     metadata = client.metadata
     provider = provider_name(client)
@@ -99,7 +99,7 @@ def describe(client: LLM) -> Traits:
         capabilities["max_input_tokens"] = metadata.context_window
     name = str(metadata.model_name)
     priced = provider in INTEGRATIONS and name != "unknown"
-    return Traits(provider, name, capabilities, (f"{provider}:{name}",) if priced else ())
+    return ClientProfile(provider, name, capabilities, (f"{provider}:{name}",) if priced else ())
 
 
 def provider_name(client: LLM) -> str:

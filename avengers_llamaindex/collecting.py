@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avengers_core.collecting.types import Reply, Respondent
-from avengers_core.pricing.tariff import Tariff
+from avengers_core.collecting.types import ModelReply, ModelUnderTest
+from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import Price
 from avengers_core.pricing.usage import read_usage
 from llama_index.core.llms import LLM, ChatMessage
@@ -19,7 +19,7 @@ def price_id(spec: str) -> str:
     return spec
 
 
-def respondent(
+def model_under_test(
     id: str,
     model: str | LLM,
     *,
@@ -27,7 +27,7 @@ def respondent(
     system: str = "",
     init_kwargs: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Respondent:
+) -> ModelUnderTest:
     """A model to ask.
 
     Args:
@@ -42,9 +42,9 @@ def respondent(
     traits = describe(client)
     before = [ChatMessage(role="system", content=system)] if system else []
 
-    async def ask(prompt: str) -> Reply:
+    async def ask(prompt: str) -> ModelReply:
         response = await client.achat([*before, ChatMessage(role="user", content=prompt)], **options)
-        return Reply(response.message.content or "", read_usage(reported_usage(response)))
+        return ModelReply(response.message.content or "", read_usage(reported_usage(response)))
 
     ids = () if price else (*traits.price_ids, *([price_id(model)] if isinstance(model, str) else []))
-    return Respondent(id, traits, ask, Tariff.find(ids, price))
+    return ModelUnderTest(id, traits, ask, PriceSchedule.find(ids, price))

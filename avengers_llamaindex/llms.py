@@ -548,7 +548,7 @@ def _mark(attempt: Attempt[LLM]) -> dict[str, Any]:
     return {
         "model": attempt.member.id,
         "provider": attempt.member.provider,
-        "tokens": usage.input + usage.output if usage else 0,
+        "tokens": usage.input_tokens + usage.output_tokens if usage else 0,
     }
 
 

@@ -33,4 +33,4 @@ for question in ("How many bolts and nuts together do we have?", "Write a short 
 for message in messages:
     if isinstance(message, AIMessage):
         facts = message.response_metadata["avengers"]
-        print(facts["model"], "called" if message.tool_calls else "answered", facts["cost"])
+        print(facts["model"], "called" if message.tool_calls else "answered", facts["cost_usd"])

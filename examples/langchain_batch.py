@@ -25,5 +25,5 @@ if refused:
     print(refused[0])
 assert llm.spending
 for row in llm.spending.report("model"):
-    print(f"{row['model']}: {row['calls']} calls, ${row['cost']:.6f}")
+    print(f"{row['model']}: {row['calls']} calls, ${row['cost_usd']:.6f}")
 print(f"the same from the shell: avengers ledger {ledger} --by tag")

@@ -11,7 +11,7 @@ with get_avengers_callback() as spending:
     for question in ("What is 17 * 23?", "Prove that there are infinitely many primes."):
         answer = chain.invoke({"question": question})
         facts = answer.response_metadata["avengers"]
-        print(f"{question} -> {facts['model']} for ${facts['cost']:.6f}\n  {answer.text}")
+        print(f"{question} -> {facts['model']} for ${facts['cost_usd']:.6f}\n  {answer.text}")
     best = chain.invoke({"question": "And twin primes?"}, {"configurable": {"alpha": 1.0}})
     print("with alpha 1:", best.response_metadata["avengers"]["model"])
 

@@ -24,5 +24,5 @@ for alpha in (0.0, 0.4, 1.0):
         with routing(alpha=alpha), get_avengers_callback() as spending:
             answer = engine.query(question)
         worth = evaluator.evaluate(response=str(answer), reference=reference).score
-        table.add_row(f"{alpha:g}", question, ", ".join(spending.models), f"{spending.cost:.6f}", f"{worth:.2f}")
+        table.add_row(f"{alpha:g}", question, ", ".join(spending.models), f"{spending.cost_usd:.6f}", f"{worth:.2f}")
 Console(width=140).print(table)

@@ -27,7 +27,7 @@ question = "How much does a family with two small children pay?"
 for name, index in indexes.items():
     with get_avengers_callback() as spending:
         answer = index.as_query_engine(similarity_top_k=2).query(question)
-    print(f"{name}: {answer} ({', '.join(spending.models)}, ${spending.cost:.6f})")
+    print(f"{name}: {answer} ({', '.join(spending.models)}, ${spending.cost_usd:.6f})")
 
 with routing(alpha=1.0, tags=["careful"]), get_avengers_callback() as spending:
     indexes["FAISS"].as_query_engine().query("Prove from the notes that members never pay.")

@@ -134,7 +134,7 @@ def held_out(pools: dict[str, list[Record]]) -> dict[str, dict[str, dict[str, fl
 def card(name: str, artifact: Artifact) -> str:
     manifest = artifact.manifest
     figures = manifest.figures["held_out"]
-    answers = artifact.statistics.n.sum(axis=0)
+    answers = artifact.statistics.n_answers.sum(axis=0)
     lines = [
         f"# Artifact `{name}`",
         "",

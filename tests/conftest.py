@@ -85,7 +85,7 @@ def make_records(n: int = 240, seed: int = 0) -> list[Record]:
             scores[model] = bool(rng.random() < skills[topic])
             tokens = max(1, len(text) // 4), int(rng.integers(20, 60))
             dollars = (tokens[0] * price[model][0] + tokens[1] * price[model][1]) / 1e6
-            usages[model] = Usage(prompt_tokens=tokens[0], completion_tokens=tokens[1], cost=dollars)
+            usages[model] = Usage(input_tokens=tokens[0], output_tokens=tokens[1], cost_usd=dollars)
         records.append(Record(str(number), topic, text, scores, usages))
     return records
 
@@ -116,7 +116,7 @@ def plain(record: Record) -> dict[str, Any]:
         "query": record.query,
         "records": record.records,
         "usages": {
-            model: {k: getattr(u, k) for k in ("prompt_tokens", "completion_tokens", "cost")}
+            model: {k: getattr(u, k) for k in ("input_tokens", "output_tokens", "cost_usd")}
             for model, u in record.usages.items()
             if u
         },

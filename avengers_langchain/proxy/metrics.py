@@ -38,10 +38,10 @@ class Metrics:
         usage: Any = message.usage_metadata
         for kind in ("input_tokens", "output_tokens"):
             self._tokens.labels(model, kind.removesuffix("_tokens")).inc(usage[kind] if usage else 0)
-        if told.get("cost") is None:
+        if told.get("cost_usd") is None:
             self._unknown.labels(model).inc()
         else:
-            self._cost.labels(model).inc(told["cost"])
+            self._cost.labels(model).inc(told["cost_usd"])
         for attempt in told.get("attempts", ()):
             if attempt["error"]:
                 self._fallbacks.labels(str(attempt["model"])).inc()

@@ -32,9 +32,9 @@ def check(server: LLMServer, ledger: Ledger, totals: Totals, outcomes: Counter[s
     known = [row for row in answered if row["input_tokens"] is not None]
     unknown = [row for row in answered if row["input_tokens"] is None]
     assert len(unknown) == server.unmetered > 0
-    assert all(row["cost"] is None for row in unknown)
-    spent = sum(row["cost"] for row in known)
-    assert float(spent) == pytest.approx(totals.cost)
+    assert all(row["cost_usd"] is None for row in unknown)
+    spent = sum(row["cost_usd"] for row in known)
+    assert float(spent) == pytest.approx(totals.cost_usd)
     assert totals.unknown == len(unknown)
     charged = {kind: sum(v for (_, k), v in server.tokens.items() if k == kind) for kind in ("input", "output")}
     assert charged == {kind: sum(row[f"{kind}_tokens"] for row in known) for kind in ("input", "output")}

@@ -138,11 +138,11 @@ def test_ledger(tmp_path: Path) -> None:
     Ledger(path).record(
         Entry(
             time=now(), call="c", decision="d", attempt=0, model="big", provider="p", status="ok", alpha=0.4,
-            tags=["shop"], usage=TokenUsage(input=30, output=40), cost=2_500_000_000,
+            tags=["shop"], usage=TokenUsage(input_tokens=30, output_tokens=40), cost_pico=2_500_000_000,
         )
     )  # fmt: skip
     (row,) = run_json("ledger", path)
-    assert (row["model"], row["calls"], row["cost"]) == ("big", 1, 0.0025)
+    assert (row["model"], row["calls"], row["cost_usd"]) == ("big", 1, 0.0025)
     assert "0.002500" in run("ledger", path, "--by", "tag").stdout
     assert "no such ledger" in run("ledger", tmp_path / "none.sqlite", code=1).stderr
     assert "by must be one of" in run("ledger", path, "--by", "hour", code=1).stderr

@@ -112,7 +112,7 @@ def test_killed_twenty_times_it_ends_with_one_record_a_question_and_a_model(
     # What was asked more than once is what a kill cut off, and the run says so.
     assert sum(requests.values()) - pairs <= outcome["lost"] == in_flight
     assert in_flight <= 20 * 8
-    cost = {model: outcome["models"][model]["cost"] for model in ("mini", "big")}
+    cost = {model: outcome["models"][model]["cost_usd"] for model in ("mini", "big")}
     table = load_records(output)
     assert {m: pytest.approx(float(table.cost[:, i].sum())) for i, m in enumerate(table.models)} == cost
     assert outcome["spent"] == pytest.approx(sum(cost.values()) + outcome["lost_cost"])
@@ -128,9 +128,9 @@ def test_a_dry_run_prices_without_a_key_and_asks_nothing(server: LLMServer, ques
     assert not server.requests
     mini = next(row for row in told["models"] if row["model"] == "mini")
     assert mini["output_tokens"] == 100 * QUESTIONS
-    assert mini["cost"] == pytest.approx((mini["input_tokens"] * 0.15 + mini["output_tokens"] * 0.6) / 1e6)
+    assert mini["cost_usd"] == pytest.approx((mini["input_tokens"] * 0.15 + mini["output_tokens"] * 0.6) / 1e6)
     unknown = ("-m", "openai:no-such-model", "--dry-run")
-    assert run(server, questions, *unknown)["cost"] is None
+    assert run(server, questions, *unknown)["cost_usd"] is None
 
 
 def test_the_spend_cap_holds_and_a_higher_one_goes_on(server: LLMServer, questions: Path, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questi
     outcome = run(server, short, "-o", output, *judged)
     assert server.asked == {MINI: 6, HAIKU: 6}
     assert outcome["models"]["mini"]["mean_score"] == pytest.approx(0.8)
-    assert outcome["spent"] > outcome["models"]["mini"]["cost"] > 0
+    assert outcome["spent"] > outcome["models"]["mini"]["cost_usd"] > 0
     regraded = run(server, short, "-o", output, "-m", f"mini=openai:{MINI}", "--grader", "regex")
     assert server.asked[MINI] == 6, "another grader grades what is there"
     assert regraded["models"]["mini"]["mean_score"] == 0
@@ -201,7 +201,7 @@ def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questi
     assert (silent["models"]["mini"]["answers"], silent["models"]["mini"]["graded"]) == (6, 0)
     assert not silent["complete"]
     assert silent["lost"] == 0
-    assert silent["spent"] > silent["models"]["mini"]["cost"], "a judge without a verdict was paid"
+    assert silent["spent"] > silent["models"]["mini"]["cost_usd"], "a judge without a verdict was paid"
     dry = run(server, short, *judged, "--dry-run")
     assert [row["requests"] for row in dry["models"]] == [6, 6]
     twice = ("-m", "ollama:llama3.1:8b", "-m", "ollama:llama3.1:8b")

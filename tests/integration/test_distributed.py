@@ -48,7 +48,7 @@ def assert_same(one: Artifact, other: Artifact, tolerance: float = 1e-5) -> None
         np.testing.assert_allclose(getattr(one.statistics, name), getattr(other.statistics, name), rtol=tolerance)
     for name, values in one.arrays.items():
         np.testing.assert_allclose(values, other.arrays[name], atol=100 * tolerance)
-    for name in ("cost_scale", "characters_per_token", "familiar_similarity"):
+    for name in ("typical_cost", "characters_per_token", "ood_threshold"):
         assert getattr(one.manifest, name) == pytest.approx(getattr(other.manifest, name), rel=1e-4)
 
 
@@ -99,7 +99,7 @@ def test_real_records_by_the_command_line(cluster: Any, data_folder: Path, tmp_p
 def test_more_records_than_the_sample_take_the_same_steps(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from avengers_core import clustering
+    from avengers_core.training import clustering
     from avengers_core.training.distributed import fit_on_cluster
 
     monkeypatch.setattr(clustering, "SAMPLE", 60)

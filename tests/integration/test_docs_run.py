@@ -68,7 +68,7 @@ def setup(folder: Path) -> None:
     for name in ("records", "fresh", "fresh-records"):
         rows = [plain(record) for record in make_records(240, seed=len(name))]
         for usage in (usage for row in rows for usage in row["usages"].values()):
-            usage["cost"] /= 10
+            usage["cost_usd"] /= 10
         write_jsonl(folder / name / "r.jsonl", rows)
     lines = [{"index": n, "query": f"Question {n}?", "answer": "says"} for n in range(60)]
     write_jsonl(folder / "questions.jsonl", lines)

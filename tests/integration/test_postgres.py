@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avengers_core.ledger.budget import PICO, picodollars, scopes_of
+from avengers_core.ledger.budget import PICO, budget_scopes, picodollars
 from avengers_core.ledger.entry import Entry, now
 from avengers_core.ledger.store import Ledger
 from avengers_core.pricing.types import TokenUsage
@@ -85,7 +85,7 @@ def url(postgres: str, request: pytest.FixtureRequest) -> str:
 def work(url: str, worker: int, calls: int, limit: int) -> int:
     """Calls as the dispatcher makes them: reserve, answer, record. Each costs less than was expected."""
     ledger = Ledger(url)
-    limits = {scopes_of("")["day"]: limit} if limit else {}
+    limits = {budget_scopes("")["day"]: limit} if limit else {}
     done = 0
     for number in range(calls):
         expected, cost = 1_000_000_007, 1_000_000_007 - 3 * (number % 11)
@@ -93,10 +93,11 @@ def work(url: str, worker: int, calls: int, limit: int) -> int:
             continue
         entry = Entry(
             time=now(), call=f"{worker}-{number}", decision="d", attempt=0, model=f"m{number % 3}", provider="p",
-            status="ok", alpha=0.4, session=f"s{worker}", usage=TokenUsage(input=number, output=7), cost=cost,
-            expected_cost=expected, cluster=number % 5, propensity=1.0,
+            status="ok", alpha=0.4, session=f"s{worker}",
+            usage=TokenUsage(input_tokens=number, output_tokens=7), cost_pico=cost,
+            expected_cost_pico=expected, cluster=number % 5, propensity=1.0,
         )  # fmt: skip
-        ledger.record(entry, scopes_of(f"s{worker}").values(), dict.fromkeys(limits, expected))
+        ledger.record(entry, budget_scopes(f"s{worker}").values(), dict.fromkeys(limits, expected))
         done += cost
     ledger.close()
     return done
@@ -114,11 +115,11 @@ def test_the_sums_of_eight_processes_are_exact(url: str) -> None:
     total = sum(spent.values())
     (day,) = ledger.report(by="day")
     assert day["calls"] == PROCESSES * CALLS
-    assert day["cost"] == Decimal(total) / PICO
+    assert day["cost_usd"] == Decimal(total) / PICO
     assert day["input_tokens"] == PROCESSES * sum(range(CALLS))
-    scopes = [scopes_of("")["day"], *(f"session:s{n}" for n in range(PROCESSES))]
+    scopes = [budget_scopes("")["day"], *(f"session:s{n}" for n in range(PROCESSES))]
     assert ledger.spent(scopes) == {scopes[0]: total, **{f"session:s{n}": spent[n] for n in range(PROCESSES)}}
-    assert sum(row["cost"] for row in ledger.report(by="session")) == Decimal(total) / PICO
+    assert sum(row["cost_usd"] for row in ledger.report(by="session")) == Decimal(total) / PICO
     assert len({row["call"] for row in ledger.entries()}) == PROCESSES * CALLS
 
 
@@ -126,7 +127,7 @@ def test_eight_processes_hold_one_budget(url: str) -> None:
     limit = 1_000_000_007 * PROCESSES * CALLS // 2
     spent = run_workers(url, CALLS, limit)
     total = sum(spent.values())
-    assert Ledger(url).spent([scopes_of("")["day"]]) == {scopes_of("")["day"]: total}
+    assert Ledger(url).spent([budget_scopes("")["day"]]) == {budget_scopes("")["day"]: total}
     assert limit - 1_000_000_007 < total <= limit, "used up, and not passed"
 
 
@@ -150,10 +151,10 @@ def test_a_chat_model_records_to_postgres(url: str, server: Any) -> None:
 
     client = ChatOpenAI(model=MINI, base_url=f"{server.url}/v1", api_key="k")  # type: ignore[arg-type]
     llm = ChatAvengers(models={MINI: client}, ledger=url, budget={"per_day": 1.0})
-    costs = [llm.invoke("What is 2 + 2?").response_metadata["avengers"]["cost"] for _ in range(3)]
+    costs = [llm.invoke("What is 2 + 2?").response_metadata["avengers"]["cost_usd"] for _ in range(3)]
     assert llm.spending is not None
     (row,) = llm.spending.report()
-    assert (row["calls"], row["cost"]) == (3, sum(map(Decimal, map(str, costs))))
-    day = scopes_of("")["day"]
+    assert (row["calls"], row["cost_usd"]) == (3, sum(map(Decimal, map(str, costs))))
+    day = budget_scopes("")["day"]
     assert llm.spending.spent([day]) == {day: sum(picodollars(Decimal(str(cost))) or 0 for cost in costs)}
     assert "canary" not in repr(llm.spending) + repr(llm)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 from avengers_core import BudgetError, NoCandidateError, Router
-from avengers_core.ledger.budget import picodollars, scopes_of
+from avengers_core.ledger.budget import budget_scopes, picodollars
 from avengers_core.ledger.store import Ledger
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import (
@@ -73,7 +73,7 @@ def told(message: Any) -> dict[str, Any]:
 def test_alpha_chooses(make: Make, server: LLMServer) -> None:
     llm = make()
     cheap, best = llm.invoke("hello", alpha=0), llm.invoke("hello", alpha=1)
-    assert told(cheap)["expected_cost"] < told(best)["expected_cost"]
+    assert told(cheap)["expected_cost_usd"] < told(best)["expected_cost_usd"]
     assert told(cheap)["model"] == MINI
     assert set(server.asked) == {told(cheap)["model"], told(best)["model"]}
 
@@ -223,7 +223,7 @@ def test_stream_is_invoke(make: Make) -> None:
     assert whole.text == llm.invoke("tell me").text
     assert told(whole)["model"] == MINI
     assert whole.usage_metadata is not None
-    assert told(whole)["cost"] == pytest.approx(told(llm.invoke("tell me"))["cost"], rel=0.05)
+    assert told(whole)["cost_usd"] == pytest.approx(told(llm.invoke("tell me"))["cost_usd"], rel=0.05)
 
 
 async def test_async_is_sync(make: Make) -> None:
@@ -555,7 +555,7 @@ def test_a_stream_that_has_begun_is_not_begun_again(make: Make, server: LLMServe
     assert "".join(got)
     assert sum(server.asked.values()) == 1
     (row,) = Ledger(tmp_path / "l.sqlite").entries()
-    assert (row["status"], row["cost"]) == ("connection", None)
+    assert (row["status"], row["cost_usd"]) == ("connection", None)
 
 
 def test_a_failing_model_rests(make: Make, server: LLMServer) -> None:
@@ -594,7 +594,7 @@ def test_an_abandoned_stream_is_recorded(make: Make, tmp_path: Any) -> None:
     next(stream)
     stream.close()
     (row,) = Ledger(tmp_path / "l.sqlite").entries()
-    assert (row["status"], row["cost"]) == ("cancelled", None)
+    assert (row["status"], row["cost_usd"]) == ("cancelled", None)
 
 
 # --- callbacks and usage ---
@@ -634,9 +634,9 @@ async def test_usage_counts_once(make: Make, server: LLMServer, how: str) -> Non
     assert (len(recorder.starts), recorder.ends) == (1, 1)
     for handler in (ours, mine):
         assert handler.totals.calls == 1
-        assert handler.totals.cost == pytest.approx(told(answer)["cost"])
+        assert handler.totals.cost_usd == pytest.approx(told(answer)["cost_usd"])
         assert list(handler.totals.models) == [MINI]
-        assert handler.totals.saved > 0
+        assert handler.totals.saved_usd > 0
     assert recorder.starts[0]["metadata"]["ls_model_name"] == MINI
     assert recorder.starts[0]["metadata"]["ls_provider"] == "openai"
 
@@ -694,9 +694,9 @@ async def test_a_cancelled_call_gives_its_money_back(make: Make, server: LLMServ
             await task
     rows = list(Ledger(tmp_path / "l.sqlite").entries())
     assert [row["status"] for row in rows] == ["cancelled"] * 2
-    day = scopes_of("")["day"]
+    day = budget_scopes("")["day"]
     assert llm._engine.dispatcher.context.spend.spent([day]) == {
-        day: sum(picodollars(row["expected_cost"]) for row in rows)
+        day: sum(picodollars(row["expected_cost_usd"]) for row in rows)
     }
 
 
@@ -712,7 +712,7 @@ def test_no_secret_is_shown(make: Make, server: LLMServer, caplog: Any) -> None:
 def test_metadata_tells_the_decision(make: Make) -> None:
     answer = make().invoke("hi", {"tags": ["x"]})
     facts = told(answer)
-    assert set(facts) >= {"model", "provider", "alpha", "expected_cost", "cost", "decision_id", "best_single"}
+    assert set(facts) >= {"model", "provider", "alpha", "expected_cost_usd", "cost_usd", "decision_id", "best_single"}
     assert facts["provider"] in ("openai", "anthropic")
     assert answer.response_metadata["model_name"]
 
@@ -743,7 +743,7 @@ def test_the_ledger_has_each_call(make: Make, server: LLMServer, tmp_path: Any) 
     assert rows[0]["tags"] == ["shop"]
     assert rows[0]["session"] == "s1"
     assert rows[0]["run"]
-    assert float(rows[0]["cost"]) == pytest.approx(told(answer)["cost"])
+    assert float(rows[0]["cost_usd"]) == pytest.approx(told(answer)["cost_usd"])
     assert sum(row["input_tokens"] for row in rows) == server.tokens[MINI, "input"]
     assert sum(row["output_tokens"] for row in rows) == server.tokens[MINI, "output"]
     assert b"secret question" not in path.read_bytes()
@@ -757,9 +757,9 @@ def test_the_ledger_has_each_call(make: Make, server: LLMServer, tmp_path: Any) 
 def test_a_missing_usage_is_unknown_not_free(make: Make, server: LLMServer, tmp_path: Any) -> None:
     server.faults = ["no_usage"]
     answer = make(alpha=0, ledger=tmp_path / "l.sqlite").invoke("hi")
-    assert told(answer)["cost"] is None
+    assert told(answer)["cost_usd"] is None
     (row,) = Ledger(tmp_path / "l.sqlite").entries()
-    assert row["cost"] is None
+    assert row["cost_usd"] is None
     assert Ledger(tmp_path / "l.sqlite").report()[0]["unknown"] == 1
 
 
@@ -767,7 +767,7 @@ def test_a_budget_drops_dear_models_then_stops(make: Make, server: LLMServer, tm
     server.answer = "word " * 400
     free = make(alpha=1.0, ledger=tmp_path / "a.sqlite")
     best = told(free.invoke("Prove it."))
-    limit = best["expected_cost"] * 6
+    limit = best["expected_cost_usd"] * 6
     llm = make(alpha=1.0, ledger=tmp_path / "b.sqlite", budget={"per_session": limit})
     config: Any = {"configurable": {"session_id": "one"}}
     models: list[str] = []
@@ -780,7 +780,7 @@ def test_a_budget_drops_dear_models_then_stops(make: Make, server: LLMServer, tm
 
 def test_a_budget_per_call(make: Make) -> None:
     best = told(make(alpha=1.0).invoke("Prove it."))
-    llm = make(alpha=1.0, budget={"per_call": best["expected_cost"] / 2})
+    llm = make(alpha=1.0, budget={"per_call": best["expected_cost_usd"] / 2})
     assert told(llm.invoke("Prove it."))["model"] != best["model"]
     with pytest.raises(BudgetError, match="per_call"):
         make(budget={"per_call": 1e-9}).invoke("Prove it.")
@@ -791,18 +791,18 @@ async def test_concurrent_calls_overspend_by_no_more_than_those_in_flight(
 ) -> None:
     server.delay = 0.02
     cost = told(make(alpha=0).invoke("hi"))
-    limit = cost["expected_cost"] * 25
+    limit = cost["expected_cost_usd"] * 25
     llm = make(
         alpha=0, models={MINI: mixed_pool(server)[MINI]}, ledger=tmp_path / "l.sqlite", budget={"per_day": limit}
     )
     got = await llm.abatch(["hi"] * 100, return_exceptions=True)
     assert all(isinstance(one, (AIMessage, BudgetError)) for one in got)
-    spent = sum(told(one)["cost"] for one in got if isinstance(one, AIMessage))
-    reserved = sum(told(one)["expected_cost"] for one in got if isinstance(one, AIMessage))
+    spent = sum(told(one)["cost_usd"] for one in got if isinstance(one, AIMessage))
+    reserved = sum(told(one)["expected_cost_usd"] for one in got if isinstance(one, AIMessage))
     assert any(isinstance(one, BudgetError) for one in got)
     assert reserved <= limit * 1.0001 or spent <= limit
     assert llm.spending is not None
-    assert float(sum(r["cost"] for r in llm.spending.report())) == pytest.approx(spent)
+    assert float(sum(r["cost_usd"] for r in llm.spending.report())) == pytest.approx(spent)
 
 
 # --- the router alone ---

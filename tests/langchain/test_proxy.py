@@ -109,7 +109,7 @@ def test_a_completion_tells_the_model_its_tokens_and_its_cost(
     assert told["model"] == answer.model
     assert told["alpha"] == 0.3
     rows = list(Ledger(shared_proxy[1]).entries())
-    assert float(rows[-1]["cost"]) == told["cost"]
+    assert float(rows[-1]["cost_usd"]) == told["cost_usd"]
     assert rows[-1]["tags"] == ["key:web"]
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from avengers_core.pricing.tariff import Tariff
+from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import Price, TokenUsage
 from langchain.agents import create_agent
 from langchain_core.callbacks import UsageMetadataCallbackHandler
@@ -105,7 +105,7 @@ def test_langchain_32818_cached_tokens_are_in_the_usage(make: Make, server: LLMS
     assert usage["input_token_details"]["cache_read"] == 800
     output = answer.usage_metadata["output_tokens"]
     expected = (200 * 0.15 + 800 * 0.075 + output * 0.60) / 1e6
-    assert answer.response_metadata["avengers"]["cost"] == pytest.approx(expected)
+    assert answer.response_metadata["avengers"]["cost_usd"] == pytest.approx(expected)
 
 
 def test_litellm_14633_routes_a_history_with_tool_calls(make: Make) -> None:
@@ -136,11 +136,11 @@ def test_litellm_39032_no_image_goes_to_a_text_model(server: LLMServer) -> None:
 
 
 def test_litellm_6215_11364_cached_tokens_have_their_own_price(make: Make, server: LLMServer) -> None:
-    usage = TokenUsage(input=10_000, output=100, cache_read=8_000)
-    assert Tariff("openai:gpt-4o").cost(usage) == (2000 * Decimal("2.5") + 8000 * Decimal("1.25") + 1000) / 10**6
-    written = TokenUsage(input=10_000, output=100, cache_write=8_000)
+    usage = TokenUsage(input_tokens=10_000, output_tokens=100, cache_read_tokens=8_000)
+    assert PriceSchedule("openai:gpt-4o").cost(usage) == (2000 * Decimal("2.5") + 8000 * Decimal("1.25") + 1000) / 10**6
+    written = TokenUsage(input_tokens=10_000, output_tokens=100, cache_write_tokens=8_000)
     assert (
-        Tariff("anthropic:claude-3-5-sonnet").cost(written)
+        PriceSchedule("anthropic:claude-3-5-sonnet").cost(written)
         == (2000 * Decimal(3) + 8000 * Decimal("3.75") + 100 * Decimal(15)) / 10**6
     )
     server.usage = {"input_tokens": 500, "cache_read_input_tokens": 1500, "cache_creation_input_tokens": 0}
@@ -149,30 +149,30 @@ def test_litellm_6215_11364_cached_tokens_have_their_own_price(make: Make, serve
     assert answer.usage_metadata["input_tokens"] == 2000
     output = answer.usage_metadata["output_tokens"]
     expected = (500 * 0.80 + 1500 * 0.08 + output * 4.0) / 1e6
-    assert answer.response_metadata["avengers"]["cost"] == pytest.approx(expected)
+    assert answer.response_metadata["avengers"]["cost_usd"] == pytest.approx(expected)
 
 
 def test_litellm_18599_reasoning_tokens_are_billed_once(make: Make, server: LLMServer) -> None:
-    plain = TokenUsage(input=100, output=1000)
-    thought = TokenUsage(input=100, output=1000, reasoning=900)
+    plain = TokenUsage(input_tokens=100, output_tokens=1000)
+    thought = TokenUsage(input_tokens=100, output_tokens=1000, reasoning_tokens=900)
     for price_id in ("openai:gpt-5", "google:gemini-2.5-flash", "openai:o3"):
-        assert Tariff(price_id).cost(plain) == Tariff(price_id).cost(thought)
+        assert PriceSchedule(price_id).cost(plain) == PriceSchedule(price_id).cost(thought)
     server.usage = {"completion_tokens": 1000, "completion_tokens_details": {"reasoning_tokens": 900}}
     answer = make(models={MINI: openai_model(server, "gpt-4o-mini")}).invoke("hi")
     assert answer.usage_metadata is not None
     assert answer.usage_metadata["output_token_details"]["reasoning"] == 900
     expected = (answer.usage_metadata["input_tokens"] * 0.15 + 1000 * 0.6) / 1e6
-    assert answer.response_metadata["avengers"]["cost"] == pytest.approx(expected)
+    assert answer.response_metadata["avengers"]["cost_usd"] == pytest.approx(expected)
 
 
 def test_an_unknown_kind_of_token_makes_the_cost_unknown() -> None:
-    contract = Tariff(price=Price(1.0, 2.0))
-    assert contract.cost(TokenUsage(input=10, output=10)) == Decimal("0.00003")
-    assert contract.cost(TokenUsage(input=10, output=10, cache_read=5)) is None
-    full = Tariff(price=Price(1.0, 2.0, cache_read=0.1))
-    assert full.cost(TokenUsage(input=10, output=10, cache_read=5)) == Decimal("0.0000255")
-    assert Tariff("openai:nonsense").cost(TokenUsage(input=1)) is None
-    assert Tariff().cost(TokenUsage(input=1)) is None
+    contract = PriceSchedule(price=Price(1.0, 2.0))
+    assert contract.cost(TokenUsage(input_tokens=10, output_tokens=10)) == Decimal("0.00003")
+    assert contract.cost(TokenUsage(input_tokens=10, output_tokens=10, cache_read_tokens=5)) is None
+    full = PriceSchedule(price=Price(1.0, 2.0, cache_read=0.1))
+    assert full.cost(TokenUsage(input_tokens=10, output_tokens=10, cache_read_tokens=5)) == Decimal("0.0000255")
+    assert PriceSchedule("openai:nonsense").cost(TokenUsage(input_tokens=1)) is None
+    assert PriceSchedule().cost(TokenUsage(input_tokens=1)) is None
 
 
 @pytest.mark.parametrize("stream", ["sync", "async"])
@@ -185,7 +185,7 @@ async def test_langchain_litellm_16_and_20_streams_have_usage(make: Make, server
         assert (
             sum(c.usage_metadata["output_tokens"] for c in chunks if c.usage_metadata) == server.tokens[model, "output"]
         )
-        assert chunks[-1].response_metadata["avengers"]["cost"] > 0
+        assert chunks[-1].response_metadata["avengers"]["cost_usd"] > 0
 
 
 def test_openwiki_85_fallbacks_obey_alpha_and_budget(make: Make, server: LLMServer) -> None:

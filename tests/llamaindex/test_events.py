@@ -94,15 +94,18 @@ async def test_events_are_sent_once(
     told = answer.additional_kwargs["avengers"]
     for one in (totals, ours.totals, callbacks.totals):
         assert (one.calls, list(one.models)) == (1, [MINI])
-        assert one.cost == (told["cost"] or 0.0)
+        assert one.cost_usd == (told["cost_usd"] or 0.0)
     if inner == "openai":
         usage = totals.usage
         assert usage
-        assert (usage.input, usage.output) == (server.tokens[MINI, "input"], server.tokens[MINI, "output"])
-        assert counter.prompt_llm_token_count == usage.input
-        assert counter.completion_llm_token_count == usage.output
-        assert totals.cost > 0
-        assert totals.best_single_cost == pytest.approx(totals.cost)
+        assert (usage.input_tokens, usage.output_tokens) == (
+            server.tokens[MINI, "input"],
+            server.tokens[MINI, "output"],
+        )
+        assert counter.prompt_llm_token_count == usage.input_tokens
+        assert counter.completion_llm_token_count == usage.output_tokens
+        assert totals.cost_usd > 0
+        assert totals.best_single_cost_usd == pytest.approx(totals.cost_usd)
 
     by_name = {span.id_.rpartition("AvengersLLM.")[2].split("-")[0]: span for span in spans.completed_spans}
     outer = next(span for span in spans.completed_spans if span.id_.startswith(f"AvengersLLM.{how}-"))
@@ -147,5 +150,5 @@ def test_totals_add_up_by_model_and_block(make: Make) -> None:
             llm.chat([ChatMessage("hi")], model=BIG)
     assert {name: one.calls for name, one in outer.models.items()} == {MINI: 1, BIG: 1}
     assert list(inner.models) == [BIG]
-    assert outer.cost == pytest.approx(sum(one.cost for one in outer.models.values()))
+    assert outer.cost_usd == pytest.approx(sum(one.cost_usd for one in outer.models.values()))
     assert str(inner).startswith("1 calls, $0.000")

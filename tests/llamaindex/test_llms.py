@@ -56,8 +56,8 @@ async def test_every_way_of_asking(make: Make, server: LLMServer, ledger: Ledger
         server.tokens[model, "input"],
         server.tokens[model, "output"],
     )
-    assert float(row["cost"]) == pytest.approx(told["cost"])
-    assert told["cost"] > 0
+    assert float(row["cost_usd"]) == pytest.approx(told["cost_usd"])
+    assert told["cost_usd"] > 0
 
 
 @pytest.mark.parametrize("how", TWINS)
@@ -343,15 +343,15 @@ def test_a_closed_stream_is_recorded(make: Make, ledger: Ledger) -> None:
     next(stream)
     stream.close()
     (row,) = ledger.entries()
-    assert (row["status"], row["cost"]) == ("cancelled", None)
+    assert (row["status"], row["cost_usd"]) == ("cancelled", None)
 
 
 def test_a_missing_usage_is_unknown_not_free(make: Make, server: LLMServer, ledger: Ledger) -> None:
     server.faults = ["no_usage", "no_usage"]
     llm = make(ledger=ledger, models={MINI: openai_model(server, MINI)})
-    assert llm.complete("hi").additional_kwargs["avengers"]["cost"] is None
-    assert list(llm.stream_complete("hi"))[-1].additional_kwargs["avengers"]["cost"] is None
-    assert [row["cost"] for row in ledger.entries()] == [None, None]
+    assert llm.complete("hi").additional_kwargs["avengers"]["cost_usd"] is None
+    assert list(llm.stream_complete("hi"))[-1].additional_kwargs["avengers"]["cost_usd"] is None
+    assert [row["cost_usd"] for row in ledger.entries()] == [None, None]
 
 
 def test_cached_tokens_are_priced_as_the_provider_does(make: Make, server: LLMServer, ledger: Ledger) -> None:
@@ -360,12 +360,12 @@ def test_cached_tokens_are_priced_as_the_provider_does(make: Make, server: LLMSe
     for answer in (llm.complete("hi", model=MINI), list(llm.stream_complete("hi", model=MINI))[-1]):
         output = server.tokens[MINI, "output"] / server.answered[MINI]
         expected = (200 * 0.15 + 800 * 0.075 + output * 0.6) / 1e6
-        assert answer.additional_kwargs["avengers"]["cost"] == pytest.approx(expected)
+        assert answer.additional_kwargs["avengers"]["cost_usd"] == pytest.approx(expected)
     server.usage = {"input_tokens": 500, "cache_read_input_tokens": 1500, "cache_creation_input_tokens": 0}
     for answer in (llm.complete("hi", model=HAIKU), list(llm.stream_complete("hi", model=HAIKU))[-1]):
         output = server.tokens[HAIKU, "output"] / server.answered[HAIKU]
         expected = (500 * 0.8 + 1500 * 0.08 + output * 4) / 1e6
-        assert answer.additional_kwargs["avengers"]["cost"] == pytest.approx(expected)
+        assert answer.additional_kwargs["avengers"]["cost_usd"] == pytest.approx(expected)
 
 
 def test_a_budget_holds(make: Make, ledger: Ledger) -> None:
@@ -377,7 +377,7 @@ def test_a_budget_holds(make: Make, ledger: Ledger) -> None:
 
     with pytest.raises(BudgetError, match="per_session"):
         spend()
-    assert 0 < sum(row["cost"] for row in ledger.entries()) <= 0.002
+    assert 0 < sum(row["cost_usd"] for row in ledger.entries()) <= 0.002
     assert make(ledger=ledger).complete("hi")  # another session
 
 

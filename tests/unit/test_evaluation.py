@@ -20,7 +20,7 @@ from tests.conftest import make_records
 
 
 def record(index: int, dataset: str, scores: dict[str, float], cost: float = 1.0) -> Record:
-    usages = {m: {"cost": cost * (1 if m == "a" else 4)} for m in scores}
+    usages = {m: {"cost_usd": cost * (1 if m == "a" else 4)} for m in scores}
     import msgspec
 
     return msgspec.convert(

@@ -84,22 +84,22 @@ def test_a_judge_is_asked_and_read() -> None:
     assert read_verdict("seven") is None
 
 
-needs_wall = pytest.mark.skipif(sandbox.wall() is None, reason="bubblewrap does not work here")
+needs_wall = pytest.mark.skipif(sandbox.bubblewrap_command() is None, reason="bubblewrap does not work here")
 WALLED = pytest.param(True, marks=needs_wall)
 
 
-@pytest.mark.parametrize("walled", [WALLED, False])
-def test_code_is_graded_by_its_tests(walled: bool) -> None:
+@pytest.mark.parametrize("sandboxed", [WALLED, False])
+def test_code_is_graded_by_its_tests(sandboxed: bool) -> None:
     tests = "assert add(2, 3) == 5"
     good, bad = "Here:\n```python\ndef add(a, b):\n    return a + b\n```", "def add(a, b): return a - b"
-    assert grade("code", good, tests, walled=walled) == 1
-    assert grade("code", bad, tests, walled=walled) == 0
-    assert grade("code", "import sys\nsys.exit(0)", tests, walled=walled) == 0
-    assert grade("code", "import os\nos._exit(0)", tests, walled=walled) == 0
-    assert grade("code", "while True: pass", tests, walled=walled, timeout=1.0) == 0
-    assert grade("code", "while True: print('x' * 1000)", tests, walled=walled, timeout=1.0) == 0
-    assert grade("code", "x = 'a' * (4 << 30)", tests, walled=walled) == 0
-    assert grade("code", good + "\n", "open('f', 'wb').write(b'x' * (64 << 20))", walled=walled) == 0
+    assert grade("code", good, tests, sandboxed=sandboxed) == 1
+    assert grade("code", bad, tests, sandboxed=sandboxed) == 0
+    assert grade("code", "import sys\nsys.exit(0)", tests, sandboxed=sandboxed) == 0
+    assert grade("code", "import os\nos._exit(0)", tests, sandboxed=sandboxed) == 0
+    assert grade("code", "while True: pass", tests, sandboxed=sandboxed, timeout=1.0) == 0
+    assert grade("code", "while True: print('x' * 1000)", tests, sandboxed=sandboxed, timeout=1.0) == 0
+    assert grade("code", "x = 'a' * (4 << 30)", tests, sandboxed=sandboxed) == 0
+    assert grade("code", good + "\n", "open('f', 'wb').write(b'x' * (64 << 20))", sandboxed=sandboxed) == 0
 
 
 @needs_wall
@@ -130,14 +130,14 @@ open('own', 'w').write('fine')
 
 
 def test_without_bubblewrap_code_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "wall", lambda: None)
+    monkeypatch.setattr(sandbox, "bubblewrap_command", lambda: None)
     with pytest.raises(SandboxError, match="install it"):
         sandbox.run_python("print(1)")
 
 
 def test_no_process_outlives_its_program() -> None:
     code = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(987)'])\nprint(1)"
-    assert sandbox.run_python(code, walled=False, timeout=2.0).timed_out, "the child holds the pipe"
+    assert sandbox.run_python(code, sandboxed=False, timeout=2.0).timed_out, "the child holds the pipe"
     alive = [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"time.sleep(987)" in _read(p)]
     assert not alive
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from avengers_core import Budget, Ledger, LedgerError
-from avengers_core.ledger.budget import PICO, Purse, fits, money_left, picodollars, scopes_of
+from avengers_core.ledger.budget import PICO, InMemoryBudgetStore, budget_scopes, fits, picodollars, remaining
 from avengers_core.ledger.entry import Entry, now
 from avengers_core.ledger.factory import open_ledger
 from avengers_core.pricing.catalog import USAGE_KINDS, _calculate, _linear_rates
-from avengers_core.pricing.tariff import Tariff
+from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import TokenUsage
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,7 +35,12 @@ def usages(draw: st.DrawFn) -> TokenUsage:
     hour = draw(st.integers(0, write))
     reasoning = draw(st.integers(0, output))
     return TokenUsage(
-        input=total, output=output, cache_read=read, cache_write=write, cache_write_1h=hour, reasoning=reasoning
+        input_tokens=total,
+        output_tokens=output,
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=hour,
+        reasoning_tokens=reasoning,
     )
 
 
@@ -43,7 +48,7 @@ def usages(draw: st.DrawFn) -> TokenUsage:
 @given(usages(), st.sampled_from(MODELS))
 def test_list_prices_are_genai_prices_own(usage: TokenUsage, price_id: str) -> None:
     expected = _calculate(price_id, {kind: getattr(usage, kind) for kind in USAGE_KINDS})
-    assert Tariff(price_id).cost(usage) == expected
+    assert PriceSchedule(price_id).cost(usage) == expected
 
 
 def test_tiers_are_not_taken_for_linear() -> None:
@@ -69,13 +74,13 @@ def test_a_budget_is_positive(limit: float) -> None:
 def entry(**fields: Any) -> Entry:
     given: dict[str, Any] = {
         "time": now(), "call": "c", "decision": "d", "attempt": 0, "model": "m", "provider": "p", "status": "ok",
-        "alpha": 0.4, "usage": TokenUsage(input=3, output=4), "cost": 10, "expected_cost": 12,
+        "alpha": 0.4, "usage": TokenUsage(input_tokens=3, output_tokens=4), "cost_pico": 10, "expected_cost_pico": 12,
     }  # fmt: skip
     return Entry(**{**given, **fields})
 
 
 def test_a_purse_holds_under_threads() -> None:
-    purse, limits = Purse(), {"day": 1000}
+    purse, limits = InMemoryBudgetStore(), {"day": 1000}
     taken = []
 
     def work(_: int) -> None:
@@ -86,15 +91,15 @@ def test_a_purse_holds_under_threads() -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(500)))
     assert len(taken) == 100
-    assert money_left(purse, limits) == 0
+    assert remaining(purse, limits) == 0
 
 
 def test_reserved_money_is_not_spent_twice() -> None:
-    purse, limits = Purse(), {"day": 100}
+    purse, limits = InMemoryBudgetStore(), {"day": 100}
     assert purse.reserve(60, limits)
     assert not purse.reserve(60, limits)
     purse.settle(60, limits, 20)
-    assert money_left(purse, limits) == 80
+    assert remaining(purse, limits) == 80
     assert purse.reserve(80, limits)
 
 
@@ -116,20 +121,20 @@ def test_threads_and_ledgers_share_a_file(tmp_path: Path) -> None:
 
 def test_an_unknown_cost_is_spent_as_expected_and_reported_as_unknown(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.sqlite")
-    ledger.record(entry(cost=None, usage=None), ["day:1"])
-    ledger.record(entry(cost=None, expected_cost=None, status="timeout"), ["day:1"])
+    ledger.record(entry(cost_pico=None, usage=None), ["day:1"])
+    ledger.record(entry(cost_pico=None, expected_cost_pico=None, status="timeout"), ["day:1"])
     assert ledger.spent(["day:1"]) == {"day:1": 12}
     (row,) = ledger.report()
-    assert (row["cost"], row["unknown"], row["calls"], row["failed"]) == (0, 1, 1, 1)
+    assert (row["cost_usd"], row["unknown"], row["calls"], row["failed"]) == (0, 1, 1, 1)
 
 
 def test_reports(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.sqlite")
-    ledger.record(entry(model="a", tags=["x", "y"], cost=3 * PICO))
-    ledger.record(entry(model="b", tags=["x"], cost=1 * PICO))
-    ledger.record(entry(model="a", cost=1 * PICO))
-    assert [(row["model"], row["cost"]) for row in ledger.report()] == [("a", 4), ("b", 1)]
-    assert {row["tag"]: row["cost"] for row in ledger.report("tag")} == {"x": 4, "y": 3, "(none)": 1}
+    ledger.record(entry(model="a", tags=["x", "y"], cost_pico=3 * PICO))
+    ledger.record(entry(model="b", tags=["x"], cost_pico=1 * PICO))
+    ledger.record(entry(model="a", cost_pico=1 * PICO))
+    assert [(row["model"], row["cost_usd"]) for row in ledger.report()] == [("a", 4), ("b", 1)]
+    assert {row["tag"]: row["cost_usd"] for row in ledger.report("tag")} == {"x": 4, "y": 3, "(none)": 1}
     assert len(ledger.report("day")) == 1
     assert ledger.report(since="2999-01-01") == []
     with pytest.raises(ValueError, match="by must be one of"):
@@ -158,7 +163,7 @@ def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVENGERS_LEDGER", str(tmp_path / "other.sqlite"))
     assert open_ledger(None) is not None
     assert (tmp_path / "other.sqlite").is_file()
-    assert scopes_of("s")["session"] == "session:s"
+    assert budget_scopes("s")["session"] == "session:s"
 
 
 def test_ledgers_of_other_processes_hold_one_limit_together(tmp_path: Path) -> None:
@@ -167,10 +172,10 @@ def test_ledgers_of_other_processes_hold_one_limit_together(tmp_path: Path) -> N
     assert one.reserve(60, limits)
     assert not two.reserve(60, limits)
     assert two.spent(limits) == {"day:1": 60, "session:s": 60}, "a refused reservation takes nothing"
-    one.record(entry(cost=20), limits, dict.fromkeys(limits, 60))
+    one.record(entry(cost_pico=20), limits, dict.fromkeys(limits, 60))
     assert two.spent(limits) == {"day:1": 20, "session:s": 20}
     assert two.reserve(50, limits)
-    assert money_left(one, limits) == 0
+    assert remaining(one, limits) == 0
 
 
 def test_a_ledger_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_out_of_distribution_falls_back_to_the_average(router: Router) -> None:
     decision = router.route("")
     assert decision.out_of_distribution
     assert "unlike the training queries" in decision.explain()
-    size = router.artifact.statistics.size
+    size = router.artifact.statistics.n_queries
     assert dict(decision.clusters)[0] == pytest.approx(size[0] / size.sum())
 
 

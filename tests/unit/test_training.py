@@ -27,15 +27,15 @@ def test_statistics_are_the_plain_sums(estimator: RouterEstimator, records: list
     statistics = estimator.statistics_
     for cluster in range(6):
         rows = [r for r, label in zip(records, estimator.labels_, strict=True) if label == cluster]
-        assert statistics.size[cluster] == len(rows)
+        assert statistics.n_queries[cluster] == len(rows)
         for column, model in enumerate(estimator.models_):
             scores = [float(r.records[model] or 0) for r in rows if model in r.records]
             usages = [r.usages[model] for r in rows if model in r.usages]
-            assert statistics.n[cluster, column] == len(scores)
+            assert statistics.n_answers[cluster, column] == len(scores)
             assert statistics.score_sum[cluster, column] == pytest.approx(sum(scores))
             assert statistics.score_squares[cluster, column] == pytest.approx(sum(s * s for s in scores))
-            assert statistics.cost_sum[cluster, column] == pytest.approx(sum(u.cost or 0 for u in usages if u))
-            assert statistics.tokens[cluster, column, 1] == sum(u.completion_tokens or 0 for u in usages if u)
+            assert statistics.cost_sum[cluster, column] == pytest.approx(sum(u.cost_usd or 0 for u in usages if u))
+            assert statistics.tokens[cluster, column, 1] == sum(u.output_tokens or 0 for u in usages if u)
 
 
 def test_statistics_merge_by_addition(records: list[Record]) -> None:
@@ -44,7 +44,7 @@ def test_statistics_merge_by_addition(records: list[Record]) -> None:
     halves = [np.arange(len(table)) < 100, np.arange(len(table)) >= 100]
     first, second = (cluster_statistics(table.rows(half), labels[half], 4) for half in halves)
     merged, whole = first + second, cluster_statistics(table, labels, 4)
-    for name in ("n", "score_sum", "cost_sum", "tokens", "dataset_n"):
+    for name in ("n_answers", "score_sum", "cost_sum", "tokens", "dataset_n"):
         np.testing.assert_allclose(getattr(merged, name), getattr(whole, name))
 
 
@@ -119,7 +119,7 @@ def test_length_is_learned() -> None:
     for record in make_records(300, seed=2):
         length = {"sums": 20, "verse": 400, "code": 100}[record.dataset]
         usages = {
-            m: type(u)(prompt_tokens=20, completion_tokens=float(rng.poisson(length)), cost=None)
+            m: type(u)(input_tokens=20, output_tokens=float(rng.poisson(length)), cost_usd=None)
             for m, u in record.usages.items()
             if u
         }

@@ -52,9 +52,9 @@ def test_adding_in_parts_is_the_same_as_at_once(base: RouterEstimator) -> None:
         a, b = getattr(whole.statistics, one.name), getattr(halves.statistics, one.name)
         np.testing.assert_allclose(a, b, rtol=1e-12)
     assert whole.manifest.n_records == halves.manifest.n_records == 420
-    assert whole.statistics.size.sum() == 420
+    assert whole.statistics.n_queries.sum() == 420
     assert np.array_equal(whole.centers, base.cluster_centers_)
-    assert whole.manifest.cost_scale == base.artifact_.manifest.cost_scale, "alpha keeps its meaning"
+    assert whole.manifest.typical_cost == base.artifact_.manifest.typical_cost, "alpha keeps its meaning"
 
 
 def test_the_nearest_centre_is_the_one_that_k_means_assigned(base: RouterEstimator) -> None:
@@ -71,14 +71,14 @@ def test_a_new_model_with_all_records_is_as_one_that_was_trained(tmp_path: Path)
     assert updated.models == ["mid", "odd", "small", "big"]
     assert updated.manifest.n_records == 300, "its questions are known"
     order = [updated.models.index(name) for name in full.models_]
-    for name in ("n", "score_sum", "score_squares", "cost_sum", "tokens"):
+    for name in ("n_answers", "score_sum", "score_squares", "cost_sum", "tokens"):
         np.testing.assert_allclose(getattr(updated.statistics, name)[:, order], getattr(full.statistics_, name))
     assert updated.manifest.models[-1].price == Price(3.0, 15.0, "records")
     assert updated.manifest.models[-1].price_id == "openai:gpt-4o"
     routed = Router(updated).route("write a poem about river 5 and love", alpha=0.9)
     assert routed.model == "big"
     expected = routed.costs[routed.candidates.index("big")]
-    real = np.mean([r.usages["big"].cost for r in records])  # type: ignore[union-attr]
+    real = np.mean([r.usages["big"].cost_usd for r in records])  # type: ignore[union-attr]
     assert expected == pytest.approx(real, rel=0.3)
 
 
@@ -89,14 +89,14 @@ def test_lengths_that_were_unknown_are_learnt(base: RouterEstimator) -> None:
     more = make_records(120, seed=3)
     updated = Router(update_artifact(blind, more))
     decision = updated.route("write a poem about river 5 and love", alpha=0.9)
-    real = float(np.mean([r.usages["big"].cost for r in more]))  # type: ignore[union-attr]
+    real = float(np.mean([r.usages["big"].cost_usd for r in more]))  # type: ignore[union-attr]
     assert decision.costs[decision.candidates.index("big")] == pytest.approx(real, rel=0.5)
 
 
 def test_new_prices_change_costs_alone(base: RouterEstimator) -> None:
     updated = update_artifact(base.artifact_, prices={"big": Price(1.0, 1.0)})
     assert [m.price for m in updated.manifest.models if m.id == "big"] == [Price(1.0, 1.0)]
-    assert np.array_equal(updated.statistics.n, base.statistics_.n)
+    assert np.array_equal(updated.statistics.n_answers, base.statistics_.n_answers)
     with pytest.raises(ValueError, match="model 'none'"):
         update_artifact(base.artifact_, prices={"none": Price(1.0, 1.0)})
 
@@ -151,8 +151,9 @@ def test_fifty_chosen_rows_recover_most_of_a_strong_models_gain(data_folder: Pat
 def log(ledger: Ledger, number: int, **fields: Any) -> None:
     given: dict[str, Any] = {
         "time": now(), "call": f"c{number}", "decision": f"d{number}", "attempt": 0, "model": "small", "provider": "p",
-        "status": "ok", "alpha": 0.4, "usage": TokenUsage(input=30, output=40, reasoning=5), "cost": 2_000_000,
-        "expected_cost": 2_000_000, "prompt": f"question {number}", "propensity": 1.0, "run": f"r{number}",
+        "status": "ok", "alpha": 0.4, "usage": TokenUsage(input_tokens=30, output_tokens=40, reasoning_tokens=5),
+        "cost_pico": 2_000_000,
+        "expected_cost_pico": 2_000_000, "prompt": f"question {number}", "propensity": 1.0, "run": f"r{number}",
     }  # fmt: skip
     ledger.record(Entry(**{**given, **fields}))
 
@@ -160,7 +161,7 @@ def log(ledger: Ledger, number: int, **fields: Any) -> None:
 def test_records_of_a_ledger_take_what_is_scored_and_say_what_is_not(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.sqlite", store_prompts=True)
     log(ledger, 0)
-    log(ledger, 1, model="big", propensity=0.05, cost=None)
+    log(ledger, 1, model="big", propensity=0.05, cost_pico=None)
     log(ledger, 2, prompt="")
     log(ledger, 3)
     log(ledger, 4, propensity=None)
@@ -175,7 +176,7 @@ def test_records_of_a_ledger_take_what_is_scored_and_say_what_is_not(tmp_path: P
     ]  # fmt: skip
     first = harvest.records[0].usages["small"]
     assert first is not None
-    assert (first.prompt_tokens, first.completion_tokens, first.reasoning_tokens, first.cost) == (30, 40, 5, 2e-6)
+    assert (first.input_tokens, first.output_tokens, first.reasoning_tokens, first.cost_usd) == (30, 40, 5, 2e-6)
     # Weights 1 and 2 are worth (1 + 2)^2 / (1 + 4) = 1.8 answers.
     assert [next(iter(r.weights.values())) for r in harvest.records] == pytest.approx([0.6, 1.0, 1.2])
     told = harvest.models["small"]
@@ -193,7 +194,7 @@ def test_records_of_a_ledger_take_what_is_scored_and_say_what_is_not(tmp_path: P
     assert table.weights is not None
     assert table.weights.sum() == pytest.approx(2.8)
     artifact = RouterEstimator(1, min_records=0).fit(path).artifact_
-    assert artifact.statistics.n.sum() == pytest.approx(2.8)
+    assert artifact.statistics.n_answers.sum() == pytest.approx(2.8)
 
 
 def test_feedback_files_are_read_as_langsmith_writes_them(tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ def test_inverse_propensities_undo_the_routers_bias(data_folder: Path, tmp_path:
 def entries(base: RouterEstimator, clusters: list[int], **fields: Any) -> list[dict[str, Any]]:
     given = {
         "artifact": base.artifact_.manifest.checksum[:12], "similarity": 1.0, "attempt": 0, "status": "ok",
-        "cost": 1e-5, "expected_cost": 1e-5, "model": "small",
+        "cost_usd": 1e-5, "expected_cost_usd": 1e-5, "model": "small",
     }  # fmt: skip
     return [{**given, "cluster": c, **fields} for c in clusters]
 
@@ -260,7 +261,7 @@ def saved(base: RouterEstimator, tmp_path_factory: pytest.TempPathFactory) -> Ro
 
 def test_drift_is_seen_where_it_is_and_only_there(saved: RouterEstimator) -> None:
     rng = np.random.default_rng(0)
-    size = saved.artifact_.statistics.size
+    size = saved.artifact_.statistics.n_queries
     same = rng.choice(len(size), 2000, p=size / size.sum()).tolist()
     calm = measure_drift(saved.artifact_, entries(saved, same))
     assert not calm.advice
@@ -274,7 +275,7 @@ def test_drift_is_seen_where_it_is_and_only_there(saved: RouterEstimator) -> Non
     strange = measure_drift(saved.artifact_, entries(saved, same[:400], similarity=-1.0) + entries(saved, same))
     assert strange.retrain
     assert strange.unfamiliar == pytest.approx(400 / 2400)
-    dear = measure_drift(saved.artifact_, entries(saved, same, cost=3e-5))
+    dear = measure_drift(saved.artifact_, entries(saved, same, cost_usd=3e-5))
     assert not dear.retrain
     assert "3.00 times" in dear.advice[0]
     few = measure_drift(saved.artifact_, entries(saved, same[:20]))

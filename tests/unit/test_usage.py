@@ -22,19 +22,37 @@ ANTHROPIC = {
 @pytest.mark.parametrize(
     ("reported", "expected"),
     [
-        (OPENAI, TokenUsage(input=100, output=50, cache_read=20, input_audio=5, output_audio=3, reasoning=7)),
+        (
+            OPENAI,
+            TokenUsage(
+                input_tokens=100,
+                output_tokens=50,
+                cache_read_tokens=20,
+                input_audio_tokens=5,
+                output_audio_tokens=3,
+                reasoning_tokens=7,
+            ),
+        ),
         (
             {"input_tokens": 9, "output_tokens": 5, "input_tokens_details": {"cached_tokens": 2}},
-            TokenUsage(input=9, output=5, cache_read=2),
+            TokenUsage(input_tokens=9, output_tokens=5, cache_read_tokens=2),
         ),
-        (ANTHROPIC, TokenUsage(input=140, output=50, cache_read=30, cache_write=10, cache_write_1h=4)),
-        ({"input_tokens": 7, "output_tokens": 3, "cache_read_input_tokens": None}, TokenUsage(input=7, output=3)),
+        (
+            ANTHROPIC,
+            TokenUsage(
+                input_tokens=140, output_tokens=50, cache_read_tokens=30, cache_write_tokens=10, cache_write_1h_tokens=4
+            ),
+        ),
+        (
+            {"input_tokens": 7, "output_tokens": 3, "cache_read_input_tokens": None},
+            TokenUsage(input_tokens=7, output_tokens=3),
+        ),
         (
             {"promptTokenCount": 100, "candidatesTokenCount": 40, "thoughtsTokenCount": 5},
-            TokenUsage(input=100, output=45, reasoning=5),
+            TokenUsage(input_tokens=100, output_tokens=45, reasoning_tokens=5),
         ),
-        ({"prompt_token_count": 100, "candidates_token_count": 40}, TokenUsage(input=100, output=40)),
-        ({"inputTokens": 8, "outputTokens": 4}, TokenUsage(input=8, output=4)),
+        ({"prompt_token_count": 100, "candidates_token_count": 40}, TokenUsage(input_tokens=100, output_tokens=40)),
+        ({"inputTokens": 8, "outputTokens": 4}, TokenUsage(input_tokens=8, output_tokens=4)),
         ({}, None),
         (None, None),
         ({"words": 3}, None),
@@ -46,5 +64,5 @@ def test_every_providers_usage(reported: dict[str, object] | None, expected: Tok
 
 
 def test_usages_add_up() -> None:
-    total = TokenUsage(input=1, cache_read=1) + TokenUsage(input=2, output=3)
-    assert total == TokenUsage(input=3, output=3, cache_read=1)
+    total = TokenUsage(input_tokens=1, cache_read_tokens=1) + TokenUsage(input_tokens=2, output_tokens=3)
+    assert total == TokenUsage(input_tokens=3, output_tokens=3, cache_read_tokens=1)

@@ -401,7 +401,7 @@ def ledger(
 
     rows = open_existing(url).report(by, since or None, until or None)
     if as_json:
-        print_json([{**row, "cost": float(row["cost"])} for row in rows])
+        print_json([{**row, "cost_usd": float(row["cost_usd"])} for row in rows])
         return
     print_table(
         f"calls by {by}",
@@ -413,7 +413,7 @@ def ledger(
                 f"{row['failed']:,}",
                 f"{row['input_tokens']:,}",
                 f"{row['output_tokens']:,}",
-                f"{row['cost']:.6f}",
+                f"{row['cost_usd']:.6f}",
                 f"{row['unknown']:,}",
             )
             for row in rows

@@ -241,8 +241,8 @@ def update(
     elif prices is not None:
         after = update_artifact(after, prices=_prices(Path(prices)))
     save_artifact(after, output)
-    answers = after.statistics.n.sum(axis=0)
-    had = dict(zip(before.models, before.statistics.n.sum(axis=0), strict=True))
+    answers = after.statistics.n_answers.sum(axis=0)
+    had = dict(zip(before.models, before.statistics.n_answers.sum(axis=0), strict=True))
     was = {model.id: model.price for model in before.manifest.models}
     rows: list[dict[str, Any]] = [
         {
@@ -330,7 +330,7 @@ def _print_drift(drift: Any, described: dict[str, Any]) -> None:
         "cost by model",
         ("model", "calls", "$", "expected $"),
         [
-            (name, f"{one['calls']:,}", f"{one['cost']:.6f}", f"{one['expected_cost']:.6f}")
+            (name, f"{one['calls']:,}", f"{one['cost_usd']:.6f}", f"{one['expected_cost_usd']:.6f}")
             for name, one in sorted(drift.models.items())
         ],
     )
@@ -388,8 +388,8 @@ def collect(
     timeout: Annotated[float, typer.Option(help="Seconds for each request.")] = 120.0,
     output_tokens: Annotated[int, typer.Option(help="Expected of an answer, for estimates and the cap.")] = 500,
     code_timeout: Annotated[float, typer.Option(help="Seconds that a program under test may take.")] = 10.0,
-    unwalled_code: Annotated[
-        bool, typer.Option("--unwalled-code", help="Run code that models wrote without bubblewrap.")
+    no_sandbox: Annotated[
+        bool, typer.Option("--no-sandbox", help="Run code that models wrote without bubblewrap.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; ask nothing.")] = False,
     quiet: Quiet = False,
@@ -404,7 +404,7 @@ def collect(
     from ..collecting.runner import collect as run_collection
     from ..collecting.types import Plan
     from ..pricing.catalog import split_price_id
-    from ..pricing.tariff import Tariff
+    from ..pricing.tariff import PriceSchedule
 
     asked = read_questions(questions)
     adapter = _adapter(framework)
@@ -417,7 +417,7 @@ def collect(
         raise typer.BadParameter("give at least one --model, or --models-from")
     if dry_run:
         tariffs = {
-            name: Tariff.find(() if name in contract else (adapter.price_id(spec),), contract.get(name))
+            name: PriceSchedule.find(() if name in contract else (adapter.price_id(spec),), contract.get(name))
             for name, spec in named.items()
         }
         if models_from is not None:
@@ -425,28 +425,28 @@ def collect(
             tariffs |= {one.id: one.tariff for one in made}
         rows = estimate(asked, tariffs, max_tokens or output_tokens, system)
         if judge is not None:
-            tariff = Tariff.find(() if judge in contract else (adapter.price_id(judge),), contract.get(judge))
+            tariff = PriceSchedule.find(() if judge in contract else (adapter.price_id(judge),), contract.get(judge))
             rows.append(estimate_judge(judge, tariff, asked, len(tariffs), max_tokens or output_tokens))
         _print_estimate(rows, as_json)
         return
     options = {
         name: value for name, value in (("temperature", temperature), ("max_tokens", max_tokens)) if value is not None
     }
-    respondents = _respondents(adapter, named, models_from, contract, system, options)
+    models_under_test = _respondents(adapter, named, models_from, contract, system, options)
     plan = Plan(
         grader=grader,
-        judge=None if judge is None else adapter.respondent(judge, judge, price=contract.get(judge)),
+        judge=None if judge is None else adapter.model_under_test(judge, judge, price=contract.get(judge)),
         concurrency=_concurrency(concurrency or []),
         retries=retries,
         timeout=timeout,
         max_cost=max_cost,
         output_tokens=max_tokens or output_tokens,
         code_timeout=code_timeout,
-        walled=not unwalled_code,
+        sandboxed=not no_sandbox,
         settings={"system": system, "temperature": temperature, "max_tokens": max_tokens},
     )
     with show_progress(quiet or as_json) as progress:
-        outcome = run_collection(asked, respondents, output, plan, progress=progress)
+        outcome = run_collection(asked, models_under_test, output, plan, progress=progress)
     _print_outcome(outcome, output, as_json)
     if not outcome.complete:
         raise typer.Exit(1)
@@ -495,7 +495,8 @@ def _respondents(
             raise ValueError(f"{models_from}: must be a mapping from ids to models, not {type(given).__name__}")
         models |= given
     return [
-        adapter.respondent(name, one, price=prices.get(name), system=system, **options) for name, one in models.items()
+        adapter.model_under_test(name, one, price=prices.get(name), system=system, **options)
+        for name, one in models.items()
     ]
 
 
@@ -510,10 +511,10 @@ def _concurrency(given: list[str]) -> int | dict[str, int]:
 
 
 def _print_estimate(rows: list[Any], as_json: bool) -> None:
-    known = [row.cost for row in rows if row.cost is not None]
+    known = [row.cost_usd for row in rows if row.cost_usd is not None]
     if as_json:
         plain = [{name: getattr(row, name) for name in row.__dataclass_fields__} for row in rows]
-        print_json({"models": plain, "cost": sum(known) if len(known) == len(rows) else None})
+        print_json({"models": plain, "cost_usd": sum(known) if len(known) == len(rows) else None})
         return
     print_table(
         "what it would cost (nothing was asked)",
@@ -524,7 +525,7 @@ def _print_estimate(rows: list[Any], as_json: bool) -> None:
                 f"{row.requests:,}",
                 f"{row.input_tokens:,}",
                 f"{row.output_tokens:,}",
-                "unknown" if row.cost is None else f"{row.cost:.4f}",
+                "unknown" if row.cost_usd is None else f"{row.cost_usd:.4f}",
             )
             for row in rows
         ],

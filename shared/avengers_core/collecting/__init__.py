@@ -5,15 +5,15 @@ from .journal import Journal
 from .questions import Question, read_questions
 from .runner import collect
 from .selection import choose_questions
-from .types import Outcome, Plan, Reply, Respondent
+from .types import ModelReply, ModelUnderTest, Outcome, Plan
 
 __all__ = [
     "Journal",
+    "ModelReply",
+    "ModelUnderTest",
     "Outcome",
     "Plan",
     "Question",
-    "Reply",
-    "Respondent",
     "choose_questions",
     "collect",
     "read_questions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..pricing.tariff import Tariff
+from ..pricing.tariff import PriceSchedule
 from ..pricing.types import TokenUsage
 from .graders import judge_prompt
 from .questions import Question
@@ -20,29 +20,37 @@ class Estimate:
     requests: int
     input_tokens: int
     output_tokens: int
-    cost: float | None
+    cost_usd: float | None
 
 
 def estimate(
-    questions: Sequence[Question], tariffs: Mapping[str, Tariff], output_tokens: int = 500, system: str = ""
+    questions: Sequence[Question], tariffs: Mapping[str, PriceSchedule], output_tokens: int = 500, system: str = ""
 ) -> list[Estimate]:
     """What asking these models would cost; nothing is sent."""
     tokens = sum(_count(question.prompt or question.query, system) for question in questions)
     rows = []
     for model, tariff in tariffs.items():
-        usage = TokenUsage(input=tokens, output=output_tokens * len(questions))
+        usage = TokenUsage(input_tokens=tokens, output_tokens=output_tokens * len(questions))
         cost = tariff.cost(usage)
-        rows.append(Estimate(model, len(questions), usage.input, usage.output, None if cost is None else float(cost)))
+        rows.append(
+            Estimate(
+                model, len(questions), usage.input_tokens, usage.output_tokens, None if cost is None else float(cost)
+            )
+        )
     return rows
 
 
 def estimate_judge(
-    judge: str, tariff: Tariff, questions: Sequence[Question], models: int, output_tokens: int = 500
+    judge: str, tariff: PriceSchedule, questions: Sequence[Question], models: int, output_tokens: int = 500
 ) -> Estimate:
     """What judging the answers of so many models would cost; a verdict is short."""
     tokens = sum(_count(judge_prompt("", question)) + output_tokens for question in questions) * models
-    usage = TokenUsage(input=tokens, output=20 * models * len(questions))
+    usage = TokenUsage(input_tokens=tokens, output_tokens=20 * models * len(questions))
     cost = tariff.cost(usage)
     return Estimate(
-        f"{judge} (judge)", models * len(questions), usage.input, usage.output, None if cost is None else float(cost)
+        f"{judge} (judge)",
+        models * len(questions),
+        usage.input_tokens,
+        usage.output_tokens,
+        None if cost is None else float(cost),
     )

@@ -18,7 +18,7 @@ import msgspec
 from ..errors import RecordError
 from ..ledger.entry import feedback_score
 from ..ledger.store import Ledger
-from ..records.schema import Record, Usage, usage_fields
+from ..records.schema import TOKEN_KINDS, Record, Usage
 
 Score = Callable[[Mapping[str, Any]], "float | bool | str | None"]
 
@@ -39,7 +39,7 @@ class LoggedModel:
 
 
 @dataclass
-class Harvest:
+class LedgerRecords:
     """What became of a ledger's calls.
 
     Attributes:
@@ -93,7 +93,7 @@ def records_from_ledger(
     until: str | None = None,
     dataset: str = "live",
     correct: bool = True,
-) -> Harvest:
+) -> LedgerRecords:
     """Records of the answered calls whose text was kept and that have a score.
 
     Args:
@@ -105,7 +105,7 @@ def records_from_ledger(
         correct: weight each answer by one over its choice's probability, each model's weights scaled to sum to its
             effective number of answers. Rows whose probability is unknown are left out then.
     """
-    harvest = Harvest()
+    harvest = LedgerRecords()
     told = ledger.feedback() if score is None else {}
     for call, scores in (feedback or {}).items():
         told.setdefault(call, {}).update(scores)
@@ -162,6 +162,6 @@ def _score(row: Mapping[str, Any], told: Mapping[str, Mapping[str, float]], key:
 
 
 def _usage(row: Mapping[str, Any]) -> Usage:
-    tokens = {kind: row[f"{kind}_tokens"] for kind in usage_fields().values()}
-    cost = None if row["cost"] is None else float(row["cost"])
-    return Usage(**{name: tokens[kind] for name, kind in usage_fields().items()}, cost=cost)
+    tokens = {kind: row[kind] for kind in TOKEN_KINDS}
+    cost = None if row["cost_usd"] is None else float(row["cost_usd"])
+    return Usage(**tokens, cost_usd=cost)

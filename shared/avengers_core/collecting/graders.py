@@ -87,7 +87,7 @@ def json_schema(answer: str, question: Question) -> float:
     return 1.0
 
 
-def code(answer: str, question: Question, *, timeout: float = 10.0, walled: bool = True) -> float:
+def code(answer: str, question: Question, *, timeout: float = 10.0, sandboxed: bool = True) -> float:
     """1 where the answer's Python, followed by the reference's tests, ends without an error in the sandbox.
 
     After the tests a word is printed that tells that they were reached: leaving early does not pass.
@@ -96,7 +96,7 @@ def code(answer: str, question: Question, *, timeout: float = 10.0, walled: bool
 
     word = secrets.token_hex(16)
     program = f"{_unfenced(answer)}\n\n{question.answer}\n\nprint({word!r}, end='')\n"
-    outcome = run_python(program, timeout=timeout, walled=walled)
+    outcome = run_python(program, timeout=timeout, sandboxed=sandboxed)
     return float(outcome.passed and outcome.output.endswith(word))
 
 
@@ -110,17 +110,17 @@ GRADERS: dict[str, Grader] = {
 }
 
 
-def make_grader(name: str, *, timeout: float = 10.0, walled: bool = True) -> Grader:
+def make_grader(name: str, *, timeout: float = 10.0, sandboxed: bool = True) -> Grader:
     """A grader by name, or a function ``(answer, question) -> score`` as ``module:name`` or ``file.py:name``.
 
     Args:
-        timeout, walled: of ``code``: seconds a program may take, and whether it must run behind bubblewrap.
+        timeout, sandboxed: of ``code``: seconds a program may take, and whether it must run behind bubblewrap.
 
     Raises:
         ValueError: there is none.
     """
     if name == "code":
-        return partial(code, timeout=timeout, walled=walled)
+        return partial(code, timeout=timeout, sandboxed=sandboxed)
     if name in GRADERS:
         return GRADERS[name]
     if ":" in name:

@@ -34,8 +34,8 @@ class Answer(NamedTuple):
 
     text: str
     usage: TokenUsage | None
-    cost: int | None
-    expected: int
+    cost_pico: int | None
+    expected_pico: int
     seconds: float
 
 
@@ -107,7 +107,7 @@ class Journal:
     def save_answer(self, request: int, question: str, model: str, answer: Answer) -> None:
         """Keep an answer, in one transaction with the end of its request."""
         usage = None if answer.usage is None else msgspec.json.encode(answer.usage).decode()
-        row = (question, model, answer.text, usage, answer.cost, answer.expected, answer.seconds)
+        row = (question, model, answer.text, usage, answer.cost_pico, answer.expected_pico, answer.seconds)
         with self._transaction():
             self._db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             self._db.execute("DELETE FROM asked WHERE id = ?", (request,))

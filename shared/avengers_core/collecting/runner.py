@@ -1,7 +1,7 @@
 """Ask models questions, grade the answers, and make records of them: what a router is trained on.
 
-The models come from an adapter as `Respondent`s. All that is paid for goes through the `Journal` first, so that a run
-that is killed goes on where it was.
+The models come from an adapter as `ModelUnderTest`s. All that is paid for goes through the `Journal` first, so that
+a run that is killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ..errors import CollectError, MissingExtraError, QuestionError
 from ..ledger.budget import PICO, picodollars
 from ..pricing.types import TokenUsage
 from ..records.io import write_records
-from ..records.schema import Record, Usage, usage_fields
+from ..records.schema import TOKEN_KINDS, Record, Usage
 from .graders import GRADERS, Grader, judge_prompt, make_grader, read_verdict
 from .journal import Answer, Journal
 from .questions import Question
 from .sandbox import run_python
-from .types import HOPELESS, REFUSALS, ModelOutcome, Outcome, Plan, Respondent, log
+from .types import MAX_CONSECUTIVE_FAILURES, UNBILLED_FAILURES, ModelOutcome, ModelUnderTest, Outcome, Plan, log
 
 
 def collect(
     questions: Sequence[Question],
-    respondents: Sequence[Respondent],
+    models_under_test: Sequence[ModelUnderTest],
     output: str | Path,
     plan: Plan,
     *,
@@ -48,7 +48,7 @@ def collect(
         CollectError: a model's price is unknown and there is a cap, or the journal is another run's.
         QuestionError: a question lacks what its grader needs.
     """
-    run = _Run(questions, respondents, Path(output), plan, progress)
+    run = _Run(questions, models_under_test, Path(output), plan, progress)
     try:
         asyncio.run(run.ask_all())
     finally:
@@ -63,14 +63,14 @@ class _Run:
     def __init__(
         self,
         questions: Sequence[Question],
-        respondents: Sequence[Respondent],
+        models_under_test: Sequence[ModelUnderTest],
         output: Path,
         plan: Plan,
         progress: Callable[..., None] | None,
     ) -> None:
         if importlib.util.find_spec("tenacity") is None:
             raise MissingExtraError("collecting", "collect")
-        self.questions, self.respondents, self.output, self.plan = questions, respondents, output, plan
+        self.questions, self.models_under_test, self.output, self.plan = questions, models_under_test, output, plan
         self.progress = progress
         for question in questions:
             name = question.grader or plan.grader
@@ -84,18 +84,18 @@ class _Run:
             if name in ("numeric", "regex", "json_schema"):  # a reference that cannot be used is told before asking
                 GRADERS[name]("", question)
         self.graders = {name: self._grader(name) for name in {q.grader or plan.grader for q in questions}}
-        if "code" in self.graders and plan.walled:
-            run_python("", walled=True)
+        if "code" in self.graders and plan.sandboxed:
+            run_python("", sandboxed=True)
         self.cap = picodollars(plan.max_cost)
         judges = [plan.judge] if plan.judge else []
-        unpriced = sorted({one.id for one in (*respondents, *judges) if not one.tariff.known})
+        unpriced = sorted({one.id for one in (*models_under_test, *judges) if not one.tariff.known})
         if self.cap is not None and unpriced:
             raise CollectError(f"the price of {', '.join(unpriced)} is unknown, so no cap can be held: give --prices")
-        settings = {**plan.settings, **{f"model {one.id}": one.traits.name for one in respondents}}
+        settings = {**plan.settings, **{f"model {one.id}": one.traits.name for one in models_under_test}}
         self.journal = Journal(f"{output}.journal", settings)
         self.spent = self.journal.spent
         self.capped = False
-        self.outcomes = {one.id: ModelOutcome(wanted=len(questions)) for one in respondents}
+        self.outcomes = {one.id: ModelOutcome(wanted=len(questions)) for one in models_under_test}
         self.given_up: set[str] = set()
         self._in_a_row: Counter[str] = Counter()
         self._written: dict[str, deque[int]] = {}
@@ -106,7 +106,7 @@ class _Run:
 
     def _grader(self, name: str) -> Grader | None:
         if name != "judge":
-            return make_grader(name, timeout=self.plan.code_timeout, walled=self.plan.walled)
+            return make_grader(name, timeout=self.plan.code_timeout, sandboxed=self.plan.sandboxed)
         if self.plan.judge is None:
             raise CollectError("grader judge: say which model judges")
         return None
@@ -116,12 +116,12 @@ class _Run:
     async def ask_all(self) -> None:
         """Answer and grade all that is open, each provider at its own pace."""
         self._show()
-        by_provider: dict[str, list[Respondent]] = {}
-        for one in self.respondents:
+        by_provider: dict[str, list[ModelUnderTest]] = {}
+        for one in self.models_under_test:
             by_provider.setdefault(one.traits.provider, []).append(one)
         workers = []
         for provider, group in by_provider.items():
-            work: Iterator[tuple[Question, Respondent]] = iter(itertools.product(self.questions, group))
+            work: Iterator[tuple[Question, ModelUnderTest]] = iter(itertools.product(self.questions, group))
             workers += [self._work(work) for _ in range(self._limit(provider))]
         tasks = [asyncio.ensure_future(worker) for worker in workers]
         try:
@@ -135,7 +135,7 @@ class _Run:
         limit = self.plan.concurrency
         return limit if isinstance(limit, int) else limit.get(provider, 8)
 
-    async def _work(self, work: Iterator[tuple[Question, Respondent]]) -> None:
+    async def _work(self, work: Iterator[tuple[Question, ModelUnderTest]]) -> None:
         for question, model in work:
             answer = self.journal.answer(question.key, model.id)
             if answer is None and not self.capped and model.id not in self.given_up:
@@ -145,7 +145,7 @@ class _Run:
             self._done += 1
             self._show()
 
-    async def _answer(self, question: Question, model: Respondent) -> Answer | None:
+    async def _answer(self, question: Question, model: ModelUnderTest) -> Answer | None:
         prompt = question.prompt or question.query
         try:
             sent = await self._send(model, question.key, model.id, prompt)
@@ -158,10 +158,10 @@ class _Run:
         request, answer = sent
         self.journal.save_answer(request, question.key, model.id, answer)
         if answer.usage is not None:
-            self._written.setdefault(model.id, deque(maxlen=200)).append(answer.usage.output)
+            self._written.setdefault(model.id, deque(maxlen=200)).append(answer.usage.output_tokens)
         return answer
 
-    async def _send(self, model: Respondent, question: str, label: str, prompt: str) -> tuple[int, Answer] | None:
+    async def _send(self, model: ModelUnderTest, question: str, label: str, prompt: str) -> tuple[int, Answer] | None:
         """The request's number and its answer; None where the cap is reached."""
         import tenacity
 
@@ -189,7 +189,7 @@ class _Run:
                     reply = await asyncio.wait_for(model.ask(prompt), self.plan.timeout)
                 except BaseException as error:
                     # A refusal costs nothing. What was cut off may: it stays spent, as what was expected of it.
-                    refused = isinstance(error, Exception) and failure_kind(error) in REFUSALS
+                    refused = isinstance(error, Exception) and failure_kind(error) in UNBILLED_FAILURES
                     (self.journal.refused if refused else self.journal.unanswered)(request)
                     self._settle(-expected if refused else 0)
                     raise
@@ -217,27 +217,27 @@ class _Run:
         self._settled.set()
         self._settled = asyncio.Event()
 
-    def _expected(self, model: Respondent, prompt: str) -> TokenUsage:
+    def _expected(self, model: ModelUnderTest, prompt: str) -> TokenUsage:
         """Tokens of a request, rather too many than too few: providers wrap prompts and count in their own ways."""
         settings, written = self.plan.settings, self._written.get(model.id, ())
         tokens = 1.1 * _count(prompt, str(settings.get("system") or "")) + 20
         output = settings.get("max_tokens") or (max(written) if len(written) >= 5 else self.plan.output_tokens)
-        return TokenUsage(input=round(tokens), output=output)
+        return TokenUsage(input_tokens=round(tokens), output_tokens=output)
 
-    def _fail(self, model: Respondent, error: Exception) -> None:
+    def _fail(self, model: ModelUnderTest, error: Exception) -> None:
         kind = failure_kind(error)
         outcome = self.outcomes[model.id]
         outcome.failed += 1
         outcome.reason = f"{kind}: {type(error).__name__}"
         self._in_a_row[model.id] += kind not in TRANSIENT
-        if kind == "auth" or self._in_a_row[model.id] >= HOPELESS:
+        if kind == "auth" or self._in_a_row[model.id] >= MAX_CONSECUTIVE_FAILURES:
             if model.id not in self.given_up:
                 log.error("%s is given up: %s", model.id, outcome.reason)
             self.given_up.add(model.id)
 
     # --- grading ---
 
-    async def _grade(self, question: Question, model: Respondent, answer: Answer) -> None:
+    async def _grade(self, question: Question, model: ModelUnderTest, answer: Answer) -> None:
         name = self._grade_name(question)
         if self.journal.grade(question.key, model.id, name) is not None:
             return
@@ -271,9 +271,9 @@ class _Run:
         verdict = read_verdict(judged.text)
         if verdict is None:
             log.warning("the judge gave no score for %s on question %s", model.id, question.index)
-            self.journal.settled(request, judged.cost)
+            self.journal.settled(request, judged.cost_pico)
             return
-        self.journal.save_grade(question.key, model.id, name, verdict, judged.cost, request)
+        self.journal.save_grade(question.key, model.id, name, verdict, judged.cost_pico, request)
 
     def _grade_name(self, question: Question) -> str:
         """The grader with a digest of the reference, so that a corrected reference is graded anew, unpaid."""
@@ -287,7 +287,7 @@ class _Run:
 
     def _show(self) -> None:
         if self.progress:
-            total = len(self.questions) * len(self.respondents)
+            total = len(self.questions) * len(self.models_under_test)
             self.progress("collect", self._done, total, f"${self.spent / PICO:.4f}")
 
     def write(self) -> Outcome:
@@ -298,15 +298,15 @@ class _Run:
             name = self._grade_name(question)
             graded: dict[str, float | bool | None] = {}
             usages: dict[str, Usage | None] = {}
-            for one in self.respondents:
+            for one in self.models_under_test:
                 answer = self.journal.answer(question.key, one.id)
                 score = self.journal.grade(question.key, one.id, name)
                 if answer is None:
                     continue
                 outcome = self.outcomes[one.id]
                 outcome.answers += 1
-                outcome.unknown += answer.cost is None
-                outcome.cost += (answer.cost or 0) / PICO
+                outcome.unknown += answer.cost_pico is None
+                outcome.cost_usd += (answer.cost_pico or 0) / PICO
                 if score is not None:
                     outcome.graded += 1
                     graded[one.id] = score
@@ -325,10 +325,10 @@ class _Run:
 
 
 def _usage(answer: Answer) -> Usage:
-    tokens = {} if answer.usage is None else {n: getattr(answer.usage, kind) for n, kind in usage_fields().items()}
-    always = ("prompt_tokens", "completion_tokens")
+    tokens = {} if answer.usage is None else {kind: getattr(answer.usage, kind) for kind in TOKEN_KINDS}
+    always = ("input_tokens", "output_tokens")
     shown = {name: count for name, count in tokens.items() if count or name in always}
-    return Usage(**shown, cost=None if answer.cost is None else answer.cost / PICO)
+    return Usage(**shown, cost_usd=None if answer.cost_pico is None else answer.cost_pico / PICO)
 
 
 def _count(*texts: str) -> int:

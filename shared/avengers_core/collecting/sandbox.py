@@ -37,7 +37,7 @@ class Outcome:
 
 
 @functools.cache
-def wall() -> tuple[str, ...] | None:
+def bubblewrap_command() -> tuple[str, ...] | None:
     """The bubblewrap command that shuts a program in, or None where it is not installed or may not do so.
 
     Inside there is no network, no other process, no environment and no file but the system's and a folder of its own.
@@ -54,20 +54,20 @@ def wall() -> tuple[str, ...] | None:
     return command if works.returncode == 0 else None
 
 
-def run_python(code: str, *, timeout: float = 10.0, walled: bool = True) -> Outcome:
+def run_python(code: str, *, timeout: float = 10.0, sandboxed: bool = True) -> Outcome:
     """Run a Python program with at most ``timeout`` seconds, 1 GiB of memory and 16 MiB a file.
 
     Args:
-        walled: demand bubblewrap; False runs it with the limits only, which keep no secret from it.
+        sandboxed: demand bubblewrap; False runs it with the limits only, which keep no secret from it.
 
     Raises:
-        SandboxError: ``walled`` is asked for and bubblewrap does not work here.
+        SandboxError: ``sandboxed`` is asked for and bubblewrap does not work here.
     """
-    barrier = wall() if walled else ()
+    barrier = bubblewrap_command() if sandboxed else ()
     if barrier is None:
         raise SandboxError(
             "code that a model wrote is run behind bubblewrap, which does not work here: install it (apt install "
-            "bubblewrap), or run it unwalled (--unwalled-code), on a machine that holds nothing of value"
+            "bubblewrap), or run it unwalled (--no-sandbox), on a machine that holds nothing of value"
         )
     with tempfile.TemporaryDirectory(prefix="avengers-") as folder:
         (Path(folder) / "program.py").write_text(code, encoding="utf-8", errors="replace")

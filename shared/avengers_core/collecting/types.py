@@ -9,22 +9,22 @@ from typing import Any
 
 import msgspec
 
-from ..dispatch.pool import Traits
-from ..pricing.tariff import Tariff
+from ..dispatch.pool import ClientProfile
+from ..pricing.tariff import PriceSchedule
 from ..pricing.types import TokenUsage
 
 log = logging.getLogger("avengers")
 
 
 #: Failures in a row, of the kind that asking again does not mend, after which a model is given up.
-HOPELESS = 5
+MAX_CONSECUTIVE_FAILURES = 5
 
 
 #: Kinds of failures that cost nothing: the provider said that it did not answer.
-REFUSALS = ("rate_limit", "auth", "caller", "server")
+UNBILLED_FAILURES = ("rate_limit", "auth", "caller", "server")
 
 
-class Reply(msgspec.Struct, frozen=True):
+class ModelReply(msgspec.Struct, frozen=True):
     """What a model said, and the tokens that its provider reports, None where it reports none."""
 
     text: str
@@ -32,7 +32,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Respondent:
+class ModelUnderTest:
     """A model to ask.
 
     Attributes:
@@ -41,9 +41,9 @@ class Respondent:
     """
 
     id: str
-    traits: Traits
-    ask: Callable[[str], Awaitable[Reply]]
-    tariff: Tariff
+    traits: ClientProfile
+    ask: Callable[[str], Awaitable[ModelReply]]
+    tariff: PriceSchedule
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,19 @@ class Plan:
             without ``max_tokens`` an answer of unseen length may pass it.
         output_tokens: expected of an answer where ``settings`` have no ``max_tokens``, until a model has given five;
             then the longest of its last 200.
-        code_timeout, walled: for code that models write, see `avengers_core.collecting.sandbox.run_python`.
+        code_timeout, sandboxed: for code that models write, see `avengers_core.collecting.sandbox.run_python`.
         settings: what all answers of a journal have in common, for it to check.
     """
 
     grader: str = "exact"
-    judge: Respondent | None = None
+    judge: ModelUnderTest | None = None
     concurrency: int | Mapping[str, int] = 8
     retries: int = 5
     timeout: float = 120.0
     max_cost: float | None = None
     output_tokens: int = 500
     code_timeout: float = 10.0
-    walled: bool = True
+    sandboxed: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -87,7 +87,7 @@ class ModelOutcome:
     graded: int = 0
     wanted: int = 0
     mean_score: float | None = None
-    cost: float = 0.0
+    cost_usd: float = 0.0
     unknown: int = 0
     failed: int = 0
     reason: str = ""

@@ -4,17 +4,17 @@ from .call import Attempt, Call
 from .dispatcher import Dispatcher
 from .factory import open_dispatcher, open_router
 from .options import Options, Prompt
-from .pool import Member, Pool, Traits
+from .pool import ClientProfile, ModelPool, PoolModel
 
 __all__ = [
     "Attempt",
     "Call",
+    "ClientProfile",
     "Dispatcher",
-    "Member",
+    "ModelPool",
     "Options",
-    "Pool",
+    "PoolModel",
     "Prompt",
-    "Traits",
     "open_dispatcher",
     "open_router",
 ]

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Generic
 
 from ..errors import BudgetError, LedgerError, UnavailableError
-from ..ledger.budget import fits, picodollars, scopes_of
+from ..ledger.budget import budget_scopes, fits, picodollars
 from ..ledger.entry import Entry, now, spent_amount
 from ..pricing.types import TokenUsage
 from ..routing.capabilities import LENIENT, lacking
@@ -20,7 +20,7 @@ from . import telemetry
 from .context import DispatchContext
 from .failures import TRANSIENT, failure_kind
 from .options import Options, Prompt, _needs, log
-from .pool import M, Member
+from .pool import M, PoolModel
 
 
 class Call(Generic[M]):
@@ -49,7 +49,7 @@ class Call(Generic[M]):
         self.attempts: list[Attempt[M]] = []
 
     @property
-    def first(self) -> Member[M]:
+    def first(self) -> PoolModel[M]:
         """The chosen model."""
         return self.context.pool.get(self.order[0])
 
@@ -99,21 +99,21 @@ class Attempt(Generic[M]):
     Attributes:
         member: the model.
         begun: set it when the first part of a stream was passed on: no other model is tried from then on.
-        error: what it failed with. cost: dollars, None where unknown.
+        error: what it failed with. cost_usd: US dollars, None where unknown.
     """
 
-    def __init__(self, call: Call[M], member: Member[M], number: int, *, last: bool) -> None:
+    def __init__(self, call: Call[M], member: PoolModel[M], number: int, *, last: bool) -> None:
         self.call = call
         self.member = member
         self.number = number
         self.begun = False
         self.error: BaseException | None = None
         self.usage: TokenUsage | None = None
-        self.cost: Decimal | None = None
+        self.cost_usd: Decimal | None = None
         self._last = last
         self._finished = False
         self._reserved = 0
-        self._scopes = scopes_of(call.options.session)
+        self._scopes = budget_scopes(call.options.session)
         self._limits = call.options.budget.limits(self._scopes)
 
     @property
@@ -140,7 +140,7 @@ class Attempt(Generic[M]):
         """Say that the model has answered, with the tokens it reports and the name it answers under."""
         self._finished = True
         self.usage = usage
-        self.cost = self.member.tariff.cost(usage)
+        self.cost_usd = self.member.tariff.cost(usage)
         self._answered_as = model
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
@@ -187,8 +187,8 @@ class Attempt(Generic[M]):
             tags=list(call.options.tags),
             error=error,
             usage=self.usage,
-            cost=picodollars(self.cost) if charged else 0,
-            expected_cost=expected,
+            cost_pico=picodollars(self.cost_usd) if charged else 0,
+            expected_cost_pico=expected,
             seconds=time.perf_counter() - self._clock,
             prompt=call.prompt.text,
             artifact=call.context.artifact,
@@ -212,9 +212,9 @@ class Attempt(Generic[M]):
                 self._span,
                 {
                     "gen_ai.response.model": getattr(self, "_answered_as", None) or None,
-                    "gen_ai.usage.input_tokens": usage.input if usage else None,
-                    "gen_ai.usage.output_tokens": usage.output if usage else None,
-                    "avengers.cost": float(self.cost) if self.cost is not None else None,
+                    "gen_ai.usage.input_tokens": usage.input_tokens if usage else None,
+                    "gen_ai.usage.output_tokens": usage.output_tokens if usage else None,
+                    "avengers.cost": float(self.cost_usd) if self.cost_usd is not None else None,
                 },
                 self.error,
             )
@@ -224,21 +224,21 @@ class Attempt(Generic[M]):
         decision, member = self.call.decision, self.member
         best = decision._router.best_single(decision.candidates)
         same = best == member.id
-        best_cost = self.cost if same else self.call.context.pool.tariff(best).cost(self.usage)
+        best_cost = self.cost_usd if same else self.call.context.pool.tariff(best).cost(self.usage)
         return {
             "model": member.id,
             "provider": member.provider,
             "alpha": decision.alpha,
             "expected_score": float(decision.scores[decision.candidates.index(member.id)]),
-            "expected_cost": _plain(self.expected_cost),
-            "cost": None if self.cost is None else float(self.cost),
+            "expected_cost_usd": _plain(self.expected_cost),
+            "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "decision_id": decision.id,
             "call_id": self.call.id,
             "attempts": [
                 {"model": one.member.id, "error": type(one.error).__name__ if one.error else None}
                 for one in self.call.attempts
             ],
-            "best_single": {"model": best, "cost": None if best_cost is None else float(best_cost)},
+            "best_single": {"model": best, "cost_usd": None if best_cost is None else float(best_cost)},
         }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic
 
-from ..ledger.budget import Purse, Spend
+from ..ledger.budget import BudgetStore, InMemoryBudgetStore
 from ..ledger.store import Ledger
 from .failures import Cooldowns
-from .pool import M, Pool
+from .pool import M, ModelPool
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class DispatchContext(Generic[M]):
         purse: adds up money when there is no ledger.
     """
 
-    pool: Pool[M]
+    pool: ModelPool[M]
     artifact: str
     ledger: Ledger | None = None
     cooldowns: Cooldowns = field(default_factory=Cooldowns)
-    purse: Purse = field(default_factory=Purse)
+    purse: InMemoryBudgetStore = field(default_factory=InMemoryBudgetStore)
 
     @property
-    def spend(self) -> Spend:
+    def spend(self) -> BudgetStore:
         """Where money is set aside: the ledger, which processes share, or the purse."""
         return self.ledger or self.purse

@@ -14,7 +14,7 @@ Message = TypeVar("Message")
 ROUTE_ON = ("last_human", "with_system", "conversation")
 
 #: Providers cache prompts from this length on.
-LEAST_CACHED_TOKENS = 1024
+MIN_CACHED_TOKENS = 1024
 
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 

@@ -20,7 +20,7 @@ from typing import Generic
 
 from ..embedders.base import Vectors
 from ..errors import BudgetError, NoCandidateError, UnavailableError
-from ..ledger.budget import PICO, fits, money_left, scopes_of
+from ..ledger.budget import PICO, budget_scopes, fits, remaining
 from ..ledger.store import Ledger
 from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
@@ -30,7 +30,7 @@ from .call import Call
 from .context import DispatchContext
 from .failures import Cooldowns
 from .options import Options, Prompt, _needs
-from .pool import M, Pool
+from .pool import M, ModelPool
 
 #: Texts whose vectors are kept: at least these, for the steps of a tool loop, and a batch of up to so many.
 REMEMBERED_TEXTS, REMEMBERED_BATCH = 256, 65_536
@@ -48,7 +48,7 @@ class Dispatcher(Generic[M]):
     def __init__(
         self,
         router: Router,
-        pool: Pool[M],
+        pool: ModelPool[M],
         *,
         ledger: Ledger | None = None,
         cooldown: float = 30.0,
@@ -59,7 +59,7 @@ class Dispatcher(Generic[M]):
         self._remembered = REMEMBERED_TEXTS
 
     @property
-    def pool(self) -> Pool[M]:
+    def pool(self) -> ModelPool[M]:
         """The models that may be asked."""
         return self.context.pool
 
@@ -124,8 +124,8 @@ class Dispatcher(Generic[M]):
     def _decide(self, prompt: Prompt, options: Options, unfit: dict[str, str]) -> Decision:
         """A decision among the models that fit and can be paid."""
         decision = self._route(prompt, options, unfit)
-        limits = options.budget.limits(scopes_of(options.session))
-        ceiling = options.budget.ceiling(money_left(self.context.spend, limits))
+        limits = options.budget.limits(budget_scopes(options.session))
+        ceiling = options.budget.ceiling(remaining(self.context.spend, limits))
         if ceiling is None:
             return decision
         dear = {
@@ -179,7 +179,7 @@ class Dispatcher(Generic[M]):
 
     def _worth_switching(self, decision: Decision, current: str) -> bool:
         """Whether the expected gain beats the lost prompt cache, for scorings that do not weigh dollars themselves."""
-        scale = self.router.artifact.manifest.cost_scale
+        scale = self.router.artifact.manifest.typical_cost
         values = utilities(decision.scores[None], decision.costs[None], decision.alpha, scale)[0]
         here, there = (values[decision.candidates.index(name)] for name in (current, decision.model))
         return bool(there > here)

@@ -15,7 +15,7 @@ from ..pricing.types import Price
 from ..routing.pretrained import find_artifact
 from ..routing.router import Router
 from .dispatcher import Dispatcher
-from .pool import M, Pool, Traits
+from .pool import ClientProfile, M, ModelPool
 
 
 @functools.lru_cache(maxsize=16)
@@ -44,7 +44,7 @@ def open_dispatcher(
     *,
     make: Callable[[str, str], M],
     is_client: Callable[[Any], bool],
-    describe: Callable[[M], Traits],
+    describe: Callable[[M], ClientProfile],
     kind: str,
     embedder: Embedder | None = None,
     prices: Mapping[str, Any] | None = None,
@@ -57,7 +57,7 @@ def open_dispatcher(
     Args:
         make: a client from a model's name and the artifact's price id (``provider:model``), empty where the user gives
             another model; it is called when the model is first chosen.
-        is_client, describe: as for `Pool`.
+        is_client, describe: as for `ModelPool`.
         kind: what a client is called in error messages.
         prices: `Price`, or its fields, by id.
 
@@ -77,5 +77,5 @@ def open_dispatcher(
             entries[name] = value
         else:
             raise ValueError(f"models[{name!r}] must be {kind} or 'provider:model', not {type(value).__name__}")
-    pool = Pool(router, entries, describe, is_client=is_client, capabilities=capabilities, prices=contract)
+    pool = ModelPool(router, entries, describe, is_client=is_client, capabilities=capabilities, prices=contract)
     return Dispatcher(router, pool, ledger=open_ledger(ledger), cooldown=cooldown)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..errors import UnavailableError
-from ..pricing.tariff import Tariff
+from ..pricing.tariff import PriceSchedule
 from ..pricing.types import Price
 from ..routing.capabilities import canonical
 from ..routing.router import Router
@@ -18,7 +18,7 @@ M = TypeVar("M")
 
 
 @dataclass(frozen=True)
-class Member(Generic[M]):
+class PoolModel(Generic[M]):
     """A model that was made.
 
     Attributes:
@@ -32,11 +32,11 @@ class Member(Generic[M]):
     name: str
     client: M
     capabilities: Mapping[str, bool | int]
-    tariff: Tariff
+    tariff: PriceSchedule
 
 
 @dataclass(frozen=True)
-class Traits:
+class ClientProfile:
     """What a framework's model object says of itself; ``price_ids`` are tried in genai-prices, in order."""
 
     provider: str
@@ -45,7 +45,7 @@ class Traits:
     price_ids: tuple[str, ...] = ()
 
 
-class Pool(Generic[M]):
+class ModelPool(Generic[M]):
     """Models by the artifact's ids.
 
     Args:
@@ -63,7 +63,7 @@ class Pool(Generic[M]):
         self,
         router: Router,
         models: Mapping[str, M | Callable[[], M]],
-        describe: Callable[[M], Traits],
+        describe: Callable[[M], ClientProfile],
         *,
         is_client: Callable[[Any], bool],
         capabilities: Mapping[str, Mapping[str, Any]] | None = None,
@@ -84,8 +84,8 @@ class Pool(Generic[M]):
         self._is_client = is_client
         self._known = {name: canonical(values) for name, values in (capabilities or {}).items()}
         self._prices = dict(prices or {})
-        self._members: dict[str, Member[M]] = {}
-        self._tariffs: dict[str, Tariff] = {}
+        self._members: dict[str, PoolModel[M]] = {}
+        self._tariffs: dict[str, PriceSchedule] = {}
         self._lock = threading.RLock()
         #: Models that could not be made, with the reason.
         self.unavailable: dict[str, str] = {}
@@ -105,17 +105,17 @@ class Pool(Generic[M]):
             return member.capabilities
         return {**canonical(self._infos[name].capabilities), **self._known.get(name, {})}
 
-    def tariff(self, name: str) -> Tariff:
+    def tariff(self, name: str) -> PriceSchedule:
         """What calls of a model cost, without making it."""
         member = self._members.get(name)
         if member is not None:
             return member.tariff
         if name not in self._tariffs:
             info, price = self._infos[name], self._prices.get(name)
-            self._tariffs[name] = Tariff.find(() if price else (info.price_id,), price or info.price)
+            self._tariffs[name] = PriceSchedule.find(() if price else (info.price_id,), price or info.price)
         return self._tariffs[name]
 
-    def get(self, name: str) -> Member[M]:
+    def get(self, name: str) -> PoolModel[M]:
         """The model, made now if it was not yet.
 
         The first model that cannot be made has all others tried too, so that one warning names all that are missing.
@@ -144,7 +144,7 @@ class Pool(Generic[M]):
                 except UnavailableError:
                     continue
 
-    def _get(self, name: str) -> Member[M]:
+    def _get(self, name: str) -> PoolModel[M]:
         if name not in self._members:
             if name in self.unavailable:
                 raise UnavailableError(f"{name}: {self.unavailable[name]}")
@@ -155,19 +155,19 @@ class Pool(Generic[M]):
                 raise UnavailableError(f"{name}: {self.unavailable[name]}") from error
         return self._members[name]
 
-    def _make(self, name: str) -> Member[M]:
+    def _make(self, name: str) -> PoolModel[M]:
         given = self._models[name]
         client: M = given if self._is_client(given) else given()  # type: ignore[operator, assignment]
         traits, info = self._describe(client), self._infos[name]
         price = self._prices.get(name)
         ids: Iterable[str] = () if price else (*traits.price_ids, info.price_id)
-        return Member(
+        return PoolModel(
             name,
             traits.provider,
             traits.name,
             client,
             {**canonical(info.capabilities), **traits.capabilities, **self._known.get(name, {})},
-            Tariff.find(ids, price or info.price),
+            PriceSchedule.find(ids, price or info.price),
         )
 
 

@@ -15,12 +15,12 @@ from ..routing.statistics import Array, divide
 from .metrics import curve_figures
 
 #: A single model with fewer answers is not taken for the best one, as it is no candidate of a router.
-LEAST_ANSWERS = 20
+MIN_ANSWERS = 20
 
 
 def answered_enough(answers: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Which of the single models, by their numbers of answers, may be the best one; all where none has many."""
-    return np.asarray(answers >= min(LEAST_ANSWERS, int(answers.max())))
+    return np.asarray(answers >= min(MIN_ANSWERS, int(answers.max())))
 
 
 def figure_intervals(

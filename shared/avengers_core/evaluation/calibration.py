@@ -108,7 +108,7 @@ def leave_one_out(
         low, high = float(single.cost.min()), float(single.cost.max())
         curve = measure(unknown, router_choices(router, unknown, vectors, grid), [])
         new, old = (_likeness(router, part) for part in (unknown, held_out))
-        flag = router.artifact.manifest.familiar_similarity
+        flag = router.artifact.manifest.ood_threshold
         rows.append(
             {
                 "dataset": name,

@@ -14,7 +14,7 @@ from ..routing.statistics import Array
 
 #: Least queries to judge by; population stability index above which clusters have shifted (the index's usual rule of
 #: thumb: .1 some, .25 much), share of unfamiliar queries, and ratio of real to expected cost that are too much.
-LEAST, SHIFTED, UNFAMILIAR, COST_RATIO = 200, 0.25, 0.05, 1.25
+LEAST, PSI_THRESHOLD, UNFAMILIAR, COST_RATIO = 200, 0.25, 0.05, 1.25
 
 
 @dataclass
@@ -56,17 +56,17 @@ def measure_drift(artifact: Artifact, entries: Iterable[Mapping[str, Any]]) -> D
             continue
         if row["attempt"] == 0:
             drift.queries += 1
-            strange = row["similarity"] < manifest.familiar_similarity
+            strange = row["similarity"] < manifest.ood_threshold
             unfamiliar += strange
             counts[row["cluster"]] += not strange
-        if row["status"] == "ok" and row["cost"] is not None and row["expected_cost"]:
-            pair = float(row["cost"]), float(row["expected_cost"])
+        if row["status"] == "ok" and row["cost_usd"] is not None and row["expected_cost_usd"]:
+            pair = float(row["cost_usd"]), float(row["expected_cost_usd"])
             costs.append(pair)
-            told = drift.models.setdefault(row["model"], {"calls": 0, "cost": 0.0, "expected_cost": 0.0})
+            told = drift.models.setdefault(row["model"], {"calls": 0, "cost_usd": 0.0, "expected_cost_usd": 0.0})
             told["calls"] += 1
-            told["cost"] += pair[0]
-            told["expected_cost"] += pair[1]
-    size = artifact.statistics.size
+            told["cost_usd"] += pair[0]
+            told["expected_cost_usd"] += pair[1]
+    size = artifact.statistics.n_queries
     if counts.sum():
         before, after = size / size.sum(), counts / counts.sum()
         order = np.argsort(-np.abs(after - before), kind="stable")
@@ -95,9 +95,11 @@ def stability_index(before: Array, after: Array) -> float:
 
 def _advise(drift: Drift, costs: list[tuple[float, float]]) -> None:
     index = drift.stability_index
-    if index is not None and index > SHIFTED:
+    if index is not None and index > PSI_THRESHOLD:
         drift.retrain = True
-        drift.advice.append(f"retrain: queries have moved between clusters (stability index {index:.2f} > {SHIFTED})")
+        drift.advice.append(
+            f"retrain: queries have moved between clusters (stability index {index:.2f} > {PSI_THRESHOLD})"
+        )
     share = drift.unfamiliar or 0.0
     margin = 1.96 * math.sqrt(share * (1 - share) / drift.queries)
     if share - margin > UNFAMILIAR:

@@ -237,7 +237,7 @@ def evaluate_router(
     wanted = [check_alpha(alpha) for alpha in (alphas or [0.0, 0.25, 0.39, 0.53, 0.8, 1.0])]
     grid = np.array(sorted({*ALPHAS, *wanted}))
     vectors = _embed(router, table, progress)
-    scale = router.artifact.manifest.cost_scale
+    scale = router.artifact.manifest.typical_cost
 
     single = singles(table)
     low, high = float(single.cost.min()), float(single.cost.max())

@@ -176,7 +176,7 @@ def evaluate_unit(table: RecordTable, grid: Grid, embedder: str, seed: int, n_cl
     vectors = np.ascontiguousarray(test.encoded[:, : router.embedder.dimension])
     single = singles(test)
     answers = dict(zip(test.models, available(test).sum(axis=0).tolist(), strict=True))
-    oracle = measure(test, oracle_choices(test, router.artifact.manifest.cost_scale, np.array([1.0])), ["oracle"])
+    oracle = measure(test, oracle_choices(test, router.artifact.manifest.typical_cost, np.array([1.0])), ["oracle"])
     rows = []
     for scoring, top_k, beta in itertools.product(grid.scoring, grid.top_k, grid.beta):
         changed = msgspec.structs.replace(router.artifact.manifest.settings, top_k=top_k, beta=beta)

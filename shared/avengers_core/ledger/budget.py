@@ -80,14 +80,14 @@ def plain_budget(value: Budget | Mapping[str, float] | None) -> dict[str, float]
     return {name: limit for name, limit in vars(Budget(**given)).items() if limit is not None}
 
 
-def scopes_of(session: str, now: datetime | None = None) -> dict[str, str]:
+def budget_scopes(session: str, now: datetime | None = None) -> dict[str, str]:
     """Keys under which a call's cost is added up."""
     day = (now or datetime.now(timezone.utc)).strftime("%Y-%m-%d")
     return {"day": f"day:{day}", "session": f"session:{session}"}
 
 
-class Spend(Protocol):
-    """Where money that was spent or set aside is added up by scope: a `Purse`, or a `Ledger` that processes share."""
+class BudgetStore(Protocol):
+    """Adds up the money that was spent or set aside, by scope: in memory, or in a `Ledger` that processes share."""
 
     def spent(self, scopes: Iterable[str]) -> dict[str, int]:
         """Picodollars spent or set aside so far, by scope."""
@@ -98,7 +98,7 @@ class Spend(Protocol):
         ...
 
 
-def money_left(spend: Spend, limits: Mapping[str, int]) -> int | None:
+def remaining(spend: BudgetStore, limits: Mapping[str, int]) -> int | None:
     """Picodollars that may still be spent or set aside, the least over the limits; None: no limit."""
     if not limits:
         return None
@@ -106,7 +106,7 @@ def money_left(spend: Spend, limits: Mapping[str, int]) -> int | None:
     return min(limit - spent.get(scope, 0) for scope, limit in limits.items())
 
 
-class Purse:
+class InMemoryBudgetStore:
     """Money of this process's calls, where no ledger adds it up; threads may share it."""
 
     def __init__(self) -> None:

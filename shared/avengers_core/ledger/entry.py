@@ -27,7 +27,8 @@ class Entry(msgspec.Struct, kw_only=True):
         status: ``ok``, a kind of `failure_kind`, or ``cancelled``.
         error: class of the error; never its message, which may quote a prompt.
         usage: tokens by kind, None where the provider reported none.
-        cost: picodollars, None where unknown. expected_cost: the same, as it was expected.
+        cost_pico: picodollars, None if unknown.
+        expected_cost_pico: picodollars that it was expected to cost, None if unknown.
         seconds: duration. prompt: kept only where the ledger was told to.
     """
 
@@ -44,8 +45,8 @@ class Entry(msgspec.Struct, kw_only=True):
     tags: list[str] = []
     error: str = ""
     usage: TokenUsage | None = None
-    cost: int | None = None
-    expected_cost: int | None = None
+    cost_pico: int | None = None
+    expected_cost_pico: int | None = None
     seconds: float = 0.0
     prompt: str | None = None
     artifact: str = ""
@@ -75,9 +76,9 @@ def feedback_score(value: Any) -> float:
 
 def spent_amount(entry: Entry) -> int:
     """Picodollars that an entry adds to what is spent: its cost, else, if it was answered or cut off, the expected."""
-    if entry.cost is not None:
-        return entry.cost
-    return entry.expected_cost or 0
+    if entry.cost_pico is not None:
+        return entry.cost_pico
+    return entry.expected_cost_pico or 0
 
 
 def now() -> datetime:

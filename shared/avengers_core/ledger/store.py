@@ -57,7 +57,7 @@ class Ledger:
             sa.Column("tags", sa.Text, nullable=False),
             sa.Column("error", text(255), nullable=False),
             sa.Column("alpha", sa.Float, nullable=False),
-            *(sa.Column(f"{kind}_tokens", whole) for kind in TOKEN_COLUMNS),
+            *(sa.Column(kind, whole) for kind in TOKEN_COLUMNS),
             sa.Column("picodollars", whole),
             sa.Column("expected_picodollars", whole),
             sa.Column("seconds", sa.Float, nullable=False),
@@ -162,13 +162,13 @@ class Ledger:
                 "propensity",
             )
         }
-        row |= {f"{kind}_tokens": None if usage is None else getattr(usage, kind) for kind in TOKEN_COLUMNS}
+        row |= {kind: None if usage is None else getattr(usage, kind) for kind in TOKEN_COLUMNS}
         row |= {
             "day": entry.time.strftime("%Y-%m-%d"),
             "tags": json.dumps(entry.tags),
             "alpha": entry.alpha,
-            "picodollars": entry.cost,
-            "expected_picodollars": entry.expected_cost,
+            "picodollars": entry.cost_pico,
+            "expected_picodollars": entry.expected_cost_pico,
             "seconds": entry.seconds,
             "prompt": entry.prompt if self.store_prompts else None,
         }
@@ -260,7 +260,7 @@ class Ledger:
             return {scope: int(amount) for scope, amount in db.execute(query)}
 
     def entries(self, since: str | None = None, until: str | None = None) -> Iterator[dict[str, Any]]:
-        """Rows as plain values, oldest first, ``cost`` in dollars as `Decimal` or None.
+        """Rows as plain values, oldest first, ``cost_usd`` as `Decimal` or None.
 
         Args:
             since, until: first and last day, ``2026-11-24``.
@@ -270,7 +270,7 @@ class Ledger:
             for row in db.execution_options(stream_results=True).execute(query).mappings():
                 values = dict(row)
                 values["tags"] = json.loads(values["tags"])
-                for name, column in (("cost", "picodollars"), ("expected_cost", "expected_picodollars")):
+                for name, column in (("cost_usd", "picodollars"), ("expected_cost_usd", "expected_picodollars")):
                     amount = values.pop(column)
                     values[name] = None if amount is None else Decimal(int(amount)) / PICO
                 yield values
@@ -278,7 +278,7 @@ class Ledger:
     def report(self, by: str = "model", since: str | None = None, until: str | None = None) -> list[dict[str, Any]]:
         """Totals by ``model``, ``day``, ``tag``, ``session``, ``provider`` or ``status``, dearest first.
 
-        Each row has ``calls`` (that were answered), ``failed`` (attempts), tokens, ``cost`` in dollars and
+        Each row has ``calls`` (that were answered), ``failed`` (attempts), tokens, ``cost_usd`` and
         ``unknown`` (answered calls without a known cost).
 
         Raises:
@@ -311,8 +311,10 @@ class Ledger:
                     total = totals.setdefault(key, dict.fromkeys(values, 0))
                     for name, value in values.items():
                         total[name] += value
-        rows = [{by: key, **total, "cost": Decimal(total.pop("picodollars")) / PICO} for key, total in totals.items()]
-        return sorted(rows, key=lambda row: (-row["cost"], row[by]))
+        rows = [
+            {by: key, **total, "cost_usd": Decimal(total.pop("picodollars")) / PICO} for key, total in totals.items()
+        ]
+        return sorted(rows, key=lambda row: (-row["cost_usd"], row[by]))
 
     def _between(self, since: str | None, until: str | None) -> list[Any]:
         day = self._calls.c.day

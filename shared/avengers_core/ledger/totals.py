@@ -15,12 +15,12 @@ class ModelTotals:
     """Answers of one model.
 
     Attributes:
-        calls: answers. cost: US dollars, without the ``unknown`` answers, whose cost is not known.
+        calls: answers. cost_usd: US dollars, without the ``unknown`` answers, whose cost is not known.
         usage: tokens by kind, None where none were reported.
     """
 
     calls: int = 0
-    cost: float = 0.0
+    cost_usd: float = 0.0
     unknown: int = 0
     usage: TokenUsage | None = None
 
@@ -30,26 +30,26 @@ class Totals(ModelTotals):
     """All answers of a run; threads may share it.
 
     Attributes:
-        best_single_cost: dollars that the best single model would have cost for the same tokens, over the answers
-            where both are known; ``compared_cost`` is what those answers really cost.
+        best_single_cost_usd: dollars that the best single model would have cost for the same tokens, over the answers
+            where both are known; ``compared_cost_usd`` is what those answers really cost.
         cached: answers that came from a framework's cache and cost nothing.
         models: by id.
     """
 
-    best_single_cost: float = 0.0
-    compared_cost: float = 0.0
+    best_single_cost_usd: float = 0.0
+    compared_cost_usd: float = 0.0
     cached: int = 0
     models: dict[str, ModelTotals] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
-    def saved(self) -> float:
+    def saved_usd(self) -> float:
         """Dollars saved against the best single model."""
-        return self.best_single_cost - self.compared_cost
+        return self.best_single_cost_usd - self.compared_cost_usd
 
     def __str__(self) -> str:
         unknown = f", {self.unknown} of unknown cost" if self.unknown else ""
-        return f"{self.calls} calls, ${self.cost:.6f}{unknown}, ${self.saved:.6f} saved"
+        return f"{self.calls} calls, ${self.cost_usd:.6f}{unknown}, ${self.saved_usd:.6f} saved"
 
     def add(self, told: Mapping[str, Any], usage: TokenUsage | None, *, cached: bool = False) -> None:
         """Count an answer.
@@ -65,9 +65,9 @@ class Totals(ModelTotals):
                 totals.calls += 1
                 if usage is not None:
                     totals.usage = totals.usage + usage if totals.usage else usage
-                totals.unknown += told["cost"] is None
-                totals.cost += told["cost"] or 0.0
-            best = told["best_single"]["cost"]
-            if best is not None and told["cost"] is not None:
-                self.best_single_cost += best
-                self.compared_cost += told["cost"]
+                totals.unknown += told["cost_usd"] is None
+                totals.cost_usd += told["cost_usd"] or 0.0
+            best = told["best_single"]["cost_usd"]
+            if best is not None and told["cost_usd"] is not None:
+                self.best_single_cost_usd += best
+                self.compared_cost_usd += told["cost_usd"]

@@ -1,14 +1,14 @@
 """US dollars of tokens, and tokens as providers report them."""
 
 from .catalog import latest_prices, lookup_price, provider_of, split_price_id
-from .tariff import Tariff
+from .tariff import PriceSchedule
 from .types import PER, Price, TokenUsage, plain_prices
 from .usage import read_usage
 
 __all__ = [
     "PER",
     "Price",
-    "Tariff",
+    "PriceSchedule",
     "TokenUsage",
     "latest_prices",
     "lookup_price",

@@ -8,30 +8,24 @@ from decimal import Decimal
 
 from .types import PER, Price, TokenUsage
 
-#: Fields of `TokenUsage` under genai-prices' names. ``input`` and ``output`` hold the others.
+#: genai-prices' name of each field of `TokenUsage`.
 USAGE_KINDS = {
-    "input": "input_tokens",
-    "output": "output_tokens",
-    "cache_read": "cache_read_tokens",
-    "cache_write": "cache_write_tokens",
-    "cache_write_1h": "cache_write_1h_tokens",
-    "reasoning": "output_reasoning_tokens",
-    "input_audio": "input_audio_tokens",
-    "output_audio": "output_audio_tokens",
+    name: "output_reasoning_tokens" if name == "reasoning_tokens" else name for name in TokenUsage.__struct_fields__
 }
-
 
 #: Which kinds a token of a kind also counts under.
 _WITHIN = {
-    "cache_read": ("input",),
-    "cache_write": ("input",),
-    "cache_write_1h": ("input", "cache_write"),
-    "reasoning": ("output",),
+    "cache_read_tokens": ("input_tokens",),
+    "cache_write_tokens": ("input_tokens",),
+    "cache_write_1h_tokens": ("input_tokens", "cache_write_tokens"),
+    "reasoning_tokens": ("output_tokens",),
 }
 
 
 def _list_price(price_id: str, usage: TokenUsage) -> Decimal | None:
-    rates = None if usage.input_audio or usage.output_audio else _linear_rates(price_id)  # cached audio is no sum
+    rates = (
+        None if usage.input_audio_tokens or usage.output_audio_tokens else _linear_rates(price_id)
+    )  # cached audio is no sum
     if rates is None:
         return _calculate(price_id, {kind: getattr(usage, kind) for kind in USAGE_KINDS})
     return sum((getattr(usage, kind) * rate for kind, rate in rates.items()), Decimal(0))
@@ -41,7 +35,9 @@ def _calculate(price_id: str, tokens: Mapping[str, int]) -> Decimal | None:
     from genai_prices import Usage, calc_price
 
     provider, model = split_price_id(price_id)
-    used = {USAGE_KINDS[kind]: count for kind, count in tokens.items() if count or kind in ("input", "output")}
+    used = {
+        USAGE_KINDS[kind]: count for kind, count in tokens.items() if count or kind in ("input_tokens", "output_tokens")
+    }
     try:
         return calc_price(Usage(**used), model, provider_id=provider or None).total_price
     except (LookupError, ValueError):
@@ -64,7 +60,7 @@ def _linear_rates(price_id: str) -> dict[str, Decimal] | None:
     if isinstance(found.prices, list):
         return None
     rates: dict[str, Decimal] = {}
-    for kind in ("input", "output", *_WITHIN):
+    for kind in ("input_tokens", "output_tokens", *_WITHIN):
         within = _WITHIN.get(kind, ())
         costs = [_calculate(price_id, dict.fromkeys((kind, *within), count)) for count in (1000, PER)]
         if costs[0] is None or costs[1] is None or costs[0] * 1000 != costs[1]:

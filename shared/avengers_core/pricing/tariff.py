@@ -12,7 +12,7 @@ from .catalog import _list_price, lookup_price
 from .types import PER, Price, TokenUsage
 
 
-class Tariff:
+class PriceSchedule:
     """What finished calls of one model cost.
 
     Args:
@@ -25,7 +25,7 @@ class Tariff:
         self.price = price
 
     @classmethod
-    def find(cls, price_ids: Iterable[str], price: Price | None = None) -> Tariff:
+    def find(cls, price_ids: Iterable[str], price: Price | None = None) -> PriceSchedule:
         """The tariff of the first of these ids that genai-prices knows, else ``price``, which may be unknown."""
         for price_id in price_ids:
             if price_id and lookup_price(price_id) is not None:
@@ -46,20 +46,23 @@ class Tariff:
     @cached_property
     def cache_discount(self) -> float:
         """US dollars saved per input token that is read from the provider's prompt cache; 0 where unknown."""
-        plain, cached = self.cost(TokenUsage(input=1000)), self.cost(TokenUsage(input=1000, cache_read=1000))
+        plain, cached = (
+            self.cost(TokenUsage(input_tokens=1000)),
+            self.cost(TokenUsage(input_tokens=1000, cache_read_tokens=1000)),
+        )
         return max(0.0, float(plain - cached) / 1000) if plain is not None and cached is not None else 0.0
 
     @staticmethod
     def _contract(price: Price, usage: TokenUsage) -> Decimal | None:
         total = Decimal(0)
-        plain_input = usage.input - usage.cache_read - usage.cache_write - usage.input_audio
+        plain_input = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens - usage.input_audio_tokens
         for tokens, rate in (
             (plain_input, price.input),
-            (usage.output - usage.output_audio, price.output),
-            (usage.cache_read, price.cache_read),
-            (usage.cache_write, price.cache_write),
-            (usage.input_audio, price.input_audio),
-            (usage.output_audio, price.output_audio),
+            (usage.output_tokens - usage.output_audio_tokens, price.output),
+            (usage.cache_read_tokens, price.cache_read),
+            (usage.cache_write_tokens, price.cache_write),
+            (usage.input_audio_tokens, price.input_audio),
+            (usage.output_audio_tokens, price.output_audio),
         ):
             if tokens and rate is msgspec.UNSET:
                 return None

@@ -14,7 +14,7 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base list price of a model in US dollars per million tokens, with where it comes from.
 
     The expected cost of a route uses plain input and output tokens. What a finished call cost, with cached, audio and
-    tiered tokens, is `Tariff`'s to say; a rate that is not set here is unknown.
+    tiered tokens, is `PriceSchedule`'s to say; a rate that is not set here is unknown.
     """
 
     input: float
@@ -30,18 +30,18 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that a provider reports for one call.
 
-    ``input`` holds all input tokens, those read from and written to a prompt cache and audio among them; ``output``
-    all output tokens, reasoning and audio among them. ``cache_write`` holds ``cache_write_1h``.
+    ``input_tokens`` counts all input tokens, including cached and audio tokens; ``output_tokens`` counts all output
+    tokens, including reasoning and audio tokens. ``cache_write_tokens`` includes ``cache_write_1h_tokens``.
     """
 
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    reasoning: int = 0
-    input_audio: int = 0
-    output_audio: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
         """Sums by kind."""

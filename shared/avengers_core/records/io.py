@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,7 @@ import msgspec
 
 from .._utils.files import replacing
 from ..errors import RecordError
-from .schema import Record, Usage
+from .schema import OLD_NAMES, Record, Usage
 
 Source = str | Path | Iterable[str | Path]
 
@@ -83,6 +84,7 @@ def read_records(source: Source) -> Iterator[Record]:
 
 
 _decoder = msgspec.json.Decoder(Record)
+_OLD_NAME = re.compile(rb'"(?:%s)"\s*:' % "|".join(OLD_NAMES).encode())
 
 
 def parse_record(line: bytes) -> Record:
@@ -92,11 +94,22 @@ def parse_record(line: bytes) -> Record:
         ValueError: names the field of the first fault.
     """
     try:
-        record = _decoder.decode(line)
+        record = _decoder.decode(_with_new_names(line) if _OLD_NAME.search(line) else line)
         _check_values(record)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(_name_fault(line, error)) from None
     return record
+
+
+def _with_new_names(line: bytes) -> bytes:
+    """The line with `OLD_NAMES` replaced in its usages."""
+    fields = msgspec.json.decode(line)
+    usages = fields.get("usages") if isinstance(fields, dict) else None
+    for usage in usages.values() if isinstance(usages, dict) else ():
+        for old, new in OLD_NAMES.items():
+            if isinstance(usage, dict) and old in usage:
+                usage.setdefault(new, usage.pop(old))
+    return msgspec.json.encode(fields)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -180,8 +193,8 @@ def _name_fault(line: bytes, error: Exception) -> str:
         return message if message.startswith("field") else f"not valid JSON: {message}"
     reason, _, path = message.partition(" - at ")
     try:
-        raw = msgspec.json.decode(line, type=_Values)
-    except msgspec.DecodeError:
+        raw = msgspec.json.decode(_with_new_names(line), type=_Values)
+    except (msgspec.DecodeError, RecursionError):
         raw = _Values()
     for name, kind in (("records", float | bool | None), ("usages", Usage | None), ("weights", float)):
         for model, value in getattr(raw, name).items():
@@ -189,5 +202,7 @@ def _name_fault(line: bytes, error: Exception) -> str:
                 msgspec.json.decode(value, type=kind)
             except msgspec.DecodeError as inner:
                 reason, _, inside = str(inner).partition(" - at ")
-                return f"field '{name}[{model!r}]{inside.strip('`').removeprefix('$')}': {reason}"
+                field = inside.strip("`").removeprefix("$")
+                old = next((o for o, new in OLD_NAMES.items() if field == f".{new}" and o.encode() in line), None)
+                return f"field '{name}[{model!r}]{f'.{old}' if old else field}': {reason}"
     return f"field '{path.strip('`').removeprefix('$.')}': {reason}" if path else reason

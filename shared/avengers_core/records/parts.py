@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .table import RecordTable
 
 
-class Parts(Protocol):
+class Partitions(Protocol):
     """Tables of the same models and datasets, in an order."""
 
     def gather(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
@@ -24,8 +24,8 @@ class Parts(Protocol):
         ...
 
 
-class LocalParts:
-    """Parts in this process's memory."""
+class LocalPartitions:
+    """Partitions in this process's memory."""
 
     def __init__(self, tables: Sequence[RecordTable]) -> None:
         self.tables = list(tables)
@@ -47,7 +47,7 @@ def add(one: Any, other: Any) -> Any:
 
 
 def quantile(
-    parts: Parts,
+    parts: Partitions,
     values: Callable[..., NDArray[Any]],
     arguments: tuple[Any, ...],
     q: float,

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import msgspec
 
-#: Token kinds kept apart because providers price them apart. Input and output are totals: cached and audio input
-#: are part of ``input``, reasoning and audio output part of ``output``.
-TOKEN_KINDS = ("input", "output", "cache_read", "cache_write", "reasoning", "input_audio", "output_audio")
+#: Token kinds are kept apart because providers price them apart. Input and output are totals: cached and audio input
+#: tokens are part of ``input_tokens``, reasoning and audio output tokens part of ``output_tokens``.
+TOKEN_KINDS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+)
 
-
-_TOKEN_FIELDS = {
-    "prompt_tokens": "input",
-    "completion_tokens": "output",
-    "cache_read_tokens": "cache_read",
-    "cache_write_tokens": "cache_write",
-    "reasoning_tokens": "reasoning",
-    "input_audio_tokens": "input_audio",
-    "output_audio_tokens": "output_audio",
-}
+#: Names of older records files, which are still read.
+OLD_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "cost": "cost_usd"}
 
 
 class Usage(msgspec.Struct, frozen=True):
     """Tokens and US dollars of one answer; ``None`` is unknown, never zero."""
 
-    prompt_tokens: float | None = None
-    completion_tokens: float | None = None
+    input_tokens: float | None = None
+    output_tokens: float | None = None
     cache_read_tokens: float | None = None
     cache_write_tokens: float | None = None
     reasoning_tokens: float | None = None
     input_audio_tokens: float | None = None
     output_audio_tokens: float | None = None
-    cost: float | None = None
+    cost_usd: float | None = None
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -42,8 +42,3 @@ class Record(msgspec.Struct, frozen=True):
     records: dict[str, float | bool | None]
     usages: dict[str, Usage | None] = {}
     weights: dict[str, float] = {}
-
-
-def usage_fields() -> dict[str, str]:
-    """Token fields of `Usage` with their kinds."""
-    return dict(_TOKEN_FIELDS)

@@ -4,7 +4,7 @@ A record is one JSON object a line::
 
     {"index": "gsm/17", "dataset": "gsm", "query": "...",
      "records": {"gpt-4o": 1.0, "llama-3.1-8b": 0.0},
-     "usages": {"gpt-4o": {"prompt_tokens": 80, "completion_tokens": 120, "cost": 0.0014}}}
+     "usages": {"gpt-4o": {"input_tokens": 80, "output_tokens": 120, "cost_usd": 0.0014}}}
 
 A score is a bool, a number in [0, 1] or null (the model was asked and failed: 0.0). A model that is absent from
 ``records`` was not asked: sparse records are normal. Usage is optional, and so are ``weights``, ``{model: weight}``:
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from .io import Source, read_records
-from .schema import _TOKEN_FIELDS, TOKEN_KINDS, Record
+from .schema import TOKEN_KINDS, Record
 
 
 @dataclass
@@ -38,7 +38,7 @@ class RecordTable:
         dataset: (n,) position of each record's dataset in ``datasets``.
         models: names of the ``m`` models, sorted.
         scores: (n, m) float32 in [0, 1].
-        tokens: (n, m, kinds) float32, by `TOKEN_KINDS`; ``input`` and ``output`` are NaN where unknown.
+        tokens: (n, m, kinds) float32, by `TOKEN_KINDS`; ``input_tokens`` and ``output_tokens`` are NaN where unknown.
         cost: (n, m) float64, US dollars.
         weights: (n, m) float32, how many answers each counts as, or None where each counts as one.
         queries: ``n`` texts, empty when the table was built with ``encode``.
@@ -162,8 +162,8 @@ def load_records(
             if usage is None:
                 values.extend((nan,) * (width - 2))
                 continue
-            values.append(nan if usage.cost is None else usage.cost)
-            for position, name in enumerate(_TOKEN_FIELDS):
+            values.append(nan if usage.cost_usd is None else usage.cost_usd)
+            for position, name in enumerate(TOKEN_KINDS):
                 amount = getattr(usage, name)
                 values.append((nan if position < 2 else 0.0) if amount is None else amount)
         weighted = weighted or bool(record.weights)

@@ -16,8 +16,8 @@ from .._utils.files import replacing
 from ..errors import ArtifactError
 from .artifact_checks import _checksum, _read
 from .manifest import (
-    _STATISTICS,
     MANIFEST,
+    STATISTICS,
     Artifact,
     Part,
 )
@@ -30,7 +30,7 @@ def save_artifact(artifact: Artifact, path: str | Path) -> Path:
     """
     path = Path(path)
     arrays = {"centers": artifact.centers, **artifact.arrays}
-    arrays |= {name: getattr(artifact.statistics, name) for name in _STATISTICS}
+    arrays |= {file: getattr(artifact.statistics, name) for name, file in STATISTICS.items()}
     parts, blobs = {}, {}
     for name, values in arrays.items():
         buffer = io.BytesIO()

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..records.schema import TOKEN_KINDS
 from .manifest import (
-    _STATISTICS,
     FORMAT,
     MANIFEST,
     MAX_ARRAY_BYTES,
     MAX_HEADER_BYTES,
     MAX_MANIFEST_BYTES,
     SCHEMA_VERSION,
+    STATISTICS,
     Artifact,
     Manifest,
     Part,
@@ -35,7 +35,7 @@ def _shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
 
     k, m, d = manifest.settings.n_clusters, len(manifest.models), manifest.embedder.dimension
     shapes: dict[str, tuple[int, ...]] = {"centers": (k, d)}
-    shapes |= dict.fromkeys(_STATISTICS, (k, m))
+    shapes |= dict.fromkeys(STATISTICS.values(), (k, m))
     shapes |= {"tokens": (k, m, len(TOKEN_KINDS)), "dataset_n": (k, len(manifest.datasets))}
     return shapes | array_shapes(m, d)
 
@@ -64,7 +64,7 @@ def _read(read: Callable[[str, int], bytes], path: Path) -> Artifact:
         raise ArtifactError(f"{path}: {MANIFEST}: {error}") from None
     if manifest.checksum != _checksum(manifest):
         raise ArtifactError(f"{path}: {MANIFEST} was edited: its checksum does not match")
-    if manifest.token_kinds != list(TOKEN_KINDS):
+    if manifest.token_kinds != [kind.removesuffix("_tokens") for kind in TOKEN_KINDS]:
         raise ArtifactError(f"{path}: {MANIFEST}: unknown token kinds {manifest.token_kinds}")
     if fault := _find_fault(manifest):
         raise ArtifactError(f"{path}: {MANIFEST}: {fault}")
@@ -75,10 +75,10 @@ def _read(read: Callable[[str, int], bytes], path: Path) -> Artifact:
     if set(manifest.parts) != set(shapes):
         raise ArtifactError(f"{path}: parts {sorted(set(manifest.parts) ^ set(shapes))} are missing or unknown")
     arrays = {name: _read_array(read, name, manifest.parts[name], shape, path) for name, shape in shapes.items()}
-    statistics = ClusterStatistics(**{name: arrays.pop(name) for name in _STATISTICS})
-    possible = {name: (getattr(statistics, name) >= 0).all() for name in _STATISTICS}
-    possible["score_sum"] &= (statistics.score_sum <= statistics.n * (1 + 1e-6) + 1e-6).all()
-    possible["dataset_n"] &= statistics.size.sum() > 0
+    statistics = ClusterStatistics(**{name: arrays.pop(file) for name, file in STATISTICS.items()})
+    possible = {file: (getattr(statistics, name) >= 0).all() for name, file in STATISTICS.items()}
+    possible["score_sum"] &= (statistics.score_sum <= statistics.n_answers * (1 + 1e-6) + 1e-6).all()
+    possible["dataset_n"] &= statistics.n_queries.sum() > 0
     possible["centers"] = (np.square(arrays["centers"], dtype=np.float64).sum(axis=1) < 1.01).all()
     possible["length_range"] = (np.abs(arrays["length_range"]) < 50).all()
     for name, fine in possible.items():
@@ -91,9 +91,9 @@ def _find_fault(manifest: Manifest) -> str | None:
     """The first value that no training writes."""
     settings, models = manifest.settings, manifest.models
     numbers = {
-        "cost_scale": manifest.cost_scale > 0,
+        "cost_scale": manifest.typical_cost > 0,
         "characters_per_token": manifest.characters_per_token > 0,
-        "familiar_similarity": -1 <= manifest.familiar_similarity <= 1,
+        "familiar_similarity": -1 <= manifest.ood_threshold <= 1,
         "n_records": manifest.n_records >= 0,
         "settings.n_clusters": settings.n_clusters >= 1,
         "settings.top_k": settings.top_k is None or settings.top_k >= 1,

@@ -157,7 +157,7 @@ class Decision:
         if self.out_of_distribution:
             where = (
                 f"The query is unlike the training queries (similarity {self.similarity:.2f}, below "
-                f"{artifact.manifest.familiar_similarity:.2f}), so the average over all clusters was used."
+                f"{artifact.manifest.ood_threshold:.2f}), so the average over all clusters was used."
             )
         else:
             near = ", ".join(f"{cluster} ({weight:.0%})" for cluster, weight in self.clusters[:3])

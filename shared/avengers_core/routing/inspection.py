@@ -15,9 +15,9 @@ from .statistics import divide
 def describe(artifact: Artifact) -> dict[str, Any]:
     """Settings, models and clusters of an artifact; costs in US dollars, prices in US dollars per million tokens."""
     manifest, statistics = artifact.manifest, artifact.statistics
-    answers = statistics.n.sum(axis=0)
+    answers = statistics.n_answers.sum(axis=0)
     scores = divide(statistics.score_sum.sum(axis=0), answers)
-    costs = divide(statistics.cost_sum.sum(axis=0), statistics.cost_n.sum(axis=0))
+    costs = divide(statistics.cost_sum.sum(axis=0), statistics.n_with_cost.sum(axis=0))
     models = [
         {
             "model": model.id,
@@ -45,10 +45,10 @@ def describe(artifact: Artifact) -> dict[str, Any]:
 
 def _cluster(artifact: Artifact, cluster: int) -> dict[str, Any]:
     statistics, names = artifact.statistics, artifact.models
-    n, size = statistics.n[cluster], statistics.size[cluster]
+    n, size = statistics.n_answers[cluster], statistics.n_queries[cluster]
     scores, costs = statistics.mean_score()[cluster], statistics.mean_cost()[cluster]
     variance = divide(statistics.score_squares[cluster], n) - scores**2
-    usage = statistics.usage_n[cluster].sum()
+    usage = statistics.n_with_usage[cluster].sum()
     top = [c for c in np.argsort(-np.nan_to_num(scores, nan=-1.0), kind="stable") if n[c] > 0][:5]
     datasets = statistics.dataset_n[cluster]
     return {

@@ -87,8 +87,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_kinds: list[str]
     n_records: int
     characters_per_token: float
-    cost_scale: float
-    familiar_similarity: float
+    typical_cost: float = msgspec.field(name="cost_scale")
+    ood_threshold: float = msgspec.field(name="familiar_similarity")
     figures: dict[str, Any] = {}
     parts: dict[str, Part] = {}
     checksum: str = ""
@@ -116,4 +116,9 @@ class Artifact:
         return [model.id for model in self.manifest.models]
 
 
-_STATISTICS = [f.name for f in fields(ClusterStatistics)]
+#: The fields of `ClusterStatistics`, each with the name of its array in an artifact of schema version 1.
+STATISTICS = {f.name: f.name for f in fields(ClusterStatistics)} | {
+    "n_answers": "n",
+    "n_with_cost": "cost_n",
+    "n_with_usage": "usage_n",
+}

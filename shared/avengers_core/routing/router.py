@@ -77,7 +77,7 @@ class Router:
         self.prices: dict[str, Price] = _resolve_prices(artifact, prices)
         self._columns = {name: column for column, name in enumerate(self.models)}
         self._cell_score, self._cell_error = expected_cluster_scores(artifact.statistics)
-        size = artifact.statistics.size
+        size = artifact.statistics.n_queries
         self._everywhere = size / size.sum()
         self._center_table = np.ascontiguousarray(artifact.centers.T)
         self._set_costs()
@@ -87,7 +87,7 @@ class Router:
         """Per-token prices, or, for a model without a price, its mean dollars by cluster."""
         statistics = self.artifact.statistics
         m = len(self.models)
-        known_length = statistics.usage_n.sum(axis=0) > 0
+        known_length = statistics.n_with_usage.sum(axis=0) > 0
         self._input_price, self._output_price = np.zeros(m), np.zeros(m)
         priced = np.zeros(m, dtype=bool)
         for name, price in self.prices.items():
@@ -95,12 +95,12 @@ class Router:
             if known_length[column]:
                 self._input_price[column], self._output_price[column] = price.input / PER, price.output / PER
                 priced[column] = True
-        total, count = statistics.cost_sum.sum(axis=0), statistics.cost_n.sum(axis=0)
+        total, count = statistics.cost_sum.sum(axis=0), statistics.n_with_cost.sum(axis=0)
         overall = divide(total, count)
-        self._flat_cost = np.zeros(statistics.n.shape)
+        self._flat_cost = np.zeros(statistics.n_answers.shape)
         for column in np.flatnonzero(~priced).tolist():
             cells = statistics.cost_sum[:, column] + 20 * overall[column]
-            self._flat_cost[:, column] = cells / (statistics.cost_n[:, column] + 20)
+            self._flat_cost[:, column] = cells / (statistics.n_with_cost[:, column] + 20)
         self._flat = bool((~priced).any())
         self._priced = priced
         self.cost_known = priced | ~np.isnan(overall)
@@ -110,7 +110,7 @@ class Router:
             if price.source != "records":
                 column = self._columns[name]
                 dollars = statistics.tokens[:, column, 0] * price.input + statistics.tokens[:, column, 1] * price.output
-                refreshed = divide(dollars / PER, statistics.usage_n[:, column])
+                refreshed = divide(dollars / PER, statistics.n_with_usage[:, column])
                 self._mean_cost[:, column] = np.where(np.isnan(refreshed), self._mean_cost[:, column], refreshed)
 
     @classmethod
@@ -234,7 +234,7 @@ class Router:
             costs = np.maximum(costs + [extra_cost.get(name, 0.0) for name in self.models], 0.0)
         if scoring == "utility":
             scores, costs = scores[:, columns], costs[:, columns]
-            totals = utilities(scores, costs, alpha, self.artifact.manifest.cost_scale)
+            totals = utilities(scores, costs, alpha, self.artifact.manifest.typical_cost)
         else:
             totals = self._reference_totals(vectors, scoring, alpha, performance_weight, cost_sensitivity, columns)
             scores, costs = scores[:, columns], costs[:, columns]
@@ -243,7 +243,7 @@ class Router:
             orders: list[Any] = [self._rank(scoring, scores[0], costs[0], totals[0], alpha)]
         elif scoring == "utility":
             known = np.where(np.isnan(costs), np.inf, costs)
-            orders = utility_choice(scores, known, alpha, self.artifact.manifest.cost_scale).tolist()
+            orders = utility_choice(scores, known, alpha, self.artifact.manifest.typical_cost).tolist()
         else:
             orders = totals.argmax(axis=1).tolist()
         for row, order in enumerate(orders):
@@ -308,7 +308,7 @@ class Router:
             scores, costs, _ = self.expect(vectors, texts, weights)
             scores, costs = scores[:, columns], costs[:, columns]
             known = np.where(np.isnan(costs), np.inf, costs)
-            scale = self.artifact.manifest.cost_scale
+            scale = self.artifact.manifest.typical_cost
             chosen = [utility_choice(scores, known, float(alpha), scale) for alpha in alphas]
         else:
             chosen = [
@@ -321,7 +321,7 @@ class Router:
         if scoring != "utility":
             return np.argsort(-totals, kind="stable")
         known = np.where(np.isnan(costs), np.inf, costs)
-        return utility_order(scores, known, alpha, self.artifact.manifest.cost_scale)
+        return utility_order(scores, known, alpha, self.artifact.manifest.typical_cost)
 
     def _check_scoring(self, scoring: str | None) -> str:
         return check_scoring(scoring or self.artifact.manifest.settings.scoring)
@@ -340,7 +340,7 @@ class Router:
         beta = DEFAULTS[scoring][1] if beta is None else beta
         similarity = vectors @ self._center_table
         nearest = similarity.max(axis=1)
-        outside = nearest < self.artifact.manifest.familiar_similarity
+        outside = nearest < self.artifact.manifest.ood_threshold
         k = similarity.shape[1]
         if top_k is not None and top_k < k:
             clusters, near = nearest_clusters(vectors, self.artifact.centers, top_k, beta)
@@ -421,7 +421,7 @@ class Router:
                 raise NoCandidateError(f"the artifact has no model {name!r}{hint}")
         needs = as_needs(require)
         least = self.artifact.manifest.settings.min_records
-        answers = self.artifact.statistics.n.sum(axis=0)
+        answers = self.artifact.statistics.n_answers.sum(axis=0)
         reasons: dict[str, str] = {}
         for column, model in enumerate(self.artifact.manifest.models):
             if named is not None and model.id not in named:

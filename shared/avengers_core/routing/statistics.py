@@ -17,20 +17,20 @@ class ClusterStatistics:
     An answer with a weight counts as so many answers in each sum.
 
     Attributes:
-        n: (k, m) answers.
+        n_answers: (k, m) answers.
         score_sum, score_squares: (k, m) sums of scores and of their squares.
-        cost_n, cost_sum: (k, m) answers whose dollars are known, and their US dollars.
-        usage_n: (k, m) answers whose input and output tokens are known.
+        n_with_cost, cost_sum: (k, m) answers whose dollars are known, and their US dollars.
+        n_with_usage: (k, m) answers whose input and output tokens are known.
         tokens: (k, m, kinds) tokens of those answers, by `avengers_core.records.schema.TOKEN_KINDS`.
         dataset_n: (k, datasets) queries.
     """
 
-    n: Array
+    n_answers: Array
     score_sum: Array
     score_squares: Array
-    cost_n: Array
+    n_with_cost: Array
     cost_sum: Array
-    usage_n: Array
+    n_with_usage: Array
     tokens: Array
     dataset_n: Array
 
@@ -39,17 +39,17 @@ class ClusterStatistics:
         return ClusterStatistics(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     @property
-    def size(self) -> Array:
+    def n_queries(self) -> Array:
         """(k,) queries of each cluster."""
         return np.asarray(self.dataset_n.sum(axis=1))
 
     def mean_score(self) -> Array:
         """(k, m) mean score, NaN without answers."""
-        return divide(self.score_sum, self.n)
+        return divide(self.score_sum, self.n_answers)
 
     def mean_cost(self) -> Array:
         """(k, m) mean US dollars, NaN where none are known."""
-        return divide(self.cost_sum, self.cost_n)
+        return divide(self.cost_sum, self.n_with_cost)
 
 
 def divide(total: Array, count: Array) -> Array:

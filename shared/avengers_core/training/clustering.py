@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtraError
-from ..records.parts import Parts
+from ..records.parts import Partitions
 from ..records.table import RecordTable
 from ..routing.statistics import Array
 
@@ -38,7 +38,7 @@ def nearest(vectors: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArr
 
 
 def find_centers(
-    parts: Parts,
+    parts: Partitions,
     dimension: int,
     n_clusters: int,
     random_state: int,

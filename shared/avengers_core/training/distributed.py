@@ -175,8 +175,8 @@ def _align(table: RecordTable | None, models: list[str], datasets: list[str]) ->
     return part if len(part) else None
 
 
-class DaskParts:
-    """Parts on a cluster's workers; see `avengers_core.records.parts.Parts`."""
+class DaskPartitions:
+    """Partitions on a cluster's workers; see `avengers_core.records.parts.Partitions`."""
 
     def __init__(self, client: Any, futures: list[Any]) -> None:
         self._client = client
@@ -242,7 +242,7 @@ def fit_on_cluster(
         raise RecordError("no record is left after the exclusions")
     kept = [future for future, size in zip(aligned, sizes, strict=True) if size]
     numbered = [client.submit(_number, future, position, pure=False) for position, future in enumerate(kept)]
-    return estimator.fit_parts(DaskParts(client, numbered), models, datasets, make_embedder(estimator.embedder))
+    return estimator.fit_parts(DaskPartitions(client, numbered), models, datasets, make_embedder(estimator.embedder))
 
 
 def _size(table: RecordTable | None) -> int:

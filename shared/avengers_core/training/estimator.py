@@ -17,7 +17,7 @@ from ..embedders.factory import make_embedder
 from ..errors import RecordError
 from ..pricing.types import Price
 from ..records.io import Source
-from ..records.parts import LocalParts, Parts, quantile
+from ..records.parts import LocalPartitions, Partitions, quantile
 from ..records.schema import TOKEN_KINDS, Record
 from ..records.table import RecordTable, load_records
 from ..routing.artifact import save_artifact
@@ -130,11 +130,13 @@ class RouterEstimator:
             raise RecordError(f"train_ratio {self.train_ratio} leaves no record to train on")
         train = train.without(self.soft_exclude_models, self.soft_exclude_datasets)
         self.held_out_ = held_out if len(held_out) else None
-        self.fit_parts(LocalParts([train]), train.models, train.datasets, embedder)
+        self.fit_parts(LocalPartitions([train]), train.models, train.datasets, embedder)
         self.labels_ = nearest(vectors_of(train, embedder.dimension), self.cluster_centers_)
         return self
 
-    def fit_parts(self, parts: Parts, models: list[str], datasets: list[str], embedder: Embedder) -> RouterEstimator:
+    def fit_parts(
+        self, parts: Partitions, models: list[str], datasets: list[str], embedder: Embedder
+    ) -> RouterEstimator:
         """Cluster and sum up records that are encoded and in parts; see `load_encoded`."""
         from ..routing.router import Router
 
@@ -174,7 +176,7 @@ class RouterEstimator:
         check_scoring(self.scoring)
         check_alpha(self.alpha)
 
-    def _train(self, parts: Parts, models: list[str], datasets: list[str], embedder: Embedder) -> Artifact:
+    def _train(self, parts: Partitions, models: list[str], datasets: list[str], embedder: Embedder) -> Artifact:
         d = embedder.dimension
         if self.progress:
             self.progress("cluster", 0, 1)
@@ -188,7 +190,7 @@ class RouterEstimator:
             ModelInfo(name, price_ids.get(name, ""), prices.get(name), capabilities.get(name, {})) for name in models
         ]
         statistics = parts.total(_statistics, d, centers)
-        mean_cost = divide(statistics.cost_sum.sum(axis=0), statistics.cost_n.sum(axis=0))
+        mean_cost = divide(statistics.cost_sum.sum(axis=0), statistics.n_with_cost.sum(axis=0))
         typical = float(np.nanmean(mean_cost)) if np.nansum(mean_cost) > 0 else 1e-3
         manifest = Manifest(
             format=FORMAT,
@@ -213,12 +215,12 @@ class RouterEstimator:
             embedder=EmbedderInfo(embedder.id, d, embedder.fingerprint),
             models=infos,
             datasets=datasets,
-            token_kinds=list(TOKEN_KINDS),
+            token_kinds=[kind.removesuffix("_tokens") for kind in TOKEN_KINDS],
             n_records=sum(parts.gather(len)),
             characters_per_token=_characters_per_token(parts),
-            cost_scale=typical,
+            typical_cost=typical,
             # 1% of the training queries are less like any cluster.
-            familiar_similarity=quantile(parts, similarity, (d, centers), 0.01, (-1.0, 1.0)) or 0.0,
+            ood_threshold=quantile(parts, similarity, (d, centers), 0.01, (-1.0, 1.0)) or 0.0,
         )
         return Artifact(manifest, centers, statistics, dict(fit_lengths(parts, d)))
 
@@ -257,7 +259,7 @@ def _statistics(table: RecordTable, dimension: int, centers: NDArray[np.float32]
     return cluster_statistics(table, nearest(vectors_of(table, dimension), centers), len(centers))
 
 
-def _characters_per_token(parts: Parts) -> float:
+def _characters_per_token(parts: Partitions) -> float:
     """Median characters of a query per recorded input token; 4 where prompts hold more than the query."""
     median = quantile(parts, _token_ratios, (), 0.5, (0.0, 20.0))
     return median if median is not None and 2.5 <= median <= 6 else 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.parts import Parts
+from ..records.parts import Partitions
 from ..records.table import RecordTable
 from ..routing.expectations import OUTPUT
 from ..routing.statistics import Array
@@ -16,7 +16,7 @@ LENGTH_RIDGE = 3.0
 _FEATURE_GAIN = 0.1
 
 
-def fit_lengths(parts: Parts, dimension: int) -> dict[str, NDArray[np.float32]]:
+def fit_lengths(parts: Partitions, dimension: int) -> dict[str, NDArray[np.float32]]:
     """Ridge regression of log output tokens, model by model over the queries whose usage is known.
 
     Args:

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pricing.types import PER, Price
-from ..records.parts import Parts
+from ..records.parts import Partitions
 from ..records.table import RecordTable
 
 
-def implied_prices(parts: Parts, models: list[str]) -> dict[str, Price]:
+def implied_prices(parts: Partitions, models: list[str]) -> dict[str, Price]:
     """Prices that explain each model's recorded dollars by its recorded tokens (least squares).
 
     A model is left out where the records have no tokens or dollars, or where a linear price misses their total by

@@ -33,12 +33,12 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
     dataset_n = np.zeros((n_clusters, len(table.datasets)))
     np.add.at(dataset_n, (labels, table.dataset), 1)
     return ClusterStatistics(
-        n=sums(answered.astype(np.float64)),
+        n_answers=sums(answered.astype(np.float64)),
         score_sum=sums(scores),
         score_squares=sums(scores**2),
-        cost_n=sums(priced.astype(np.float64)),
+        n_with_cost=sums(priced.astype(np.float64)),
         cost_sum=sums(np.where(priced, table.cost, 0)),
-        usage_n=sums(counted.astype(np.float64)),
+        n_with_usage=sums(counted.astype(np.float64)),
         tokens=tokens,
         dataset_n=dataset_n,
     )

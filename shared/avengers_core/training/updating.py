@@ -14,7 +14,7 @@ from .._version import __version__
 from ..embedders.base import Embedder
 from ..pricing.types import Price
 from ..records.io import Source
-from ..records.parts import LocalParts
+from ..records.parts import LocalPartitions
 from ..records.schema import Record
 from ..records.table import RecordTable
 from ..routing.expectations import OUTPUT
@@ -83,12 +83,12 @@ def _add(
     added = dataclasses.replace(added, dataset_n=dataset_n)
     widen = _widen(artifact.statistics, old, manifest.datasets, models, datasets)
     statistics = widen + _widen(added, table.models, table.datasets, models, datasets)
-    implied = implied_prices(LocalParts([table]), table.models)
+    implied = implied_prices(LocalPartitions([table]), table.models)
     infos = [
         *manifest.models,
         *(ModelInfo(name, price_ids.get(name, ""), implied.get(name), capabilities.get(name, {})) for name in new),
     ]
-    measured = {name for name, n in zip(old, artifact.statistics.usage_n.sum(axis=0), strict=True) if n}
+    measured = {name for name, n in zip(old, artifact.statistics.n_with_usage.sum(axis=0), strict=True) if n}
     lengths = {
         name: _length_head(router, table, vectors, column)
         for column, name in enumerate(table.models)
@@ -131,7 +131,7 @@ def _length_head(
     router: Router, table: RecordTable, vectors: NDArray[np.float32], column: int
 ) -> dict[str, NDArray[np.float32]]:
     """Expected log output tokens of a model whose lengths the artifact has not: the others' mean and an offset."""
-    arrays, known = router.artifact.arrays, router.artifact.statistics.usage_n.sum(axis=0) > 0
+    arrays, known = router.artifact.arrays, router.artifact.statistics.n_with_usage.sum(axis=0) > 0
     weights, limits = arrays["length_weights"], arrays["length_range"]
     output = table.tokens[:, column, OUTPUT].astype(np.float64)
     counted = np.isfinite(output)

@@ -1,0 +1,138 @@
+"""How a model is chosen: the options of a router and of both adapters, and what a single call may change about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypedDict
+
+from ..ledger.budget import Budget, plain_budget
+from .scoring import check_alpha, check_exploration, check_scoring
+
+__all__ = ["ROUTE_FIELDS", "ROUTE_ON", "RouteOptions", "RouteOverrides", "check_route_on"]
+
+#: The texts that can be embedded. Without an engine that tells the question, ``question`` means ``last_human``.
+ROUTE_ON = ("last_human", "question", "with_system", "conversation")
+
+
+class RouteOverrides(TypedDict, total=False):
+    """What a single call may change. An option that is absent keeps its value; see `RouteOptions`."""
+
+    alpha: float | None
+    scoring: str | None
+    exclude_models: Iterable[str] | Mapping[str, str]
+    fallbacks: bool | int | Sequence[str]
+    exploration: float
+    route_on: Any
+    sticky: bool
+    budget: Budget | Mapping[str, float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteOptions:
+    """How a model is chosen. Values are checked when the object is made.
+
+    `Router.route` uses ``alpha``, ``scoring``, ``exclude_models`` and ``exploration``; the others say what happens to a
+    call, so only the adapters and the proxy use them.
+
+    Attributes:
+        alpha: From 0 (cost only) to 1 (quality only). Default: the artifact's.
+        scoring: ``utility``, ``reference`` or ``simple``. Default: the artifact's.
+        exclude_models: Ids of models that must not be chosen, or a mapping from id to the reason.
+        fallbacks: How many of the next-ranked models may be asked when one fails (True: all, False: none), or their
+            ids in order.
+        exploration: Share of choices in [0, 1] that are drawn evenly from all candidates.
+        route_on: The text that is embedded: one of `ROUTE_ON`, or a function of the messages.
+        sticky: Whether the model stays the same within a tool loop, and whether the prompt cache that a change would
+            lose is weighed between turns.
+        budget: Limits in US dollars.
+
+    Raises:
+        ValueError: If a value is out of its range or of another type.
+    """
+
+    alpha: float | None = None
+    scoring: str | None = None
+    exclude_models: tuple[str, ...] | Mapping[str, str] = ()
+    fallbacks: bool | int | tuple[str, ...] = True
+    exploration: float = 0.0
+    route_on: Any = "last_human"
+    sticky: bool = True
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        checked = {name: check(getattr(self, name)) for name, check in _CHECKS.items()}
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def override(self, given: RouteOverrides) -> RouteOptions:
+        """These options with those that a call gives in their place.
+
+        Raises:
+            TypeError: If there is no such option.
+            ValueError: If a value is out of its range or of another type.
+        """
+        if unknown := sorted(set(given) - set(ROUTE_FIELDS)):
+            raise TypeError(f"there is no option {unknown[0]!r}: the options are {', '.join(ROUTE_FIELDS)}")
+        return replace(self, **given) if given else self  # type: ignore[arg-type]
+
+
+def _optional(check: Any) -> Any:
+    return lambda value: None if value is None else check(value)
+
+
+def _check_names(value: Any) -> tuple[str, ...] | Mapping[str, str]:
+    if isinstance(value, Mapping):
+        return value
+    names = (value,) if isinstance(value, str) else tuple(value or ())
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"exclude_models must hold ids of models, not {value!r}")
+    return names
+
+
+def _check_fallbacks(value: Any) -> bool | int | tuple[str, ...]:
+    if isinstance(value, bool) or (isinstance(value, int) and value >= 0):
+        return value
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        if isinstance(value, Sequence) and not value:
+            return False
+        raise ValueError(f"fallbacks must be True, False, a number of models or their ids, not {value!r}")
+    return names
+
+
+def check_route_on(value: Any) -> Any:
+    """``value``, if it is one of `ROUTE_ON` or a function of the messages.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if not callable(value) and value not in ROUTE_ON:
+        listed = ", ".join(repr(name) for name in ROUTE_ON)
+        raise ValueError(f"route_on must be {listed} or a function of the messages, not {value!r}")
+    return value
+
+
+def _check_sticky(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"sticky must be True or False, not {value!r}")
+    return value
+
+
+def _check_budget(value: Any) -> Budget:
+    return value if isinstance(value, Budget) else Budget(**(plain_budget(value) or {}))
+
+
+_CHECKS = {
+    "alpha": _optional(check_alpha),
+    "scoring": _optional(check_scoring),
+    "exclude_models": _check_names,
+    "fallbacks": _check_fallbacks,
+    "exploration": check_exploration,
+    "route_on": check_route_on,
+    "sticky": _check_sticky,
+    "budget": _check_budget,
+}
+
+#: Names of the options.
+ROUTE_FIELDS = tuple(option.name for option in fields(RouteOptions))
