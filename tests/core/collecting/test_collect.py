@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from avengers_core import load_records
 
+from tests.support.commands import run_command
 from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
 
 QUESTIONS = 120
@@ -31,24 +32,20 @@ def questions(tmp_path: Path) -> Path:
     return path
 
 
-def command(server: LLMServer, *arguments: str | Path) -> tuple[list[str], dict[str, str]]:
-    env = {
-        **os.environ,
+def environment(server: LLMServer) -> dict[str, str]:
+    return {
         "OPENAI_API_KEY": "sk-canary",
         "OPENAI_BASE_URL": f"{server.url}/v1",
         "OPENAI_API_BASE": f"{server.url}/v1",
         "ANTHROPIC_API_KEY": "sk-ant-canary",
         "ANTHROPIC_BASE_URL": server.url,
     }
-    return [sys.executable, "-m", "avengers_core.cli", "collect", *map(str, arguments)], env
 
 
 def run(server: LLMServer, *arguments: str | Path, code: int = 0) -> dict[str, Any]:
-    line, env = command(server, *arguments, "--json")
-    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stderr
-    assert "canary" not in done.stdout + done.stderr
-    return json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+    done = run_command("collect", *arguments, "--json", env=environment(server), exit_code=code)
+    assert "canary" not in done.output
+    return done.json() if done.stdout else {"error": done.stderr}
 
 
 TWO = ("-m", f"mini=openai:{MINI}", "-m", f"haiku=anthropic:{HAIKU}", "--grader", "regex")
