@@ -12,7 +12,7 @@ from avengers_core import Budget, Ledger, LedgerError
 from avengers_core.ledger.budget import PICO, InMemoryBudgetStore, budget_scopes, fits, picodollars, remaining
 from avengers_core.ledger.entry import Entry, now
 from avengers_core.ledger.factory import open_ledger
-from avengers_core.pricing.catalog import USAGE_KINDS, _calculate, _linear_rates
+from avengers_core.pricing.list_price import calculate, linear_rates
 from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import TokenUsage
 from hypothesis import given, settings
@@ -47,13 +47,12 @@ def usages(draw: st.DrawFn) -> TokenUsage:
 @settings(max_examples=60, deadline=None)
 @given(usages(), st.sampled_from(MODELS))
 def test_list_prices_are_genai_prices_own(usage: TokenUsage, price_id: str) -> None:
-    expected = _calculate(price_id, {kind: getattr(usage, kind) for kind in USAGE_KINDS})
-    assert PriceSchedule(price_id).cost(usage) == expected
+    assert PriceSchedule(price_id).cost(usage) == calculate(price_id, usage)
 
 
 def test_tiers_are_not_taken_for_linear() -> None:
-    assert _linear_rates("google:gemini-2.5-pro") is None
-    assert _linear_rates("openai:gpt-4o") is not None
+    assert linear_rates("google:gemini-2.5-pro") is None
+    assert linear_rates("openai:gpt-4o") is not None
 
 
 def test_dollars_are_exact() -> None:
