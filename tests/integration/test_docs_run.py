@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_records, plain, write_jsonl
-from tests.integration.llm_server import LLMServer
+from tests.support.llm_server import LLMServer
+from tests.support.records import make_records, plain, write_jsonl
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .llm_server import llm_server
+from tests.support.llm_server import llm_server
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {

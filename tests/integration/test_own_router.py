@@ -10,9 +10,9 @@ import pytest
 from avengers_core import Router, load_artifact
 from avengers_core.ledger.store import Ledger
 
-from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
-from tests.integration.test_cli import run
-from tests.integration.test_collect import run as run_collect
+from tests.core.cli.test_cli import run
+from tests.core.collecting.test_collect import run as run_collect
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
 
 TOPICS = ("add the numbers {n} and 5", "write a poem about river {n}", "python code to sort list {n}")
 

@@ -28,7 +28,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from avengers_langchain import ChatAvengers, get_avengers_callback
 from avengers_llamaindex import AvengersLLM
-from tests.integration.llm_server import HAIKU, MINI, LLMServer
+from tests.support.llm_server import HAIKU, MINI, LLMServer
 
 KEY, PROMPT = "sk-canary-7f3a9c", "canary-prompt-5d21 what is the capital"
 

@@ -37,7 +37,7 @@ from avengers_langchain import (
     ChatAvengers,
     get_avengers_callback,
 )
-from tests.integration.llm_server import LLMServer
+from tests.support.llm_server import LLMServer
 
 from .conftest import ALL, BIG, HAIKU, MINI, SONNET, anthropic_model, mixed_pool, openai_model, openai_pool
 

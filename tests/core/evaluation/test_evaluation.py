@@ -16,7 +16,7 @@ from avengers_core.evaluation.evaluate import (
 )
 from avengers_core.records.schema import Record
 
-from tests.conftest import make_records
+from tests.support.records import make_records
 
 
 def record(index: int, dataset: str, scores: dict[str, float], cost: float = 1.0) -> Record:

@@ -19,7 +19,7 @@ from avengers_core import (
 )
 from avengers_core.records.schema import Record
 
-from tests.conftest import make_records
+from tests.support.records import make_records
 
 SUM, VERSE = "add the numbers 3 and 4 (7)", "write a poem about river 9 and love (3)"
 

@@ -15,7 +15,7 @@ from avengers_core.evaluation.evaluate import evaluate_router
 from avengers_core.evaluation.report import make_report
 from avengers_core.records.schema import Record
 
-from tests.conftest import plain, write_jsonl
+from tests.support.records import plain, write_jsonl
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [

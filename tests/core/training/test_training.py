@@ -10,7 +10,7 @@ from avengers_core.records.table import RecordTable
 from avengers_core.routing.features import feature_matrix, text_features
 from avengers_core.training.statistics import cluster_statistics
 
-from tests.conftest import make_records, plain, write_jsonl
+from tests.support.records import make_records, plain, write_jsonl
 
 
 def test_fit_gives_fitted_attributes(estimator: RouterEstimator, records: list[Record]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from avengers_core import CachedEmbedder, EmbeddingError, OpenAIEmbedder, Router, RouterEstimator, make_embedder
 from avengers_core.records.schema import Record
 
-from tests.integration.server import DIMENSION, EmbeddingServer, embedding_server, vector
+from tests.support.embedding_server import DIMENSION, EmbeddingServer, embedding_server, vector
 
 KEY = "sk-canary-123"
 

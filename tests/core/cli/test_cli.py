@@ -15,7 +15,7 @@ import pytest
 from avengers_core.records.schema import Record
 from pyarrow import parquet
 
-from tests.conftest import plain, write_jsonl
+from tests.support.records import plain, write_jsonl
 
 AVENGERS = [sys.executable, "-m", "avengers_core.cli"]
 

@@ -22,7 +22,7 @@ from avengers_core.records.table import RecordTable
 from avengers_core.training.clustering import nearest
 from avengers_core.training.updating import update_artifact
 
-from tests.conftest import make_records
+from tests.support.records import make_records
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from avengers_core import load_records
 
-from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
 
 QUESTIONS = 120
 

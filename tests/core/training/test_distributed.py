@@ -20,7 +20,7 @@ from avengers_core import RecordError, RouterEstimator, load_artifact
 from avengers_core.records.schema import Record
 from avengers_core.routing.manifest import Artifact
 
-from tests.conftest import make_records, plain, write_jsonl
+from tests.support.records import make_records, plain, write_jsonl
 
 distributed = pytest.importorskip("distributed")
 

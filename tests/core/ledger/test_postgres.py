@@ -147,7 +147,7 @@ def test_a_chat_model_records_to_postgres(url: str, server: Any) -> None:
     from langchain_openai import ChatOpenAI
 
     from avengers_langchain import ChatAvengers
-    from tests.integration.llm_server import MINI
+    from tests.support.llm_server import MINI
 
     client = ChatOpenAI(model=MINI, base_url=f"{server.url}/v1", api_key="k")  # type: ignore[arg-type]
     llm = ChatAvengers(models={MINI: client}, ledger=url, budget={"per_day": 1.0})

@@ -13,7 +13,7 @@ from avengers_core.evaluation.recommend import recommend
 from avengers_core.evaluation.sweep import Grid, load_rows, summarize, sweep
 from avengers_core.records.table import RecordTable
 
-from tests.conftest import make_records
+from tests.support.records import make_records
 
 GRID = Grid(n_clusters=[3, 5], scoring=["utility", "reference"], top_k=[None, 2], seeds=[0, 1], alphas=[0.0, 0.4, 1.0])
 

@@ -12,7 +12,7 @@ from avengers_core.evaluation.sweep import Grid, sweep
 from avengers_core.records.table import RecordTable
 from avengers_core.training.estimator import load_encoded
 
-from tests.conftest import make_records
+from tests.support.records import make_records
 
 
 @pytest.fixture(scope="module")

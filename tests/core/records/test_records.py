@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from avengers_core import RecordError, load_records, read_records
 
-from tests.conftest import write_jsonl
+from tests.support.records import write_jsonl
 
 
 def row(**changes: Any) -> dict[str, Any]:
