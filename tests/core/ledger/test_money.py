@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from avengers_core import Budget, Ledger, LedgerError
-from avengers_core.ledger.budget import PICO, InMemoryBudgetStore, budget_scopes, fits, picodollars, remaining
+from avengers_core.ledger.budget import PICO, budget_scopes, picodollars, within
+from avengers_core.ledger.budget_store import BudgetStore, InMemoryBudgetStore, remaining
 from avengers_core.ledger.entry import Entry, now
 from avengers_core.ledger.factory import open_ledger
-from avengers_core.pricing.catalog import USAGE_KINDS, _calculate, _linear_rates
+from avengers_core.ledger.reservation import Reservation
+from avengers_core.ledger.schema import SCHEMA_VERSION
+from avengers_core.pricing.list_price import calculate, linear_rates
 from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import TokenUsage
 from hypothesis import given, settings
@@ -47,22 +50,21 @@ def usages(draw: st.DrawFn) -> TokenUsage:
 @settings(max_examples=60, deadline=None)
 @given(usages(), st.sampled_from(MODELS))
 def test_list_prices_are_genai_prices_own(usage: TokenUsage, price_id: str) -> None:
-    expected = _calculate(price_id, {kind: getattr(usage, kind) for kind in USAGE_KINDS})
-    assert PriceSchedule(price_id).cost(usage) == expected
+    assert PriceSchedule(price_id).cost(usage) == calculate(price_id, usage)
 
 
 def test_tiers_are_not_taken_for_linear() -> None:
-    assert _linear_rates("google:gemini-2.5-pro") is None
-    assert _linear_rates("openai:gpt-4o") is not None
+    assert linear_rates("google:gemini-2.5-pro") is None
+    assert linear_rates("openai:gpt-4o") is not None
 
 
 def test_dollars_are_exact() -> None:
     assert picodollars(Decimal("0.000000075")) == 75_000
     assert picodollars(None) is None
     assert picodollars(float("nan")) is None
-    assert fits(0.5, None)
-    assert not fits(float("nan"), 10)
-    assert fits(1e-12, 1)
+    assert within(0.5, None)
+    assert not within(float("nan"), 10)
+    assert within(1e-12, 1)
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf")])
@@ -79,28 +81,47 @@ def entry(**fields: Any) -> Entry:
     return Entry(**{**given, **fields})
 
 
-def test_a_purse_holds_under_threads() -> None:
-    purse, limits = InMemoryBudgetStore(), {"day": 1000}
+def test_money_in_memory_holds_under_threads() -> None:
+    store, limits = InMemoryBudgetStore(), {"day": 1000}
     taken = []
 
     def work(_: int) -> None:
-        if purse.reserve(10, limits):
+        if store.reserve(10, limits):
             taken.append(1)
-            purse.settle(10, limits, 10)
+            store.record(entry(cost_pico=10), reserved={"day": 10})
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(500)))
     assert len(taken) == 100
-    assert remaining(purse, limits) == 0
+    assert remaining(store, limits) == 0
 
 
 def test_reserved_money_is_not_spent_twice() -> None:
-    purse, limits = InMemoryBudgetStore(), {"day": 100}
-    assert purse.reserve(60, limits)
-    assert not purse.reserve(60, limits)
-    purse.settle(60, limits, 20)
-    assert remaining(purse, limits) == 80
-    assert purse.reserve(80, limits)
+    store, limits = InMemoryBudgetStore(), {"day": 100}
+    assert store.reserve(60, limits)
+    assert not store.reserve(60, limits)
+    store.record(entry(cost_pico=20), reserved={"day": 60})
+    assert remaining(store, limits) == 80
+    assert store.reserve(80, limits)
+
+
+@pytest.mark.parametrize("kind", ["memory", "ledger"])
+def test_a_reservation_is_settled_with_what_was_spent(kind: str, tmp_path: Path) -> None:
+    store: BudgetStore = InMemoryBudgetStore() if kind == "memory" else Ledger(tmp_path / "l.sqlite")
+    budget, scopes = Budget(per_call=2.0, per_session=3.0, per_day=10.0), budget_scopes("s")
+    limits = budget.limits(scopes)
+    assert not Reservation(store, budget, "s", 2.5).take(), "more than one call may cost"
+    assert not Reservation(store, budget, "s", float("nan")).take(), "an unknown cost fits no limit"
+    first, second = (Reservation(store, budget, "s", 2.0) for _ in range(2))
+    assert first.take()
+    assert not second.take(), "the session has a dollar left"
+    assert store.spent(limits) == dict.fromkeys(limits, 2 * PICO)
+    first.settle(entry(cost_pico=PICO // 2))
+    assert store.spent(limits) == dict.fromkeys(limits, PICO // 2)
+    assert second.take()
+    second.settle(entry(cost_pico=None, expected_cost_pico=2 * PICO))
+    assert store.spent(limits) == dict.fromkeys(limits, 5 * PICO // 2), "an unknown cost counts as the expected one"
+    assert Reservation(store, Budget(), "", float("nan")).take(), "without limits any cost will do"
 
 
 def test_threads_and_ledgers_share_a_file(tmp_path: Path) -> None:
@@ -178,16 +199,51 @@ def test_ledgers_of_other_processes_hold_one_limit_together(tmp_path: Path) -> N
     assert remaining(one, limits) == 0
 
 
-def test_a_ledger_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None:
+def test_a_ledger_of_an_older_version_gets_the_new_columns_and_a_version(tmp_path: Path) -> None:
     path = tmp_path / "l.sqlite"
     Ledger(path).close()
     with sqlite3.connect(path) as db:
         for name in ("artifact", "cluster", "similarity", "propensity"):
             db.execute(f"ALTER TABLE calls DROP COLUMN {name}")
+        db.execute("DROP TABLE schema_version")
     ledger = Ledger(path)
     ledger.record(entry(cluster=3, propensity=0.25))
     (row,) = ledger.entries()
     assert (row["cluster"], row["propensity"], row["artifact"]) == (3, 0.25, "")
+    assert ledger.schema_version == SCHEMA_VERSION
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT id, version FROM schema_version").fetchall() == [(1, SCHEMA_VERSION)]
+
+
+def test_a_ledger_of_a_later_version_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    Ledger(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE schema_version SET version = ?", [SCHEMA_VERSION + 1])
+    with pytest.raises(LedgerError, match="written by a later version of avengers-router"):
+        Ledger(path)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION + 1,)]
+
+
+def test_a_row_is_read_as_it_was_written(tmp_path: Path) -> None:
+    usage = TokenUsage(input_tokens=9, output_tokens=5, cache_read_tokens=4, reasoning_tokens=2)
+    written = entry(
+        usage=usage, session="s", run="r", tags=["a", "b"], error="E", cost_pico=7, expected_cost_pico=None,
+        seconds=1.5, prompt="secret", artifact="abc", cluster=3, similarity=0.5, propensity=0.25,
+    )  # fmt: skip
+    for store_prompts in (False, True):
+        ledger = Ledger(tmp_path / f"{store_prompts}.sqlite", store_prompts=store_prompts)
+        ledger.record(written)
+        (row,) = ledger.entries()
+        assert row["prompt"] == ("secret" if store_prompts else None)
+        assert (row["cost_usd"], row["expected_cost_usd"]) == (Decimal(7) / PICO, None)
+        assert {kind: row[kind] for kind in usage.__struct_fields__} == {
+            kind: getattr(usage, kind) for kind in usage.__struct_fields__
+        }
+        same = ("call", "decision", "attempt", "model", "provider", "status", "alpha", "session", "run", "tags",
+                "error", "seconds", "artifact", "cluster", "similarity", "propensity")  # fmt: skip
+        assert {name: row[name] for name in same} == {name: getattr(written, name) for name in same}
 
 
 def test_feedback_is_a_number_a_bool_or_a_thumb(tmp_path: Path) -> None:

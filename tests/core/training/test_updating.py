@@ -212,6 +212,8 @@ def test_feedback_files_are_read_as_langsmith_writes_them(tmp_path: Path) -> Non
 def test_inverse_propensities_undo_the_routers_bias(data_folder: Path, tmp_path: Path) -> None:
     """Route real queries with some exploration, log the chosen model's real score, and estimate each model's mean."""
     table = load_records(data_folder / "mmlupro.train.jsonl.gz")
+    from avengers_core.ledger import schema
+
     models = ["gemini-1.5-flash-002", "gemini-1.5-pro-002", "phi-3-mini-4k-instruct"]
     full = table.rows(np.isfinite(table.scores[:, [table.models.index(m) for m in models]]).all(axis=1))
     router = RouterEstimator().fit(full.rows(np.arange(0, len(full), 3))).router_
@@ -231,8 +233,8 @@ def test_inverse_propensities_undo_the_routers_bias(data_folder: Path, tmp_path:
             )  # fmt: skip
             told.append({**same, "key": "user", "score": float(full.scores[i, full.models.index(decision.model)])})
     with ledger._engine.begin() as db:  # one transaction for all
-        db.execute(ledger._insert, rows)
-        db.execute(ledger._feedback.insert(), told)
+        db.execute(schema.calls.insert(), rows)
+        db.execute(schema.feedback.insert(), told)
     harvest = records_from_ledger(ledger)
     cheap = "phi-3-mini-4k-instruct"
     truth = float(full.scores[:, full.models.index(cheap)].mean(dtype=float))
@@ -302,7 +304,7 @@ def test_weights_count_as_answers(tmp_path: Path) -> None:
         write_records(tmp_path / "r.jsonl.gz", records)
         tables.append(load_records(tmp_path / "r.jsonl.gz"))
     sums = [RouterEstimator(1, min_records=0).fit(table).statistics_ for table in tables]
-    assert sums[0].n.tolist() == sums[1].n.tolist() == [[3.0]]
+    assert sums[0].n_answers.tolist() == sums[1].n_answers.tolist() == [[3.0]]
     assert sums[0].score_sum.tolist() == sums[1].score_sum.tolist()
     for weight in (0, -1, "x"):
         (tmp_path / "bad.jsonl").write_text(
