@@ -36,7 +36,7 @@ class Result:
 
 def run_command(
     *arguments: object,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     input: str = "",
     cwd: str | Path | None = None,
     exit_code: int | None = 0,
@@ -45,16 +45,16 @@ def run_command(
 
     Args:
         arguments: The words after `avengers`; each is turned into text.
-        env: Environment variables to add to this process's own while the command runs.
+        env: Environment variables to set, or to take away (None), while the command runs.
         input: What the command reads from standard input.
         cwd: The folder that the command runs in.
         exit_code: The exit code that the command must end with; None if any will do.
     """
     stdout, stderr = io.StringIO(), io.StringIO()
-    variables = {"COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
+    variables = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
     before = os.getcwd()
     with (
-        mock.patch.dict(os.environ, variables),
+        mock.patch.dict(os.environ, {k: v for k, v in variables.items() if v is not None}, clear=True),
         mock.patch.object(sys, "argv", ["avengers", *map(str, arguments)]),
         mock.patch.object(sys, "stdin", io.StringIO(input)),
         redirect_stdout(stdout),

@@ -1,15 +1,12 @@
-"""`avengers collect` as a process, against a local server of models."""
+"""`avengers collect` against a local server of models."""
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,6 +17,7 @@ from avengers_core import load_records
 
 from tests.support.commands import run_command
 from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
+from tests.support.processes import start_program
 
 QUESTIONS = 120
 
@@ -64,30 +62,31 @@ def asked(server: LLMServer) -> Counter[tuple[str, str]]:
     return found
 
 
-def test_killed_twenty_times_it_ends_with_one_record_a_question_and_a_model(
-    server: LLMServer, questions: Path, tmp_path: Path
+@pytest.mark.parametrize("lives", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_many_times_it_ends_with_one_record_a_question_and_a_model(
+    server: LLMServer, questions: Path, tmp_path: Path, lives: int
 ) -> None:
     output = tmp_path / "records.jsonl"
     journal = Path(f"{output}.journal")
     server.delay = 0.05
-    line, env = command(server, questions, "-o", output, *OPENAI, "--concurrency", "4", "--json")
+    words = ("avengers", "collect", questions, "-o", output, *OPENAI, "--concurrency", "4", "--json")
+    log = tmp_path / "log"
     dice = random.Random(0)
     in_flight = 0
     saved: set[tuple[str, str]] = set()
     before = asked(server)
-    for _ in range(20):
-        process = subprocess.Popen(line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        begun = len(server.requests)
-        goal = begun + dice.randrange(2, 14)
+    for _ in range(lives):
+        process = start_program(*words, env=environment(server), cwd=tmp_path, stdout=log, stderr=log)
+        goal = len(server.requests) + dice.randrange(2, 14)
         deadline = time.monotonic() + 60
-        while len(server.requests) < goal and process.poll() is None:
+        while len(server.requests) < goal:
+            assert process.exitcode is None, log.read_text()
             assert time.monotonic() < deadline, "it asks nothing"
             time.sleep(0.002)
         time.sleep(dice.random() * 0.06)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -9
-        assert process.stderr is not None
-        process.stderr.close()
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         again = asked(server) - before
         assert not {pair for pair in again if pair in saved}, "an answer that was kept was asked for again"
         before = asked(server)
@@ -108,7 +107,7 @@ def test_killed_twenty_times_it_ends_with_one_record_a_question_and_a_model(
     assert len(requests) == pairs
     # What was asked more than once is what a kill cut off, and the run says so.
     assert sum(requests.values()) - pairs <= outcome["lost"] == in_flight
-    assert in_flight <= 20 * 8
+    assert in_flight <= lives * 8
     cost = {model: outcome["models"][model]["cost_usd"] for model in ("mini", "big")}
     table = load_records(output)
     assert {m: pytest.approx(float(table.cost[:, i].sum())) for i, m in enumerate(table.models)} == cost
@@ -118,10 +117,9 @@ def test_killed_twenty_times_it_ends_with_one_record_a_question_and_a_model(
 
 
 def test_a_dry_run_prices_without_a_key_and_asks_nothing(server: LLMServer, questions: Path) -> None:
-    line, env = command(server, questions, *TWO, "--dry-run", "--json", "--max-tokens", "100")
-    env = {name: value for name, value in env.items() if not name.endswith("_KEY")}
-    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=60)
-    told = json.loads(done.stdout)
+    env = {name: None if name.endswith("_KEY") else value for name, value in environment(server).items()}
+    words = ("collect", questions, *TWO, "--dry-run", "--json", "--max-tokens", "100")
+    told = run_command(*words, env=env).json()
     assert not server.requests
     mini = next(row for row in told["models"] if row["model"] == "mini")
     assert mini["output_tokens"] == 100 * QUESTIONS
@@ -250,10 +248,33 @@ def test_a_failing_grader_keeps_the_answer(server: LLMServer, questions: Path, t
 def test_two_runs_do_not_share_a_journal(server: LLMServer, questions: Path, tmp_path: Path) -> None:
     output = tmp_path / "r.jsonl"
     server.delay = 2.0
-    line, env = command(server, questions, "-o", output, *TWO)
-    first = subprocess.Popen(line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words, log = ("avengers", "collect", questions, "-o", output, *TWO), tmp_path / "log"
+    first = start_program(*words, env=environment(server), cwd=tmp_path, stdout=log, stderr=log)
     while not server.requests:
+        assert first.exitcode is None, log.read_text()
         time.sleep(0.01)
     assert "another run is at work" in run(server, questions, "-o", output, *TWO, code=1)["error"]
     first.kill()
-    first.wait()
+    first.join()
+
+
+def test_what_a_run_shows_without_json(server: LLMServer, questions: Path, tmp_path: Path) -> None:
+    words = ("collect", questions, "-o", tmp_path / "r.jsonl", *TWO, "--max-tokens", "40")
+    env = environment(server)
+    estimated = run_command(*words, "--dry-run", env=env).stdout
+    assert "what it would cost (nothing was asked)" in estimated
+    assert re.search(r"mini .* 120 .* 4,800 ", estimated)
+    capped = run_command(*words, "--max-cost", "0.0005", env=env, exit_code=1)
+    assert "stopped at the spend cap" in capped.stderr
+    done = run_command(*words, env=env)
+    assert f"{QUESTIONS} records, $" in done.stdout
+    assert re.search(rf"haiku .* {QUESTIONS} of {QUESTIONS} ", done.stdout)
+
+
+def test_a_second_run_in_one_process_pays_for_nothing_twice(server: LLMServer, questions: Path, tmp_path: Path) -> None:
+    """Clients keep connections open, and a connection works only on the event loop that opened it."""
+    for name in ("first", "second"):
+        server.reset()
+        outcome = run(server, questions, "-o", tmp_path / f"{name}.jsonl", *TWO)
+        assert server.asked == {MINI: QUESTIONS, HAIKU: QUESTIONS}
+        assert outcome["lost"] == 0
