@@ -154,9 +154,8 @@ def collect(builder: Builder, arguments: argparse.Namespace) -> None:
     for target in ALIASES.values():
         builder.canonical(split_effort(target)[0])
     # names without a date first, so that dated ones find them
-    spelled = [row["base"] for row in rows] + [
-        split_effort(row["model"])[0] for row in read(arguments.published / "scores.csv")
-    ]
+    published = [row for name in ("scores", "costs", "tokens") for row in read(arguments.published / f"{name}.csv")]
+    spelled = [row["base"] for row in rows] + [split_effort(row["model"])[0] for row in published]
     for dated in (False, True):
         for name in dict.fromkeys(spelled):
             if (re.search(r"20\d{2}-?\d{2}-?\d{2}$", name) is not None) is dated:

@@ -16,7 +16,7 @@ from ..pricing.types import Price
 from .current import few_models
 from .efforts import Framework, effort_arguments
 from .lineage import is_chat_name, known_since, lineage_of, predecessors
-from .listings import Listing, find_listing, listings_of
+from .listings import Listing, find_listing, listings_of, loose_listings
 from .overrides import Given, read_aliases, read_capabilities, read_prices, read_published
 from .profiles import CAPABILITIES, find_profile, profile_capabilities, profile_source
 from .providers import find_provider, providers
@@ -70,7 +70,7 @@ class Catalog:
 
     def _add_names(self, entry: CatalogEntry) -> None:
         maker, _, name = entry.id.partition("/")
-        for alias in (name, entry.name, *entry.aliases):
+        for alias in (name, *entry.aliases, entry.name):
             if alias:
                 alias, effort = split_effort(alias)
                 key = key_of(alias)
@@ -251,6 +251,10 @@ class Catalog:
         return listing.price_id(self._spelled(found)) if listing else ""
 
     def _listing(self, model: ModelId) -> Listing | None:
+        for listing in loose_listings(model.host, model.name) if model.host else ():
+            found = self._find(parse_spelling(listing.id))
+            if found and found[0] == model.id:
+                return listing
         return find_listing(model.id.partition("/")[0], self._spelled(model), model.host)
 
     def _spelled(self, model: ModelId) -> list[str]:
@@ -263,6 +267,8 @@ class Catalog:
     def capabilities(self, model: Model) -> dict[str, bool | int]:
         """Known capabilities: the user's, then the installed LangChain profile's, then the table's.
 
+        A model of which no source says whether it takes tools can do what its predecessor can.
+
         They are ``tools``, ``tool_choice``, ``structured_output``, ``images``, ``audio``, ``video``, ``pdf``,
         ``reasoning`` (yes or no), ``max_input_tokens`` and ``max_output_tokens``. What is not known is not in it.
 
@@ -272,13 +278,24 @@ class Catalog:
         Raises:
             UnknownModelError: If no source knows it.
         """
-        entry = self.entry(model)
+        known = self._known_capabilities(self.entry(model))
+        return {name: value for name, (value, _) in known.items()}
+
+    def _known_capabilities(self, entry: CatalogEntry) -> dict[str, tuple[bool | int, str]]:
+        """Capabilities with where each comes from; a later source goes before an earlier one."""
         profile = self._profile(entry)
-        return {
-            **entry.capabilities,
-            **(profile_capabilities(profile) if profile else {}),
-            **self._capabilities.get(entry.id, {}),
-        }
+        sources: list[tuple[str, Mapping[str, bool | int]]] = [
+            (entry.source, entry.capabilities),
+            (profile_source(entry.provider), profile_capabilities(profile) if profile else {}),
+            ("user", self._capabilities.get(entry.id, {})),
+        ]
+        known = {name: (value, source) for source, values in sources for name, value in values.items()}
+        before = self._predecessors.get(entry.id) if "tools" not in known else None
+        if before is None:
+            return known
+        inherited = self._known_capabilities(self._entries[before])
+        able = {name: (value, f"predecessor {before}") for name, (value, _) in inherited.items() if value is True}
+        return {**able, **known}
 
     def _profile(self, entry: CatalogEntry) -> Mapping[str, Any] | None:
         return find_profile(entry.provider, (entry.id.partition("/")[2], entry.api_name))
@@ -350,16 +367,13 @@ class Catalog:
         """
         found = self.resolve(model)
         entry, price = self._entries[found.id], self.price(model)
-        profile = self._profile(entry)
-        sources = dict.fromkeys(entry.capabilities, entry.source)
-        sources |= dict.fromkeys(profile_capabilities(profile) if profile else (), profile_source(entry.provider))
-        sources |= dict.fromkeys(self._capabilities.get(entry.id, ()), "user")
+        capabilities = self._known_capabilities(entry)
         return {
             **entry.to_dict(),
             "price": msgspec.to_builtins(price) if price else None,
             "price_id": self.price_id(model),
-            "capabilities": self.capabilities(model),
-            "capability_sources": sources,
+            "capabilities": {name: value for name, (value, _) in capabilities.items()},
+            "capability_sources": {name: source for name, (_, source) in capabilities.items()},
             "predecessor": self.predecessor(model),
             "published_scores": [one.to_dict() for one in self.published_scores(model)],
         }
@@ -444,9 +458,9 @@ class Catalog:
                 or a CSV file with ``model``, ``input`` and ``output``.
             capabilities: ``{model: {"tools": True, ...}}``, or a JSON file of it, or a CSV file with ``model`` and
                 capabilities.
-            published: Rows with ``model``, ``benchmark`` and ``score``, and perhaps ``harness``, ``date`` and ``source``, or
-                a JSON or CSV file of them. They go before a shipped score of the same model, effort, benchmark and
-                harness.
+            published: Rows with ``model``, ``benchmark`` and ``score``, and perhaps ``harness``, ``date`` and
+                ``source``, or a JSON or CSV file of them. They go before a shipped score of the same model, effort,
+                benchmark and harness.
 
         Raises:
             CatalogError: If a file cannot be used; it names the file, the line and the field.
@@ -474,10 +488,12 @@ class Catalog:
         extended = Catalog(
             entries.values(),
             _merged(self.published_scores(), scores) if scores else self._scores,
+            aliases=self._aliases,
             prices=new_prices,
             capabilities=new_capabilities,
         )
-        extended._aliases = {**self._aliases, **_alias_targets(extended, aliases)}
+        extended._aliases |= _alias_targets(extended, aliases)
+        extended._resolved.clear()
         return extended
 
 

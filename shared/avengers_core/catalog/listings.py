@@ -13,7 +13,7 @@ from ..pricing.types import PER, Price
 from .providers import find_provider
 from .spelling import key_of
 
-__all__ = ["Listing", "find_listing", "listings_of"]
+__all__ = ["Listing", "find_listing", "listings_of", "loose_listings"]
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -83,6 +83,27 @@ def find_listing(maker: str, names: Sequence[str], host: str = "") -> Listing | 
     return None
 
 
+def loose_listings(host: str, name: str) -> list[Listing]:
+    """What a host's price lists find by their rules: one must check that it is the same model.
+
+    Args:
+        host: Id of a provider that serves other makers' models.
+        name: What the host calls the model.
+    """
+    from genai_prices import Usage, calc_price
+
+    found = []
+    known = find_provider(host)
+    for provider in known.prices if known else ():
+        try:
+            model = calc_price(Usage(input_tokens=1), name, provider_id=provider).model
+        except (LookupError, ValueError):
+            continue
+        if model.id in _models(provider):  # else it is another provider's, to which this one refers
+            found.append(_listing(provider, model))
+    return [listing for listing in found if listing.price()]
+
+
 def listings_of(provider: str) -> list[Listing]:
     """All models of a provider of genai-prices."""
     return list(dict.fromkeys(_index(provider).values()))
@@ -93,10 +114,7 @@ def _index(provider: str) -> dict[str, Listing]:
     """Models by the key of their ids and of the names that a rule says are equal to them."""
     found: dict[str, Listing] = {}
     models = _models(provider)
-    listings = {
-        id_: Listing(provider, id_, getattr(model, "context_window", None), bool(getattr(model, "deprecated", False)))
-        for id_, model in models.items()
-    }
+    listings = {id_: _listing(provider, model) for id_, model in models.items()}
     for id_ in models:
         if ":" not in id_:  # a variant such as :free is no other model, but has another price
             found.setdefault(key_of(id_), listings[id_])
@@ -105,6 +123,11 @@ def _index(provider: str) -> dict[str, Listing]:
             if ":" not in name:
                 found.setdefault(key_of(name), listings[id_])
     return found
+
+
+def _listing(provider: str, model: Any) -> Listing:
+    deprecated = bool(getattr(model, "deprecated", False))
+    return Listing(provider, model.id, getattr(model, "context_window", None), deprecated)
 
 
 @functools.cache

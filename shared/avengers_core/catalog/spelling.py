@@ -19,17 +19,17 @@ _EFFORT = re.compile(rf"[@:]({'|'.join(EFFORTS)}|thinking-\d+k|non-thinking|defa
 _VARIANT = re.compile(r":(free|extended|batch|nitro|floor|online|exacto|beta)$", re.IGNORECASE)
 _DATE = re.compile(r"[-@_](20\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")
 _BEDROCK = re.compile(
-    r"^(?:(?:us|eu|apac|au|jp|ca|sa|us-gov|global|amer)\.)?"
+    r"^(?:(?:us|eu|apac|au|jp|ca|sa|us-gov|global|regional|amer)\.)?"
     r"(anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen|moonshot|moonshotai|minimax|zai|google|nvidia|writer)"
     r"\.(.+)$"
 )
-_BEDROCK_VERSION = re.compile(r"-v\d+(:\d+)?(:\d+k)?$")
+_BEDROCK_VERSION = re.compile(r"-(?:v\d+(?::\d+)?|\d+:\d+)(?::\d+k)?$")
 _REGION = re.compile(r"^[a-z]{2}(?:-[a-z]+)+-\d$")
 _VERTEX = re.compile(r"(?:^|/)publishers/([^/]+)/models/([^/]+)$")
 _ARN = re.compile(r"^arn:aws[\w-]*:bedrock:[^/]*/")
-_SUFFIXES = ("-latest", "@latest", "@default", "-instruct", "-it")
-#: What hosts of open weights add.
-_HOST_SUFFIXES = ("-maas", "-turbo", "-fp8", "-fp4", "-tput", "-hf")
+_SUFFIXES = ("-latest", "@latest", "@default", "-default", "-instruct", "-it", "-fp8", "-fp4", "-hf")
+#: What hosts of open weights add, and makers give to models of their own.
+_HOST_SUFFIXES = ("-maas", "-turbo", "-tput")
 _PARTS = re.compile(r"[a-z]+|\d+")
 
 
