@@ -222,7 +222,8 @@ class Catalog:
         """Price in US dollars per million tokens with its source and date; None if unknown or free.
 
         An exact id in genai-prices counts, never its looser rules: first its host's list, then its maker's, then
-        OpenRouter's.
+        OpenRouter's, which goes first for a model that only hosts offer. Where a price changes within the day, the one
+        at noon UTC counts.
 
         Args:
             model: Any spelling.
@@ -255,7 +256,9 @@ class Catalog:
             found = self._find(parse_spelling(listing.id))
             if found and found[0] == model.id:
                 return listing
-        return find_listing(model.id.partition("/")[0], self._spelled(model), model.host)
+        only_hosted = self._entries[model.id].status == "hosted"
+        host = model.host or ("openrouter" if only_hosted else "")
+        return find_listing(model.id.partition("/")[0], self._spelled(model), host)
 
     def _spelled(self, model: ModelId) -> list[str]:
         """Names under which a price list may have the model; a moving alias may mean another one there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -152,9 +153,13 @@ def _rate(provider: str, model: str, kind: str) -> Decimal | None:
     from genai_prices import Usage
     from genai_prices.data_snapshot import get_snapshot
 
+    noon = datetime.datetime.now(datetime.timezone.utc).replace(hour=12, minute=0)
     owner = next(one for one in get_snapshot().providers if one.id == provider)
     try:  # the difference leaves out what some take for each request
-        costs = [_models(provider)[model].calc_price(Usage(**{kind: n}), owner).total_price for n in (1000, 2000)]
+        costs = [
+            _models(provider)[model].calc_price(Usage(**{kind: n}), owner, genai_request_timestamp=noon).total_price
+            for n in (1000, 2000)
+        ]
     except (LookupError, ValueError):
         return None
     rate: Decimal = (costs[1] - costs[0]) * PER / 1000

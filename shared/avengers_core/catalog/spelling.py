@@ -23,6 +23,12 @@ _BEDROCK = re.compile(
     r"(anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen|moonshot|moonshotai|minimax|zai|google|nvidia|writer)"
     r"\.(.+)$"
 )
+#: Names without their family, which is the maker's.
+_BEDROCK_NAMES = {
+    ("deepseek", "r1"): "deepseek-r1",
+    ("deepseek", "v3"): "deepseek-v3.1",
+    ("deepseek", "v3.2"): "deepseek-v3.2",
+}
 _BEDROCK_VERSION = re.compile(r"-(?:v\d+(?::\d+)?|\d+:\d+)(?::\d+k)?$")
 _REGION = re.compile(r"^[a-z]{2}(?:-[a-z]+)+-\d$")
 _VERTEX = re.compile(r"(?:^|/)publishers/([^/]+)/models/([^/]+)$")
@@ -95,6 +101,7 @@ def parse_spelling(spelling: str) -> Spelling:
     if bedrock:
         maker = "meta-llama" if bedrock[1] == "meta" else _maker(bedrock[1])
         host, name = "bedrock", _BEDROCK_VERSION.sub("", bedrock[2])
+        name = _BEDROCK_NAMES.get((maker, name), name)
         served_as = served_as or rest
     return Spelling(host, maker, _VARIANT.sub("", name), effort, served_as)
 
@@ -114,10 +121,12 @@ def _split_path(rest: str, host: str, maker: str) -> tuple[str, str, str, str]:
         known = find_provider(part)
         if known and known.host:
             host, served_as = known.id, path[place:]
-        elif host == "bedrock" and _REGION.match(part):
+        elif part == "models" or (host == "bedrock" and _REGION.match(part)):
             served_as = path[place:]
         else:
             maker = known.id if known else part.lower()
+    if name.startswith("databricks-"):
+        return "databricks", maker, name.removeprefix("databricks-"), name
     return host, maker, name, "/".join([*served_as, name]) if host else ""
 
 

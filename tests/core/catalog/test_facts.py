@@ -16,7 +16,7 @@ CATALOG = default_catalog()
 
 def test_prices_are_positive_and_plausible() -> None:
     prices = {entry.id: price for entry in CATALOG.entries() if (price := CATALOG.price(entry.id))}
-    assert len(prices) > 400
+    assert len(prices) > 350
     for id_, price in prices.items():
         assert 0.005 <= price.input <= 200, id_
         assert price.input <= price.output <= 15 * price.input, id_
@@ -28,12 +28,17 @@ def test_a_price_id_means_the_price() -> None:
     counted = 0
     for entry in CATALOG.entries():
         price, price_id = CATALOG.price(entry.id), CATALOG.price_id(entry.id)
-        if price_id and price and not price_id.startswith("perplexity"):  # which takes a sum for each request, too
+        # Perplexity takes a sum for each request, too; DeepSeek's old names cost less by night
+        if (
+            price_id
+            and price
+            and not price_id.startswith(("perplexity:", "deepseek:deepseek-chat", "deepseek:deepseek-r"))
+        ):
             found = lookup_price(price_id)
             assert found is not None
             assert (found.input, found.output) == pytest.approx((price.input, price.output)), entry.id
             counted += 1
-    assert counted > 400
+    assert counted > 350
     assert PriceSchedule(CATALOG.price_id("openai:gpt-5.2")).cost(TokenUsage(input_tokens=1_000_000)) == Decimal("1.75")
 
 
@@ -45,7 +50,7 @@ def test_a_price_id_means_the_price() -> None:
         ("together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", "together"),
         ("azure/my-gpt-5-mini", "openai"),
         ("deepseek-r1", "openrouter"),
-        ("deepseek/deepseek-chat-v3", "openrouter"),
+        ("deepseek/deepseek-chat-v3-0324", "openrouter"),
         ("deepseek-r1-distill-llama-70b", "openrouter"),
         ("mistral-medium-3", "mistral"),
         ("gpt-5.2", "openai"),
