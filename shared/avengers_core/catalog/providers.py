@@ -138,7 +138,7 @@ _MAKERS = (
         id="z-ai",
         names=("zai", "zai-org", "zhipuai", "zhipu", "thudm", "bigmodel"),
         keys=("ZAI_API_KEY", "ZHIPUAI_API_KEY"),
-        prices=("zai", "zhipuai"),
+        prices=("zai",),
         llamaindex=_llamaindex("zhipuai", "ZhipuAI"),
     ),
     Provider(
