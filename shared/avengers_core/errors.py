@@ -42,6 +42,18 @@ class BudgetError(AvengersError, RuntimeError):
     """A budget leaves no model that a call could be sent to; the message says which limit and how much is left."""
 
 
+class CatalogError(AvengersError, ValueError):
+    """A file of aliases, prices, capabilities or published scores cannot be used; the message names the place."""
+
+
+class UnknownModelError(AvengersError, ValueError):
+    """A spelling names no model that is known; `near` holds known ids that are close to it."""
+
+    def __init__(self, message: str, near: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.near = near
+
+
 class UnavailableError(AvengersError, RuntimeError):
     """A model cannot be made: its integration or its key is missing."""
 
