@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .._version import __version__
-from ..errors import AvengersError, MissingExtraError
+from ..errors import AvengersError
 from .console import (
     ArtifactOption,
     JsonFlag,
@@ -451,30 +451,25 @@ def serve(
 ) -> None:
     """An OpenAI-compatible endpoint: model avengers, avengers:0.4 (alpha), or one of the models."""
     from .._utils.objects import load_object
+    from ..adapters import ServingAdapter, load_adapter
 
-    try:
-        import importlib
-
-        chat = importlib.import_module("avengers_langchain")
-        proxy = importlib.import_module("avengers_langchain.proxy.server")
-    except ImportError:
-        raise MissingExtraError("serving", "serve") from None
+    adapter: ServingAdapter = load_adapter("langchain", "serving", "serve")
     models: Any = {}
     for one in model or ():
         name, _, spec = one.rpartition("=")
         models[name or spec] = spec
     if models_from is not None:
         models |= load_object(models_from)
-    llm = chat.ChatAvengers(
-        alpha=alpha,
-        artifact=artifact,
-        models=models or None,
-        ledger=ledger,
-        budget=None if per_day is None else {"per_day": per_day},
-        exploration=exploration,
-    )
-    proxy.serve(
-        llm,
+    fields = {
+        "alpha": alpha,
+        "artifact": artifact,
+        "models": models or None,
+        "ledger": ledger,
+        "budget": None if per_day is None else {"per_day": per_day},
+        "exploration": exploration,
+    }
+    adapter.serve(
+        fields,
         host=host,
         port=port,
         keys=keys,

@@ -453,16 +453,12 @@ def collect(
 
 
 def _adapter(framework: str) -> Any:
-    import importlib
+    from ..adapters import load_adapter
 
-    from ..errors import MissingExtraError
-
-    if framework not in ("langchain", "llamaindex"):
-        raise typer.BadParameter(f"--with must be langchain or llamaindex, not {framework!r}")
     try:
-        return importlib.import_module(f"avengers_{framework}.collecting")
-    except ImportError:
-        raise MissingExtraError(f"collecting with {framework}", f"collect,{framework}") from None
+        return load_adapter(framework, f"collecting with {framework}", f"collect,{framework}")
+    except ValueError as error:
+        raise typer.BadParameter(f"--with: {error}") from None
 
 
 def _prices(path: Path | None) -> dict[str, Any]:
