@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .adapters import FRAMEWORKS, load_adapter
 from .console import print_result, print_warning, show_progress
 from .options import JsonFlag, QuietFlag
 from .train import read_prices
 
 if TYPE_CHECKING:
     from .._utils.results import Table
+    from ..adapters import Adapter
     from ..collecting.estimate import Estimate
     from ..collecting.questions import Question
     from ..collecting.types import ModelUnderTest, Outcome
@@ -32,13 +32,13 @@ class _Models:
     """The models that the command line names.
 
     Attributes:
-        adapter: Collecting module of the framework that makes them.
+        adapter: Adapter of the framework that makes them.
         specs: ``provider:model`` by id.
         models_from: Where to load more models from, or None.
         prices: Contract prices by id, in US dollars per million tokens.
     """
 
-    adapter: Any
+    adapter: Adapter
     specs: dict[str, str]
     models_from: str | None
     prices: dict[str, Any]
@@ -60,8 +60,7 @@ class _Models:
         """The model that grades, if one is named."""
         if name is None:
             return None
-        judge: ModelUnderTest = self.adapter.model_under_test(name, name, price=self.prices.get(name))
-        return judge
+        return self.adapter.model_under_test(name, name, price=self.prices.get(name))
 
     def price_schedules(self, system: str) -> dict[str, PriceSchedule]:
         """Prices by id, without making the models that are only named."""
@@ -161,7 +160,7 @@ def collect(
     from ..collecting.types import Plan
 
     asked = read_questions(questions)
-    models = _Models(_collecting(framework), _specs(model or [], models_from), models_from, _contract(prices))
+    models = _Models(_adapter(framework), _specs(model or [], models_from), models_from, _contract(prices))
     if dry_run:
         print_result(_estimate(asked, models, judge, max_tokens or output_tokens, system), _estimate_view, as_json)
         return
@@ -188,10 +187,14 @@ def collect(
         raise typer.Exit(1)
 
 
-def _collecting(framework: str) -> Any:
-    if framework not in FRAMEWORKS:
-        raise typer.BadParameter(f"--with must be {' or '.join(FRAMEWORKS)}, not {framework!r}")
-    return load_adapter(framework, "collecting", feature=f"collecting with {framework}", extra=f"collect,{framework}")
+def _adapter(framework: str) -> Adapter:
+    from ..adapters import load_adapter
+
+    try:
+        adapter: Adapter = load_adapter(framework, f"collecting with {framework}", f"collect,{framework}")
+        return adapter
+    except ValueError as error:
+        raise typer.BadParameter(f"--with: {error}") from None
 
 
 def _specs(named: list[str], models_from: str | None) -> dict[str, str]:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from .adapters import load_adapter
 from .options import ArtifactOption
 
 __all__ = ["serve"]
@@ -63,18 +62,19 @@ def serve(
 
     It answers as the model avengers, as avengers:0.4 (with this alpha), and as each of the models.
     """
-    adapter = load_adapter("langchain", feature="serving", extra="serve")
-    proxy = load_adapter("langchain", "proxy.server", feature="serving", extra="serve")
-    llm = adapter.ChatAvengers(
-        alpha=alpha,
-        artifact=artifact,
-        models=_models(model or [], models_from) or None,
-        ledger=ledger,
-        budget=None if per_day is None else {"per_day": per_day},
-        exploration=exploration,
-    )
-    proxy.serve(
-        llm,
+    from ..adapters import ServingAdapter, load_adapter
+
+    adapter: ServingAdapter = load_adapter("langchain", "serving", "serve")
+    fields = {
+        "alpha": alpha,
+        "artifact": artifact,
+        "models": _models(model or [], models_from) or None,
+        "ledger": ledger,
+        "budget": None if per_day is None else {"per_day": per_day},
+        "exploration": exploration,
+    }
+    adapter.serve(
+        fields,
         host=host,
         port=port,
         keys=keys,

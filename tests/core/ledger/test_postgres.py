@@ -9,8 +9,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 from avengers_core.ledger.budget import PICO, budget_scopes, picodollars
 from avengers_core.ledger.entry import Entry, now
+from avengers_core.ledger.schema import SCHEMA_VERSION
 from avengers_core.ledger.store import Ledger
 from avengers_core.pricing.types import TokenUsage
 
@@ -33,40 +36,46 @@ def binaries() -> Path | None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server that lives as long as this module's tests."""
+def postgres() -> Iterator[str]:
+    """The URL of a server that lives as long as this module's tests.
+
+    Skipped if there is no server to start. A server that does not start is a failure.
+    """
     pytest.importorskip("psycopg")
-    if binaries() is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        command = "apt-get update -qq && apt-get install -y -qq postgresql"
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(command, shell=True, env=quiet, capture_output=True, timeout=300)
     programs = binaries()
     if programs is None:
-        pytest.skip("no PostgreSQL server: Debian's package 'postgresql' is not installed and could not be")
-    folder = tmp_path_factory.mktemp("postgres")
+        pytest.skip("no PostgreSQL server: neither initdb in the path nor Debian's package 'postgresql'")
     user: Any = {}
+    # Not pytest's folder: its parents are closed to the user that the server runs as.
+    folder = Path(tempfile.mkdtemp(prefix="avengers-postgres-"))
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        account = pwd.getpwnam("postgres" if "postgres" in {one.pw_name for one in pwd.getpwall()} else "nobody")
+        account = pwd.getpwnam("postgres" if "postgres" in {entry.pw_name for entry in pwd.getpwall()} else "nobody")
         user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        for parent in (folder, folder.parent, folder.parent.parent):
-            parent.chmod(0o755)
         os.chown(folder, account.pw_uid, account.pw_gid)
-    data = folder / "data"
+    data, log = folder / "data", folder / "log"
 
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=folder, **user)
+    def run(program: str, *arguments: str) -> None:
+        # pg_ctl's server keeps what it is given as its output, so it must not be given a pipe.
+        with (folder / "output").open("w+") as output:
+            command = [str(programs / program), "-D", str(data), *arguments]
+            done = subprocess.run(command, stdout=output, stderr=output, timeout=120, cwd=folder, **user)
+            output.seek(0)
+            said = output.read() + (log.read_text() if log.is_file() else "")
+        assert done.returncode == 0, f"{program} failed:\n{said}"
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
     try:
-        run(str(programs / "initdb"), "-D", str(data), "-U", "avengers", "--auth=trust")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
-        run(str(programs / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
-    except (subprocess.SubprocessError, OSError) as error:
-        pytest.skip(f"PostgreSQL does not start here: {error}")
-    yield f"postgresql+psycopg://avengers:canary@127.0.0.1:{port}/postgres"
-    run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        run("initdb", "-U", "avengers", "--auth=trust")
+        run("pg_ctl", "-o", options, "-l", str(log), "-w", "start")
+        try:
+            yield f"postgresql+psycopg://avengers:canary@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -129,6 +138,31 @@ def test_eight_processes_hold_one_budget(url: str) -> None:
     total = sum(spent.values())
     assert Ledger(url).spent([budget_scopes("")["day"]]) == {budget_scopes("")["day"]: total}
     assert limit - 1_000_000_007 < total <= limit, "used up, and not passed"
+
+
+def test_workers_that_start_together_make_one_ledger(url: str) -> None:
+    import sqlalchemy as sa
+
+    barrier = threading.Barrier(PROCESSES)
+
+    def open_it(_: int) -> Ledger:
+        barrier.wait()
+        return Ledger(url)
+
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        ledgers = list(pool.map(open_it, range(PROCESSES)))
+    assert {ledger.schema_version for ledger in ledgers} == {SCHEMA_VERSION}
+    engine = sa.create_engine(url)
+    with engine.begin() as db:
+        assert db.execute(sa.text("SELECT id, version FROM schema_version")).all() == [(1, SCHEMA_VERSION)]
+        for statement in ("DROP TABLE schema_version", "ALTER TABLE calls DROP COLUMN propensity"):
+            db.execute(sa.text(statement))
+    engine.dispose()
+    older = Ledger(url)
+    assert older.schema_version == SCHEMA_VERSION
+    assert list(older.entries()) == [], "the column is back"
+    for ledger in (*ledgers, older):
+        ledger.close()
 
 
 def test_a_killed_worker_leaves_what_it_set_aside_as_spent(url: str) -> None:
