@@ -13,13 +13,17 @@ from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
+__all__ = ["ANYONE", "Key", "Keys", "read_keys"]
+
 
 class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A client's key.
 
     Attributes:
-        key: the secret that it sends. name: the client's, for logs, metrics and the ledger.
-        requests_per_minute: None: any number. per_day: US dollars that its calls may cost in a day (UTC), None: any.
+        key: The secret that the client sends.
+        name: Name of the client, for logs, metrics and the ledger.
+        requests_per_minute: Most requests in a minute; None: any number.
+        per_day: US dollars that its calls may cost in a day (UTC); None: any amount.
     """
 
     key: str
@@ -36,11 +40,16 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"proxy {self.name} {datetime.now(timezone.utc):%Y-%m-%d}"
 
 
+#: The client of a proxy without keys.
 ANYONE = Key("", "anyone")
 
 
 class Keys:
-    """The keys that are let in; none at all lets in anyone."""
+    """The keys that are accepted. Without any, every client is.
+
+    Args:
+        keys: One for each client.
+    """
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._by_digest = {_digest(key.key): key for key in keys}
@@ -50,17 +59,21 @@ class Keys:
         return bool(self._by_digest)
 
     def find(self, secret: str) -> Key | None:
-        """The key of a secret, in a time that tells nothing of it; `ANYONE` where no keys are set."""
+        """The key of a secret, found in a time that says nothing about it.
+
+        Returns:
+            None if the secret is unknown; `ANYONE` if there are no keys.
+        """
         if not self._by_digest:
             return ANYONE
-        given, found = _digest(secret), None
+        given, match = _digest(secret), None
         for digest, key in self._by_digest.items():
             if hmac.compare_digest(digest, given):
-                found = key
-        return found
+                match = key
+        return match
 
     async def wait(self, key: Key) -> float:
-        """0 where a request is within its key's rate, which it is counted to; else the seconds to wait."""
+        """Seconds to wait before a request is within its key's rate; 0 if it is, and then it is counted."""
         if key.requests_per_minute is None:
             return 0.0
         rate = RateLimitItemPerMinute(key.requests_per_minute)
@@ -74,7 +87,8 @@ def read_keys(path: str | Path) -> Keys:
     """Keys of a JSON file: ``[{"key": "...", "name": "web", "requests_per_minute": 60, "per_day": 5.0}]``.
 
     Raises:
-        ValueError: it is no such file, names a key or a name twice, or has an empty one or a limit below 1.
+        ValueError: If it is not such a file, has a key or a name twice or empty, or a limit that is not positive.
+        OSError: If it cannot be read.
     """
     try:
         keys = msgspec.json.decode(Path(path).read_bytes(), type=list[Key])
@@ -90,7 +104,7 @@ def read_keys(path: str | Path) -> Keys:
         ):
             raise ValueError(f"{path}: limits of {key.name!r} must be positive")
     if not keys:
-        raise ValueError(f"{path}: no key")
+        raise ValueError(f"{path}: there is no key in it")
     return Keys(keys)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from .app import make_app
 from .keys import Keys, read_keys
 
+__all__ = ["serve"]
+
 
 def serve(
     llm: Any,
@@ -23,11 +25,16 @@ def serve(
     """Serve until interrupted.
 
     Args:
-        llm: a `ChatAvengers`. limits: see `make_app`.
-        open_to_anyone: listen beyond this machine without keys.
+        llm: A `ChatAvengers`.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        keys: File of the keys that are accepted, see `read_keys`; None: there are none.
+        open_to_anyone: Whether to listen beyond this machine without keys.
+        log_level: Of uvicorn.
+        limits: ``max_body_bytes``, ``max_concurrent`` and ``timeout``, see `make_app`.
 
     Raises:
-        ValueError: the keys' file is wrong, or it would be open to anyone without being told to.
+        ValueError: If the file of keys is wrong, or anyone could use the proxy and ``open_to_anyone`` is not set.
     """
     import uvicorn
 

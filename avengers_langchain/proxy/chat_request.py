@@ -1,0 +1,313 @@
+"""The body of ``POST /v1/chat/completions``, checked whole: what passes can be handed to LangChain."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any, Literal
+
+from langchain_core.messages import BaseMessage, convert_to_messages
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+__all__ = ["IGNORED", "ChatRequest", "Message"]
+
+#: Fields that only OpenAI knows and that an answer is as good without.
+IGNORED = (
+    "frequency_penalty", "logit_bias", "metadata", "modalities", "parallel_tool_calls", "prediction",
+    "presence_penalty", "prompt_cache_key", "safety_identifier", "seed", "service_tier", "store", "user", "verbosity",
+)  # fmt: skip
+
+
+def _invalid(message: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid", "{message}", {"message": message})
+
+
+def _check_finite(value: Any) -> Any:
+    """``value``, if every number in it can be sent as JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _invalid("numbers must be finite")
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_finite(inner)
+    return value
+
+
+def _check_arguments(text: str) -> str:
+    """Arguments of a tool call, if they are a JSON object that can be sent on; none at all are an empty object."""
+    try:
+        arguments = json.loads(text, strict=False) if text.strip() else {}
+        json.dumps(arguments, ensure_ascii=False).encode()  # a lone surrogate cannot be sent
+    except (ValueError, RecursionError):
+        raise _invalid("must be the text of a JSON object") from None
+    if not isinstance(arguments, dict):
+        raise _invalid("must be the text of a JSON object")
+    _check_finite(arguments)
+    return text if text.strip() else "{}"
+
+
+def _check_url(url: str) -> str:
+    if not url.startswith(("http://", "https://", "data:")):
+        raise _invalid("must be an http, https or data URL")
+    return url
+
+
+#: A JSON schema, of which only what would break the conversion is checked.
+Schema = Annotated[dict[str, Any], AfterValidator(_check_finite)]
+
+
+class FunctionCall(BaseModel):
+    """What a model called, and with what."""
+
+    name: str = Field(min_length=1)
+    arguments: Annotated[str, AfterValidator(_check_arguments)] = "{}"
+
+
+class ToolCall(BaseModel):
+    """A call of a tool by the assistant."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class CacheControl(BaseModel):
+    """Where a provider that is told so may cache the prompt."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+
+class TextPart(BaseModel):
+    """Text of a message."""
+
+    type: Literal["text"]
+    text: str
+    cache_control: CacheControl | None = None
+
+
+class RefusalPart(BaseModel):
+    """Words with which the assistant refused."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ImageURL(BaseModel):
+    """Where an image is."""
+
+    url: Annotated[str, AfterValidator(_check_url)]
+    detail: str | None = None
+
+
+class ImagePart(BaseModel):
+    """An image of a message."""
+
+    type: Literal["image_url"]
+    image_url: ImageURL
+    cache_control: CacheControl | None = None
+
+
+class InputAudio(BaseModel):
+    """Audio in base64."""
+
+    data: str
+    format: str
+
+
+class AudioPart(BaseModel):
+    """Audio of a message."""
+
+    type: Literal["input_audio"]
+    input_audio: InputAudio
+
+
+class InputFile(BaseModel):
+    """A file, as a data URL or by its id."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class FilePart(BaseModel):
+    """A file of a message."""
+
+    type: Literal["file"]
+    file: InputFile
+
+
+Part = Annotated[TextPart | RefusalPart | ImagePart | AudioPart | FilePart, Field(discriminator="type")]
+
+
+class AudioReference(BaseModel):
+    """Audio that the assistant answered with."""
+
+    id: str
+
+
+class Message(BaseModel):
+    """A message of the conversation. Fields that OpenAI does not have are ignored."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+    name: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: FunctionCall | None = None
+    refusal: str | None = None
+    audio: AudioReference | None = None
+
+    @model_validator(mode="after")
+    def _check_role(self) -> Message:
+        if self.role == "tool" and self.tool_call_id is None:
+            raise _invalid("a message of role 'tool' needs a tool_call_id")
+        if self.role == "function" and self.name is None:
+            raise _invalid("a message of role 'function' needs a name")
+        return self
+
+    def fields(self) -> dict[str, Any]:
+        """The message as LangChain converts it, with the fields of its role only."""
+        unused = set() if self.role == "assistant" else {"tool_calls", "function_call", "refusal", "audio"}
+        if self.role != "tool":
+            unused.add("tool_call_id")
+        return {"content": "", **self.model_dump(exclude_none=True, exclude=unused)}
+
+
+class Function(BaseModel):
+    """A function that the model may call."""
+
+    name: str = Field(min_length=1)
+    description: str | None = None
+    parameters: Schema = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool | None = None
+
+
+class Tool(BaseModel):
+    """A tool that the model may call."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class NamedFunction(BaseModel):
+    """The name of a function."""
+
+    name: str
+
+
+class NamedTool(BaseModel):
+    """A tool that the model must call."""
+
+    type: Literal["function"] = "function"
+    function: NamedFunction
+
+
+class JSONSchema(BaseModel):
+    """The schema of a structured answer."""
+
+    name: str = Field(default="answer", min_length=1)
+    description: str | None = None
+    schema_: Schema = Field(default_factory=dict, alias="schema")
+
+
+class ResponseFormat(BaseModel):
+    """The form of an answer."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    json_schema: JSONSchema | None = None
+
+    @model_validator(mode="after")
+    def _check_schema(self) -> ResponseFormat:
+        if self.type == "json_schema" and self.json_schema is None:
+            raise _invalid("json_schema is missing")
+        return self
+
+
+class StreamOptions(BaseModel):
+    """What a stream holds besides its text."""
+
+    include_usage: bool | None = None
+
+
+class ChatRequest(BaseModel):
+    """``POST /v1/chat/completions``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    response_format: ResponseFormat | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    stop: str | list[str] | None = None
+    n: int | None = 1
+    logprobs: bool | None = None
+    reasoning_effort: str | None = None
+
+    @model_validator(mode="after")
+    def _check_tool_choice(self) -> ChatRequest:
+        if isinstance(self.tool_choice, NamedTool) and self.tools:
+            names = [tool.function.name for tool in self.tools]
+            if self.tool_choice.function.name not in names:
+                raise _invalid(f"tool_choice names a tool that is not among the tools: {', '.join(names)}"[:300])
+        return self
+
+    def unsupported(self) -> str | None:
+        """The first field that would change the answer and is not supported."""
+        if self.n not in (None, 1):
+            return "n"
+        if self.logprobs:
+            return "logprobs"
+        extra = (self.model_extra or {}).items()
+        return next((name for name, value in extra if value is not None and name not in IGNORED), None)
+
+    @property
+    def ignored(self) -> list[str]:
+        """Fields given that have no effect."""
+        return sorted(name for name, value in (self.model_extra or {}).items() if value is not None)
+
+    def langchain_messages(self) -> list[BaseMessage]:
+        """The conversation.
+
+        Raises:
+            ValueError: If LangChain refuses a message.
+        """
+        return convert_to_messages([message.fields() for message in self.messages])
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of the call."""
+        tools = [tool.model_dump(exclude_none=True) for tool in self.tools or ()]
+        given: dict[str, Any] = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_completion_tokens or self.max_tokens,
+            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+            "tools": tools or None,
+            "tool_choice": self._tool_choice() if tools else None,
+            "reasoning_effort": self.reasoning_effort,
+        }
+        if self.response_format is not None and self.response_format.type == "json_object":
+            given["response_format"] = {"type": "json_object"}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _tool_choice(self) -> str | None:
+        if isinstance(self.tool_choice, NamedTool):
+            return self.tool_choice.function.name
+        return "any" if self.tool_choice == "required" else self.tool_choice
+
+    @property
+    def answer_schema(self) -> dict[str, Any] | None:
+        """The JSON schema of a structured answer, with a name; None if the answer is text."""
+        requested = self.response_format
+        if requested is None or requested.type != "json_schema" or requested.json_schema is None:
+            return None
+        wanted = requested.json_schema
+        return {"description": wanted.description or "", **wanted.schema_, "title": wanted.name}
