@@ -18,7 +18,7 @@ from avengers_core import Router, RouterEstimator, load_records
 from avengers_core.collecting.selection import choose_questions
 from avengers_core.embedders.base import embed_all
 from avengers_core.embedders.factory import make_embedder
-from avengers_core.evaluation.evaluate import area_under_curve, measure, router_choices, singles
+from avengers_core.evaluation import area_under_curve, measure, router_choices, singles
 from avengers_core.training.estimator import load_encoded
 from avengers_core.training.updating import update_artifact
 
@@ -37,7 +37,7 @@ def measure_pool(path: Path, seeds: list[int], count: int, draws: int) -> dict[s
         full = RouterEstimator(random_state=seed).fit(train)
         vectors = embed_all(full.router_.embedder, test.queries)
         single = singles(test)
-        low, high = float(single.cost.min()), float(single.cost.max())
+        low, high = float(single.cost_usd.min()), float(single.cost_usd.max())
 
         def area(
             router: Router,

@@ -3,7 +3,7 @@
 python benchmarks/quality.py [--data DIR] [--seeds 5] [--alphas 101]
 
 Each training file is split 70/30 by dataset; every router chooses among the models whose answer is recorded, along the
-same alphas, and is judged at the recorded dollars. AUC: see `avengers_core.evaluation.evaluate.area_under_curve`.
+same alphas, and is judged at the recorded dollars. AUC: see `avengers_core.evaluation.area_under_curve`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from avengers_core import RouterEstimator, load_records
 from avengers_core.embedders.base import embed_all
 from avengers_core.embedders.factory import make_embedder
-from avengers_core.evaluation.evaluate import (
+from avengers_core.evaluation import (
     area_under_curve,
     knn_choices,
     measure,
@@ -44,7 +44,7 @@ def areas(path: Path, seed: int, alphas: np.ndarray) -> dict[str, list[float]]:
         "utility": measure(test, router_choices(utility, test, vectors, alphas, "utility"), []),
         "oracle": measure(test, oracle_choices(test, scale, alphas), []),
     }
-    low, high = float(single.cost.min()), float(single.cost.max())
+    low, high = float(single.cost_usd.min()), float(single.cost_usd.max())
     return {name: [area_under_curve(c, low, high, over=over) for over in AVERAGES] for name, c in curves.items()}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from avengers_core import RouterEstimator, WordLlamaEmbedder, load_artifact, load_records, save_artifact
-from avengers_core.evaluation.evaluate import evaluate_router
+from avengers_core.evaluation import evaluate_router
 from avengers_core.pricing.catalog import latest_prices
 from avengers_core.records.io import read_records
 from avengers_core.records.schema import Record
@@ -119,12 +119,12 @@ def held_out(pools: dict[str, list[Record]]) -> dict[str, dict[str, dict[str, fl
         router = RouterEstimator(random_state=seed).fit(trained).router_
         for name, test in judged.items():
             report = evaluate_router(router, test, resamples=10)
-            for kind, area in report["auc"].items():
-                rows[name].setdefault(f"AUC, {kind}", []).append(area["datasets"])
-            for entry in report["settings"]:
-                kind = entry["name"].partition(":")[0]
-                rows[name].setdefault(f"accuracy, {kind}", []).append(entry["accuracy"])
-                rows[name].setdefault(f"US dollars per 1K queries, {kind}", []).append(entry["cost"] * 1000)
+            for kind, area in report.auc.items():
+                rows[name].setdefault(f"AUC, {kind}", []).append(area.datasets)
+            for setting in report.settings:
+                kind = setting.name.partition(":")[0]
+                rows[name].setdefault(f"accuracy, {kind}", []).append(setting.accuracy)
+                rows[name].setdefault(f"US dollars per 1K queries, {kind}", []).append(setting.cost_usd * 1000)
     return {
         name: {key: {"mean": float(np.mean(v)), "sd": float(np.std(v))} for key, v in figures.items()}
         for name, figures in rows.items()

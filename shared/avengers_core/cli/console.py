@@ -1,66 +1,99 @@
-"""What the commands share: consoles, options, tables, JSON, progress."""
+"""What the commands print: results as tables or JSON, lines, warnings, progress."""
 
 from __future__ import annotations
 
-import json
-import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from .._utils.results import Table
+
+__all__ = [
+    "err",
+    "out",
+    "print_json",
+    "print_line",
+    "print_path",
+    "print_result",
+    "print_warning",
+    "show_progress",
+]
 
 out = Console()
 err = Console(stderr=True)
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-ArtifactOption = Annotated[
-    str | None,
-    typer.Option("--artifact", "-a", help="Artifact: path or pretrained name. Default: the packaged one."),
-]
+T = TypeVar("T")
+
+
+def print_result(result: T, view: Callable[[T], Iterable[Table | Text | str]], as_json: bool) -> None:
+    """Print a result.
+
+    Args:
+        result: A result, or plain values.
+        view: Turns the result into tables and lines of text.
+        as_json: Print JSON instead.
+    """
+    if as_json:
+        print_json(result)
+        return
+    for item in view(result):
+        if isinstance(item, tuple):
+            _print_table(item)
+        else:
+            print_line(item)
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented JSON."""
-    sys.stdout.write(json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n")
+    """Print a result (anything with ``to_dict``) or plain values as indented JSON."""
+    from .._utils.results import to_json
+
+    plain = value.to_dict() if hasattr(value, "to_dict") else value
+    sys.stdout.write(to_json(plain) + "\n")
 
 
-def finite(value: Any) -> Any:
-    """The value with NaN and infinities, which JSON does not have, as None."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def print_line(text: str | Text) -> None:
+    """Print a line of text, broken between words if it is long."""
+    out.print(text, markup=False, highlight=False)
 
 
-def number(value: float | None) -> str:
-    """Four digits, or a word where there is none."""
-    return "none" if value is None else f"{value:.4f}"
+def print_path(text: str) -> None:
+    """Print a line that is never broken, so that the path in it can be copied."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def split_names(text: str) -> list[str]:
-    """Names separated by commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+def print_warning(text: str) -> None:
+    """Print a line to standard error."""
+    err.print(text, style="yellow", markup=False, highlight=False)
+
+
+def _print_table(table: Table) -> None:
+    from rich.table import Table as RichTable
+
+    drawn = RichTable(title=Text(table.title, style="italic"), title_justify="left", header_style="bold")
+    for position, column in enumerate(table.columns):
+        drawn.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*map(Text, row))
+    out.print(drawn)
 
 
 @contextmanager
 def show_progress(quiet: bool) -> Iterator[Callable[..., None]]:
-    """A progress callback (step, done, total, note); bars are drawn on a terminal's standard error only."""
+    """Show progress bars on standard error, if that is a terminal.
+
+    Args:
+        quiet: Show none.
+
+    Yields:
+        A function of the name of a step, how much of it is done, how much there is (0: unknown), and a note.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -80,13 +113,3 @@ def show_progress(quiet: bool) -> Iterator[Callable[..., None]]:
 
     with bar:
         yield report
-
-
-def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Print rows as a table."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)

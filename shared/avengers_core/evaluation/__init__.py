@@ -1,16 +1,56 @@
-"""What a router is worth: figures of merit, sweeps, comparisons, reports, drift."""
+"""What a router is worth: evaluation beside baselines, sweeps, recommendations, comparisons, calibration and drift.
 
-from .bootstrap import figure_intervals
+Reports with pictures are in `avengers_core.evaluation.report`; they need the extra ``report``.
+"""
+
+from .baselines import knn_choices, oracle_choices, random_choices
+from .bootstrap import FigureInterval, figure_intervals
+from .calibration import Calibration, UnseenDataset, calibrate, leave_one_out
+from .compare import ComparedSetting, Comparison, compare_routers
+from .curves import ALPHAS, Curve, area_under_curve, measure, singles
 from .drift import Drift, measure_drift
-from .evaluate import ALPHAS, Curve, area_under_curve, evaluate_router, router_choices
+from .evaluate import Evaluation, Setting, evaluate_router, router_choices
+from .metrics import FIGURES, CurveFigures, PairedTest, curve_figures, paired_test
+from .recommend import Recommendation, recommend_alpha
+from .sweep import Grid, run_sweep
+from .sweep_files import load_rows
+from .sweep_rows import SweepRow, SweepSummary, summarize
 
 __all__ = [
     "ALPHAS",
+    "FIGURES",
+    "Calibration",
+    "ComparedSetting",
+    "Comparison",
     "Curve",
+    "CurveFigures",
     "Drift",
+    "Evaluation",
+    "FigureInterval",
+    "Grid",
+    "PairedTest",
+    "Recommendation",
+    "Setting",
+    "SweepRow",
+    "SweepSummary",
+    "UnseenDataset",
     "area_under_curve",
+    "calibrate",
+    "compare_routers",
+    "curve_figures",
     "evaluate_router",
     "figure_intervals",
+    "knn_choices",
+    "leave_one_out",
+    "load_rows",
+    "measure",
     "measure_drift",
+    "oracle_choices",
+    "paired_test",
+    "random_choices",
+    "recommend_alpha",
     "router_choices",
+    "run_sweep",
+    "singles",
+    "summarize",
 ]

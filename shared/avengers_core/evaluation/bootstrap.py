@@ -1,26 +1,105 @@
-"""How sure the figures of a curve are: intervals over resampled queries.
+"""How certain figures are: percentile intervals over resampled queries (Efron 1979).
 
 scipy's bootstrap resamples one statistic at a time; here one draw of queries serves every setting, model and figure.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records.table import RecordTable
 from ..routing.statistics import Array, divide
-from .metrics import curve_figures
+from .metrics import FIGURES, curve_figures
 
-#: A single model with fewer answers is not taken for the best one, as it is no candidate of a router.
+__all__ = [
+    "MIN_ANSWERS",
+    "FigureInterval",
+    "Interval",
+    "SettingIntervals",
+    "answered_enough",
+    "figure_intervals",
+    "setting_intervals",
+]
+
+#: Answers that a single model needs to count as the best one. With fewer, it is not a candidate of a router either.
 MIN_ANSWERS = 20
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class SettingIntervals:
+    """Intervals of one setting's figures.
+
+    Attributes:
+        accuracy: Of the mean over datasets; queries are resampled within their dataset.
+        accuracy_queries: Of the mean over queries.
+        cost_usd: Of the mean US dollars a query.
+    """
+
+    accuracy: Interval
+    accuracy_queries: Interval
+    cost_usd: Interval
+
+
+@dataclass(frozen=True)
+class FigureInterval:
+    """A figure of merit and how certain it is.
+
+    Attributes:
+        value: Its value on all queries. None if it does not exist, such as the cost saved if no setting is as accurate
+            as the best single model.
+        interval: Its interval over resamples. None if it exists in no resample.
+    """
+
+    value: float | None
+    interval: Interval | None
 
 
 def answered_enough(answers: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which of the single models, by their numbers of answers, may be the best one; all where none has many."""
+    """Which single models have enough answers to be the best one. If none has `MIN_ANSWERS`, those with the most."""
     return np.asarray(answers >= min(MIN_ANSWERS, int(answers.max())))
+
+
+def setting_intervals(
+    table: RecordTable,
+    choices: Sequence[NDArray[np.intp]],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    random_state: int = 0,
+) -> Iterator[SettingIntervals]:
+    """Compute the intervals of several settings over the same resamples.
+
+    Args:
+        table: Judged records.
+        choices: For each setting, the (n,) columns of the chosen models.
+        confidence: Share of the resamples within each interval.
+        resamples: Number of resamples.
+        random_state: Seed of the resamples.
+
+    Yields:
+        The intervals of each setting, in order.
+    """
+    rng = np.random.default_rng(random_state)
+    parts = [np.flatnonzero(table.dataset == code).astype(np.int32) for code in np.unique(table.dataset)]
+    within = [part[rng.integers(0, len(part), (resamples, len(part)))] for part in parts]
+    across = rng.integers(0, len(table), (resamples, len(table))).astype(np.int32)
+    rows = np.arange(len(table))
+    for chosen in choices:
+        scores, cost = table.scores[rows, chosen].astype(np.float64), table.cost[rows, chosen]
+        by_dataset = np.zeros(resamples)
+        for draws in within:
+            by_dataset += scores[draws].mean(axis=1) / len(parts)
+        yield SettingIntervals(
+            _interval(by_dataset, confidence),
+            _interval(scores[across].mean(axis=1), confidence),
+            _interval(cost[across].mean(axis=1), confidence),
+        )
 
 
 def figure_intervals(
@@ -30,58 +109,72 @@ def figure_intervals(
     *,
     confidence: float = 0.95,
     resamples: int = 500,
-    seed: int = 0,
-) -> dict[str, dict[str, Any]]:
-    """`metrics.curve_figures` of a router's curve, each with its percentile interval (Efron 1979).
+    random_state: int = 0,
+) -> dict[str, FigureInterval]:
+    """Compute `metrics.curve_figures` of a router's curve, each with its interval.
 
     Queries are drawn with replacement within their dataset, and the single models and the oracle are judged on the
-    same draw. Figures of the best setting (``perf_gain``, ``cost_save``, ``oracle_share``) take each draw's best one,
-    and so are a little too good: `recommend` says what one alpha does over splits.
+    same draw. Figures of the best setting (``perf_gain``, ``cost_save``, ``oracle_share``) take each draw's best
+    setting, so they are slightly optimistic; `recommend_alpha` reports what one alpha reaches over several splits.
 
     Args:
-        table: judged records.
-        choices: (s, n) columns of the chosen models at each setting. oracle: (n,) those of the oracle.
+        table: Judged records.
+        choices: (s, n) columns of the models that the router chooses at each setting.
+        oracle: (n,) columns of the models that the oracle chooses.
+        confidence: Share of the resamples within each interval.
+        resamples: Number of resamples.
+        random_state: Seed of the resamples.
 
     Returns:
-        ``{figure: {"value", "interval"}}``; a figure that does not exist is None.
+        An entry for each of `metrics.FIGURES`.
     """
-    rng = np.random.default_rng(seed)
-    draws = np.ones((1 + resamples, len(table)))
-    for code in np.unique(table.dataset):
-        rows = np.flatnonzero(table.dataset == code)
-        draws[1:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=resamples)
+    draws = _draw_within_datasets(table, resamples, random_state)
     rows = np.arange(len(table))
     curve = _means(table, draws, table.scores[rows, choices].T.astype(np.float64))
     dollars = draws @ table.cost[rows, choices].T / len(table)
     best_possible = _means(table, draws, table.scores[rows, oracle][:, None].astype(np.float64))[:, 0]
     known = ~np.isnan(table.scores) & ~np.isnan(table.cost)
-    asked = known.any(axis=0)
-    scores = np.where(known, table.scores, np.nan).astype(np.float64)[:, asked]
-    single = _means(table, draws, scores)
-    single_cost = divide(draws @ np.where(known, table.cost, 0.0)[:, asked], draws @ known[:, asked].astype(np.float64))
-    enough = answered_enough(known[:, asked].sum(axis=0))
-    drawn = []
+    answered = known.any(axis=0)
+    known = known[:, answered]
+    single = _means(table, draws, np.where(known, table.scores[:, answered], np.nan).astype(np.float64))
+    single_cost = divide(draws @ np.where(known, table.cost[:, answered], 0.0), draws @ known.astype(np.float64))
+    enough = answered_enough(known.sum(axis=0))
+    figures: dict[str, list[float]] = {name: [] for name in FIGURES}
     for draw in range(len(draws)):
-        there = np.isfinite(single[draw]) & np.isfinite(single_cost[draw])
-        drawn.append(
-            curve_figures(
-                dollars[draw],
-                curve[draw],
-                single_cost[draw][there],
-                single[draw][there],
-                float(best_possible[draw]),
-                enough[there],
-            )
+        drawn = np.isfinite(single[draw]) & np.isfinite(single_cost[draw])
+        found = curve_figures(
+            dollars[draw],
+            curve[draw],
+            single_cost[draw][drawn],
+            single[draw][drawn],
+            float(best_possible[draw]),
+            enough[drawn],
         )
-    tails = [50 * (1 - confidence), 50 * (1 + confidence)]
-    out: dict[str, dict[str, Any]] = {}
-    for name, value in drawn[0].items():
-        values = np.array([one[name] for one in drawn[1:]])
-        values = values[np.isfinite(values)]
-        low, high = np.percentile(values, tails) if len(values) else (np.nan, np.nan)
-        interval = [float(low), float(high)] if len(values) else None
-        out[name] = {"value": value if np.isfinite(value) else None, "interval": interval}
-    return out
+        for name, value in asdict(found).items():
+            figures[name].append(value)
+    return {name: _figure(np.array(values), confidence) for name, values in figures.items()}
+
+
+def _draw_within_datasets(table: RecordTable, resamples: int, random_state: int) -> Array:
+    """(1 + resamples, n) how often each query is drawn within its dataset; the first row is each query once."""
+    rng = np.random.default_rng(random_state)
+    draws = np.ones((1 + resamples, len(table)))
+    for code in np.unique(table.dataset):
+        rows = np.flatnonzero(table.dataset == code)
+        draws[1:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=resamples)
+    return draws
+
+
+def _figure(values: Array, confidence: float) -> FigureInterval:
+    """The figure whose first value is that of all queries, the others those of the resamples."""
+    resampled = values[1:][np.isfinite(values[1:])]
+    value = float(values[0]) if np.isfinite(values[0]) else None
+    return FigureInterval(value, _interval(resampled, confidence) if len(resampled) else None)
+
+
+def _interval(values: Array, confidence: float) -> Interval:
+    low, high = np.percentile(values, [50 * (1 - confidence), 50 * (1 + confidence)])
+    return float(low), float(high)
 
 
 def _means(table: RecordTable, draws: Array, scores: Array) -> Array:

@@ -1,76 +1,148 @@
-"""How far a router's own numbers can be trusted: calibration, confidence, and records of a kind it has never seen."""
+"""How far a router's own numbers can be trusted: calibration, confidence, and datasets that it has never seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._utils.results import Result
 from ..records.table import RecordTable
 from ..routing.decision import Decision
 from ..routing.router import Router
+from ..routing.statistics import Array
 from ..training.estimator import RouterEstimator
-from .evaluate import ALPHAS, available, by_answering_models, measure, router_choices, singles
-from .metrics import budget_auc
+from .curves import ALPHAS, area_under_curve, available, cost_range, measure, singles
+from .evaluate import Progress, answer_patterns, router_choices
+
+__all__ = ["Calibration", "CalibrationBin", "UnseenDataset", "auroc", "calibrate", "leave_one_out", "route_table"]
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Queries with similar expected scores.
+
+    Attributes:
+        expected: Mean expected score of the chosen models.
+        scored: Mean score of the chosen models.
+        standard_error: Standard error of ``scored``.
+        queries: Number of queries.
+    """
+
+    expected: float
+    scored: float
+    standard_error: float
+    queries: int
+
+
+@dataclass(frozen=True)
+class Calibration(Result):
+    """Expected against real scores of the chosen models.
+
+    Attributes:
+        bins: Equal numbers of queries, by ascending expected score.
+        error: Expected calibration error: mean distance between expected and real score over the bins, weighted by
+            queries.
+        confidence_auroc: Probability that a choice as good as the best available answer has a higher confidence than
+            one that is not. 0.5 if confidence says nothing, NaN if all choices are alike.
+    """
+
+    bins: list[CalibrationBin]
+    error: float
+    confidence_auroc: float
+
+
+@dataclass(frozen=True)
+class UnseenDataset(Result):
+    """A router on a dataset that it was not trained on.
+
+    Attributes:
+        dataset: Name of the dataset.
+        queries: Number of judged queries.
+        auc: Area under the router's accuracy-cost curve (`area_under_curve`).
+        auc_singles: Area under the front of the single models.
+        flagged: Share of the queries that the router flags as out of distribution.
+        flagged_known: The same share of held-out queries of the datasets that it was trained on.
+        similarity_auroc: Probability that an unseen query is less similar to the training queries than a held-out one.
+    """
+
+    dataset: str
+    queries: int
+    auc: float
+    auc_singles: float
+    flagged: float
+    flagged_known: float
+    similarity_auroc: float
 
 
 def auroc(positive: ArrayLike, score: ArrayLike) -> float:
-    """Probability that a positive case has the higher score (ties count half); NaN where one kind is missing."""
+    """Probability that a positive case has a higher score than a negative one; ties count half.
+
+    Args:
+        positive: (n,) whether each case is positive.
+        score: (n,) scores.
+
+    Returns:
+        A number in [0, 1], or NaN if all cases are positive or none is.
+    """
     from sklearn.metrics import roc_auc_score
 
     labels = np.asarray(positive, dtype=bool)
     return float(roc_auc_score(labels, np.asarray(score))) if labels.any() and not labels.all() else float("nan")
 
 
-def decisions(router: Router, table: RecordTable, alpha: float) -> list[Decision]:
-    """The router's decision for each query of a table with `RecordTable.encoded`, among the models that answered it."""
-    assert table.encoded is not None
-    vectors = np.ascontiguousarray(table.encoded[:, : router.embedder.dimension])
-    known = available(table) & np.array([model in router.models for model in table.models])
-    found: list[Decision | None] = [None] * len(table)
-    for rows, names in by_answering_models(table, known):
-        texts = [table.queries[row] for row in rows]
-        made = router.route_vectors(vectors[rows], texts, alpha=alpha, models=names)
-        for row, decision in zip(rows, made, strict=True):
-            found[row] = decision
-    return [one for one in found if one is not None]
+def route_table(router: Router, table: RecordTable, alpha: float) -> list[Decision]:
+    """Route each query of a table among the models that answered it.
 
-
-def calibrate(router: Router, table: RecordTable, alpha: float, bins: int = 10) -> dict[str, Any]:
-    """Expected against real scores of the chosen models, and what the confidence tells.
+    Args:
+        router: The router.
+        table: Records with query texts and `RecordTable.encoded`.
+        alpha: Trade-off in [0, 1].
 
     Returns:
-        ``bins`` (``expected``, ``scored``, ``standard_error``, ``queries``) by equal numbers of queries, ``error``: the
-        mean distance of the two, and ``confidence_auroc``: whether a confident choice is more often as good as the
-        best of the models that answered.
+        One decision per query, in order.
     """
-    made = decisions(router, table, alpha)
-    expected, scores = np.array([one.expected_score for one in made]), _scores(table, made)
-    confidence = np.array([one.confidence for one in made])
+    vectors = _vectors(router, table)
+    usable = available(table) & np.array([model in router.models for model in table.models])
+    by_row: dict[int, Decision] = {}
+    for rows, names in answer_patterns(table, usable):
+        texts = [table.queries[row] for row in rows]
+        routed = router.route_vectors(vectors[rows], texts, alpha=alpha, models=names)
+        by_row.update(zip(rows.tolist(), routed, strict=True))
+    return [by_row[row] for row in range(len(table))]
+
+
+def calibrate(router: Router, table: RecordTable, alpha: float, bins: int = 10) -> Calibration:
+    """Compare expected with real scores of the chosen models.
+
+    Args:
+        router: The router.
+        table: Judged records with query texts and `RecordTable.encoded`.
+        alpha: Trade-off in [0, 1].
+        bins: Number of bins.
+    """
+    decisions = route_table(router, table, alpha)
+    column = {model: position for position, model in enumerate(table.models)}
+    chosen = [column[decision.model] for decision in decisions]
+    scores = table.scores[np.arange(len(table)), chosen].astype(np.float64)
+    expected = np.array([decision.expected_score for decision in decisions])
+    confidence = np.array([decision.confidence for decision in decisions])
     best = np.where(available(table), table.scores, -1).max(axis=1)
     parts = [part for part in np.array_split(np.argsort(expected, kind="stable"), bins) if len(part)]
-    rows = [
-        {
-            "expected": float(expected[part].mean()),
-            "scored": float(scores[part].mean()),
-            "standard_error": float(scores[part].std() / np.sqrt(len(part))),
-            "queries": len(part),
-        }
-        for part in parts
-    ]
-    apart = [abs(row["expected"] - row["scored"]) for row in rows]
-    return {
-        "bins": rows,
-        "error": float(np.average(apart, weights=[row["queries"] for row in rows])),
-        "confidence_auroc": auroc(scores >= best, confidence),
-    }
+    rows = [_bin(expected[part], scores[part]) for part in parts]
+    distances = [abs(row.expected - row.scored) for row in rows]
+    error = float(np.average(distances, weights=[row.queries for row in rows]))
+    return Calibration(rows, error, auroc(scores >= best, confidence))
 
 
-def _scores(table: RecordTable, made: list[Decision]) -> NDArray[np.float64]:
-    column = {model: position for position, model in enumerate(table.models)}
-    return table.scores[np.arange(len(table)), [column[one.model] for one in made]].astype(np.float64)
+def _bin(expected: Array, scores: Array) -> CalibrationBin:
+    return CalibrationBin(
+        expected=float(expected.mean()),
+        scored=float(scores.mean()),
+        standard_error=float(scores.std() / np.sqrt(len(scores))),
+        queries=len(scores),
+    )
 
 
 def leave_one_out(
@@ -79,55 +151,65 @@ def leave_one_out(
     n_clusters: int = 40,
     random_state: int = 42,
     alphas: ArrayLike = ALPHAS,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> list[dict[str, Any]]:
-    """Each dataset in turn is unknown to the router: one row with its AUC there, and how well it is told apart.
+    progress: Progress | None = None,
+) -> list[UnseenDataset]:
+    """Train without each dataset in turn, and judge the router on it.
+
+    A fifth of every other dataset is held out of training too, to compare with.
 
     Args:
-        table: records with texts and `RecordTable.encoded`. A fifth of each other dataset is kept out of training, too,
-            as the known kind.
+        table: Records with query texts and `RecordTable.encoded`.
+        n_clusters: Clusters of each router.
+        random_state: Seed of the splits and of the clusters.
+        alphas: (s,) alphas of the curves, in [0, 1].
+        progress: Called after each dataset.
 
     Returns:
-        ``dataset``, ``queries``, ``auc`` of the router and ``auc_singles`` of the front of single models there,
-        ``flagged`` and ``flagged_known`` (shares of the unknown and of the known queries that are flagged), and
-        ``similarity_auroc``: whether the similarity behind the flag is lower for the unknown ones.
+        One entry per dataset.
     """
     grid = np.asarray(alphas, dtype=np.float64)
-    names = [table.datasets[code] for code in np.unique(table.dataset)]
-    rows = []
-    for number, name in enumerate(names):
-        unknown = table.rows(table.dataset == table.datasets.index(name))
-        unknown = unknown.rows(np.asarray(available(unknown).any(axis=1)))
-        known = table.rows(table.dataset != table.datasets.index(name))
-        fitted = RouterEstimator(n_clusters, random_state=random_state, train_ratio=0.8).fit(known)
-        router, held_out = fitted.router_, fitted.held_out_
+    codes = np.unique(table.dataset)
+    found = []
+    for number, code in enumerate(codes, start=1):
+        unseen = table.rows(table.dataset == code)
+        unseen = unseen.rows(np.asarray(available(unseen).any(axis=1)))
+        estimator = RouterEstimator(n_clusters, random_state=random_state, train_ratio=0.8)
+        estimator.fit(table.rows(table.dataset != code))
+        held_out = estimator.held_out_
         assert held_out is not None
-        assert unknown.encoded is not None
-        vectors = np.ascontiguousarray(unknown.encoded[:, : router.embedder.dimension])
-        single = singles(unknown)
-        low, high = float(single.cost.min()), float(single.cost.max())
-        curve = measure(unknown, router_choices(router, unknown, vectors, grid), [])
-        new, old = (_likeness(router, part) for part in (unknown, held_out))
-        flag = router.artifact.manifest.ood_threshold
-        rows.append(
-            {
-                "dataset": name,
-                "queries": len(unknown),
-                "auc": budget_auc(curve.cost, curve.accuracy, low, high),
-                "auc_singles": budget_auc(single.cost, single.accuracy, low, high),
-                "flagged": float((new < flag).mean()),
-                "flagged_known": float((old < flag).mean()),
-                "similarity_auroc": auroc(
-                    np.concatenate((np.ones(len(new)), np.zeros(len(old)))), -np.concatenate((new, old))
-                ),
-            }
-        )
+        found.append(_judge_unseen(estimator.router_, table.datasets[code], unseen, held_out, grid))
         if progress:
-            progress("leave one dataset out", number + 1, len(names))
-    return rows
+            progress("leave one dataset out", number, len(codes))
+    return found
 
 
-def _likeness(router: Router, table: RecordTable) -> NDArray[np.float32]:
+def _judge_unseen(
+    router: Router, name: str, unseen: RecordTable, held_out: RecordTable, alphas: Array
+) -> UnseenDataset:
+    vectors = _vectors(router, unseen)
+    single = singles(unseen)
+    low, high = cost_range(single)
+    curve = measure(unseen, router_choices(router, unseen, vectors, alphas))
+    new, known = (_similarity(router, _vectors(router, part)) for part in (unseen, held_out))
+    threshold = router.artifact.manifest.ood_threshold
+    is_new = np.concatenate((np.ones(len(new)), np.zeros(len(known))))
+    return UnseenDataset(
+        dataset=name,
+        queries=len(unseen),
+        auc=area_under_curve(curve, low, high),
+        auc_singles=area_under_curve(single, low, high),
+        flagged=float((new < threshold).mean()),
+        flagged_known=float((known < threshold).mean()),
+        similarity_auroc=auroc(is_new, -np.concatenate((new, known))),
+    )
+
+
+def _vectors(router: Router, table: RecordTable) -> NDArray[np.float32]:
+    """(n, d) embeddings of a table's queries."""
     assert table.encoded is not None
-    vectors = table.encoded[:, : router.embedder.dimension]
+    return np.ascontiguousarray(table.encoded[:, : router.embedder.dimension])
+
+
+def _similarity(router: Router, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) cosine similarity to the nearest cluster centre."""
     return np.asarray((vectors @ router.artifact.centers.T).max(axis=1))

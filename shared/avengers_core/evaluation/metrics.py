@@ -1,26 +1,52 @@
 """Figures of merit of a router, as pure functions of its points: accuracy and cost at each setting.
 
-Accuracies are fractions, costs US dollars a query. Each docstring names where its formula is from.
+Accuracies are fractions, costs are US dollars a query. Each docstring names the source of its formula.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._utils.results import Result
+from ..errors import MissingExtraError
 from ..routing.statistics import Array
+
+__all__ = [
+    "FIGURES",
+    "CurveFigures",
+    "PairedTest",
+    "aiq",
+    "apgr",
+    "budget_auc",
+    "cost_save",
+    "cpt",
+    "curve_figures",
+    "hypervolume",
+    "oracle_gap",
+    "oracle_share",
+    "paired_test",
+    "pareto_front",
+    "perf_gain",
+    "routerarena_score",
+]
 
 
 def budget_auc(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float, *, budgets: int = 200) -> float:
-    """Mean over log-spaced budgets of the best accuracy within the budget (DESIGN section 3).
+    """Mean over log-spaced budgets of the best accuracy within the budget.
+
+    The area under the step function of accuracy against the logarithm of cost, divided by its width.
 
     Args:
-        cost, accuracy: (s,) of each setting.
-        low, high: of the cheapest and of the dearest single model.
-        budgets: how many; below the cheapest setting its accuracy counts.
+        cost: (s,) US dollars a query at each setting.
+        accuracy: (s,) accuracy at each setting.
+        low: Smallest budget: US dollars a query of the cheapest single model.
+        high: Largest budget: US dollars a query of the most expensive single model.
+        budgets: Number of budgets. For those below the cheapest setting, the accuracy of that setting counts.
     """
     cost, accuracy = _points(cost, accuracy)
     order = np.argsort(cost, kind="stable")
@@ -31,7 +57,7 @@ def budget_auc(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float, *,
 
 
 def pareto_front(cost: ArrayLike, accuracy: ArrayLike) -> Array:
-    """Indices of the settings that no other one dominates (at most the cost, at least the accuracy), by cost."""
+    """Indices of the settings that no other setting dominates (at most the cost, at least the accuracy), by cost."""
     cost, accuracy = _points(cost, accuracy)
     order = np.lexsort((-accuracy, cost))
     best = np.maximum.accumulate(np.concatenate(([-np.inf], accuracy[order][:-1])))
@@ -39,7 +65,14 @@ def pareto_front(cost: ArrayLike, accuracy: ArrayLike) -> Array:
 
 
 def hypervolume(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float) -> float:
-    """Share of the box ``[low, high] x [0, 1]`` that the settings dominate (Zitzler and Thiele 1999)."""
+    """Share of the box ``[low, high] x [0, 1]`` that the settings dominate (Zitzler and Thiele 1999).
+
+    Args:
+        cost: (s,) US dollars a query at each setting.
+        accuracy: (s,) accuracy at each setting.
+        low: US dollars a query of the cheapest single model.
+        high: US dollars a query of the most expensive single model.
+    """
     cost, accuracy = _points(cost, accuracy)
     front = pareto_front(cost, accuracy)
     edges = np.clip(np.append(cost[front], high), low, high)
@@ -49,8 +82,14 @@ def hypervolume(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float) -
 def aiq(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float) -> float:
     """Average improvement in quality: mean height of the points' non-decreasing convex hull over ``[low, high]``.
 
-    From RouterBench (arXiv 2403.12031). Left of the cheapest point the hull has that point's height, right of the
-    best one the best's.
+    From RouterBench (arXiv 2403.12031). Left of the cheapest point the hull has the height of that point, and right of
+    the most accurate point the height of that one.
+
+    Args:
+        cost: (s,) US dollars a query at each setting.
+        accuracy: (s,) accuracy at each setting.
+        low: US dollars a query of the cheapest single model.
+        high: US dollars a query of the most expensive single model.
     """
     cost, accuracy = _points(cost, accuracy)
     front = pareto_front(cost, accuracy)
@@ -71,14 +110,25 @@ def _below(cost: Array, accuracy: Array, first: int, middle: int, last: int) -> 
 
 
 def perf_gain(accuracy: ArrayLike, best_single: float) -> float:
-    """Relative gain of the best setting over the best single model (Avengers-Pro, arXiv 2508.12631)."""
+    """Relative gain of the best setting over the best single model (Avengers-Pro, arXiv 2508.12631).
+
+    Args:
+        accuracy: (s,) accuracy at each setting.
+        best_single: Accuracy of the best single model.
+    """
     return float(np.max(accuracy) / best_single - 1)
 
 
 def cost_save(cost: ArrayLike, accuracy: ArrayLike, best_single: float, best_single_cost: float) -> float:
-    """Share of the best single model's cost saved by the cheapest setting that is at least as accurate.
+    """Share of the best single model's cost that the cheapest setting of at least its accuracy saves.
 
-    NaN where none is (Avengers-Pro, arXiv 2508.12631).
+    NaN if no setting is as accurate (Avengers-Pro, arXiv 2508.12631).
+
+    Args:
+        cost: (s,) US dollars a query at each setting.
+        accuracy: (s,) accuracy at each setting.
+        best_single: Accuracy of the best single model.
+        best_single_cost: US dollars a query of that model.
     """
     cost, accuracy = _points(cost, accuracy)
     enough = accuracy >= best_single - 1e-12
@@ -86,12 +136,12 @@ def cost_save(cost: ArrayLike, accuracy: ArrayLike, best_single: float, best_sin
 
 
 def oracle_gap(accuracy: float, oracle: float) -> float:
-    """How far below the oracle, as a share of the oracle's accuracy."""
+    """How far the accuracy is below the oracle's, as a share of the oracle's."""
     return 1 - accuracy / oracle if oracle else math.nan
 
 
 def oracle_share(accuracy: float, best_single: float, oracle: float) -> float:
-    """Share of the way from the best single model to the oracle."""
+    """Share of the way from the best single model's accuracy to the oracle's. NaN if there is no way to go."""
     return (accuracy - best_single) / (oracle - best_single) if oracle > best_single else math.nan
 
 
@@ -101,17 +151,32 @@ def apgr(strong_share: ArrayLike, accuracy: ArrayLike, weak: float, strong: floa
     The mean, over shares of calls to the strong model from 0 to 1, of the recovered part of the gap in accuracy.
 
     Args:
-        strong_share: (s,) share of queries sent to the strong model at each setting. accuracy: (s,).
-        weak, strong: accuracies of the two models alone; they are the points at the shares 0 and 1.
+        strong_share: (s,) share of the queries that go to the strong model at each setting.
+        accuracy: (s,) accuracy at each setting.
+        weak: Accuracy of the weak model alone: the point at share 0.
+        strong: Accuracy of the strong model alone: the point at share 1.
+
+    Raises:
+        ValueError: If the two models are equally accurate.
     """
     share, recovered = _recovered(strong_share, accuracy, weak, strong)
     return _area(share, recovered)
 
 
 def cpt(strong_share: ArrayLike, accuracy: ArrayLike, weak: float, strong: float, threshold: float = 0.5) -> float:
-    """Call-performance threshold: the least share of strong calls that recovers ``threshold`` of the gap.
+    """Call-performance threshold: the smallest share of strong calls that recovers ``threshold`` of the gap.
 
-    From RouteLLM (arXiv 2406.18665), interpolated between settings.
+    From RouteLLM (arXiv 2406.18665), interpolated between settings. NaN if the threshold is never reached.
+
+    Args:
+        strong_share: (s,) share of the queries that go to the strong model at each setting.
+        accuracy: (s,) accuracy at each setting.
+        weak: Accuracy of the weak model alone.
+        strong: Accuracy of the strong model alone.
+        threshold: Part of the gap to recover, in [0, 1].
+
+    Raises:
+        ValueError: If the two models are equally accurate.
     """
     share, recovered = _recovered(strong_share, accuracy, weak, strong)
     reached = np.flatnonzero(recovered >= threshold)
@@ -136,7 +201,7 @@ def _recovered(strong_share: ArrayLike, accuracy: ArrayLike, weak: float, strong
 def routerarena_score(accuracy: float, cost_per_1k: float) -> float:
     """RouterArena's score ``S = 1.1 A C / (0.1 A + C)`` with cost on a log scale from $0.0044 to $200 per 1K queries.
 
-    Source: RouterArena (arXiv 2510.00202), beta 0.1. Costs outside the range count as its ends.
+    From RouterArena (arXiv 2510.00202), with beta 0.1. A cost outside the range counts as the nearer end.
     """
     high, low = math.log2(200), math.log2(0.0044)
     cheapness = (high - min(max(math.log2(cost_per_1k), low), high)) / (high - low)
@@ -144,16 +209,33 @@ def routerarena_score(accuracy: float, cost_per_1k: float) -> float:
     return 1.1 * accuracy * cheapness / total if total else 0.0
 
 
-FIGURES = (
-    "auc",
-    "aiq",
-    "hypervolume",
-    "perf_gain",
-    "cost_save",
-    "oracle_share",
-    "oracle_gap",
-    "routerarena",
-)
+@dataclass(frozen=True)
+class CurveFigures:
+    """Figures of one curve. A figure that does not exist is NaN.
+
+    Attributes:
+        auc: `budget_auc` between the cheapest and the most expensive single model.
+        aiq: `aiq` over the same range.
+        hypervolume: `hypervolume` over the same range.
+        perf_gain: `perf_gain` over the best single model.
+        cost_save: `cost_save` against the best single model.
+        oracle_share: `oracle_share` of the most accurate setting.
+        oracle_gap: `oracle_gap` of the most accurate setting.
+        routerarena: The highest `routerarena_score` of a setting.
+    """
+
+    auc: float
+    aiq: float
+    hypervolume: float
+    perf_gain: float
+    cost_save: float
+    oracle_share: float
+    oracle_gap: float
+    routerarena: float
+
+
+#: Names of the figures of a curve.
+FIGURES = tuple(field.name for field in fields(CurveFigures))
 
 
 def curve_figures(
@@ -163,17 +245,16 @@ def curve_figures(
     single_accuracy: ArrayLike,
     oracle: float,
     candidates: ArrayLike | None = None,
-) -> dict[str, float]:
-    """`FIGURES` of one curve: areas between the cheapest and the dearest single model, and its best setting.
+) -> CurveFigures:
+    """Compute all figures of one curve.
 
     Args:
-        cost, accuracy: (s,) of the curve's settings. single_cost, single_accuracy: (m,) of the single models.
-        oracle: the oracle's accuracy.
-        candidates: (m,) which single models may be the best one; default: all.
-
-    Returns:
-        By name; ``oracle_share`` and ``oracle_gap`` are of the most accurate setting, ``routerarena`` is the highest
-        score of a setting. NaN where a figure does not exist.
+        cost: (s,) US dollars a query at each setting.
+        accuracy: (s,) accuracy at each setting.
+        single_cost: (m,) US dollars a query of each single model.
+        single_accuracy: (m,) accuracy of each single model.
+        oracle: Accuracy of the oracle.
+        candidates: (m,) which single models may be the best one. Default: all.
     """
     cost, accuracy = _points(cost, accuracy)
     prices, heights = _points(single_cost, single_accuracy)
@@ -181,26 +262,30 @@ def curve_figures(
     best = int(np.where(allowed, heights, -1).argmax())
     low, high = float(prices.min()), float(prices.max())
     top = float(accuracy.max())
-    return {
-        "auc": budget_auc(cost, accuracy, low, high),
-        "aiq": aiq(cost, accuracy, low, high),
-        "hypervolume": hypervolume(cost, accuracy, low, high),
-        "perf_gain": perf_gain(accuracy, float(heights[best])),
-        "cost_save": cost_save(cost, accuracy, float(heights[best]), float(prices[best])),
-        "oracle_share": oracle_share(top, float(heights[best]), oracle),
-        "oracle_gap": oracle_gap(top, oracle),
-        "routerarena": max(routerarena_score(a, c * 1000) for a, c in zip(accuracy, cost, strict=True) if c > 0),
-    }
+    scores = [routerarena_score(a, c * 1000) for a, c in zip(accuracy.tolist(), cost.tolist(), strict=True) if c > 0]
+    return CurveFigures(
+        auc=budget_auc(cost, accuracy, low, high),
+        aiq=aiq(cost, accuracy, low, high),
+        hypervolume=hypervolume(cost, accuracy, low, high),
+        perf_gain=perf_gain(accuracy, float(heights[best])),
+        cost_save=cost_save(cost, accuracy, float(heights[best]), float(prices[best])),
+        oracle_share=oracle_share(top, float(heights[best]), oracle),
+        oracle_gap=oracle_gap(top, oracle),
+        routerarena=max(scores, default=math.nan),
+    )
 
 
 @dataclass(frozen=True)
-class PairedTest:
-    """Two routers on the same queries.
+class PairedTest(Result):
+    """How the scores of two routers on the same queries differ.
 
     Attributes:
-        difference: mean score of the first less that of the second. interval: its bootstrap interval.
-        p_value: two-sided, of no difference. test: ``McNemar`` (exact) for right-or-wrong scores, else ``permutation``.
-        wins, losses: queries on which the first scored higher, and lower.
+        difference: Mean score of the first minus that of the second.
+        interval: Bootstrap interval of the difference.
+        p_value: Two-sided, of no difference.
+        test: ``McNemar`` (exact) for right-or-wrong scores, else ``permutation``; ``none`` if all scores are equal.
+        wins: Queries on which the first scored higher.
+        losses: Queries on which the first scored lower.
     """
 
     difference: float
@@ -212,52 +297,59 @@ class PairedTest:
 
 
 def paired_test(
-    first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, random_state: int = 0
 ) -> PairedTest:
-    """Compare the scores of two routers on the same queries (scipy).
+    """Compare the scores of two routers on the same queries.
 
     Args:
-        first, second: (n,) scores of the same queries, in the same order.
+        first: (n,) scores of the first.
+        second: (n,) scores of the second, for the same queries in the same order.
+        confidence: Share of the resamples within the interval.
+        resamples: Number of resamples of the bootstrap, and of permutations.
+        random_state: Seed of both.
 
     Raises:
-        MissingExtraError: scipy is not installed. ValueError: the two are not of one length, or empty.
+        MissingExtraError: If scipy is not installed.
+        ValueError: If the two differ in length, or are empty.
     """
-    try:
-        from scipy import stats
-    except ImportError:
-        from ..errors import MissingExtraError
-
-        raise MissingExtraError("paired tests", "report") from None
+    stats = _scipy_stats()
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or not len(a):
         raise ValueError(f"scores of the same queries are compared; these have the shapes {a.shape} and {b.shape}")
     difference = a - b
     wins, losses = int((difference > 0).sum()), int((difference < 0).sum())
-    mean = float(difference.mean())
     if not wins and not losses:
         return PairedTest(0.0, (0.0, 0.0), 1.0, "none", 0, 0)
-    rng = np.random.default_rng(seed)
-    found = stats.bootstrap(
+    rng = np.random.default_rng(random_state)
+    interval = stats.bootstrap(
         (difference,), np.mean, n_resamples=resamples, confidence_level=confidence, method="percentile", rng=rng
-    )
-    interval = float(found.confidence_interval.low), float(found.confidence_interval.high)
+    ).confidence_interval
     if np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all():
         p_value, test = float(stats.binomtest(wins, wins + losses).pvalue), "McNemar"
     else:
-        drawn = stats.permutation_test(
+        permuted = stats.permutation_test(
             (difference,), np.mean, permutation_type="samples", n_resamples=resamples, rng=rng, vectorized=True
         )
-        p_value, test = float(drawn.pvalue), "permutation"
-    return PairedTest(mean, interval, p_value, test, wins, losses)
+        p_value, test = float(permuted.pvalue), "permutation"
+    bounds = float(interval.low), float(interval.high)
+    return PairedTest(float(difference.mean()), bounds, p_value, test, wins, losses)
+
+
+def _scipy_stats() -> Any:
+    try:
+        from scipy import stats
+    except ImportError:
+        raise MissingExtraError("paired tests", "report") from None
+    return stats
 
 
 def _area(x: Array, y: Array) -> float:
-    """Trapezoids under a line through points."""
+    """Area under the line through the points, by trapezoids."""
     return float((np.diff(x) * (y[1:] + y[:-1]) / 2).sum())
 
 
 def _points(first: ArrayLike, second: ArrayLike) -> tuple[Array, Array]:
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or not len(a):
-        raise ValueError(f"one point per setting is wanted, not arrays of the shapes {a.shape} and {b.shape}")
+        raise ValueError(f"give one point per setting, not arrays of the shapes {a.shape} and {b.shape}")
     return a, b

@@ -1,4 +1,4 @@
-"""Pictures of a router's worth, for files and reports. Each function gives a matplotlib figure; extra ``report``."""
+"""Pictures of what a router is worth, for files and reports: matplotlib figures; extra ``report``."""
 
 from __future__ import annotations
 
@@ -7,36 +7,42 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import MissingExtraError
 from ..routing.statistics import Array
-from .sweep import by_alpha
+from .calibration import CalibrationBin
+from .evaluate import Evaluation
+from .sweep_rows import SweepRow, SweepSummary, by_alpha, mean_shares
 
 try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 except ImportError:
-    from ..errors import MissingExtraError
-
     raise MissingExtraError("pictures", "report") from None
 
-#: Colours that people with colour-blindness tell apart (Okabe and Ito 2008), repeated with other marks where short.
+__all__ = ["COLOURS", "ablation", "along_alpha", "calibration", "elbows", "heatmap", "pareto", "shares"]
+
+#: Colours that people with colour-blindness can tell apart (Okabe and Ito 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", "#555555")
-_SIZE = (8.0, 4.6)
+#: Width and height of a picture, in inches.
+SIZE = (8.0, 4.6)
+#: Height above the chord, as a share of the curve's height, from which a bend counts as an elbow.
+MIN_ELBOW = 0.1
 
 
-def pareto(report: dict[str, Any]) -> Figure:
-    """Accuracy against cost: single models, the router's curve and the baselines of `evaluate_router`."""
-    figure = Figure(_SIZE, layout="constrained")
+def pareto(evaluation: Evaluation) -> Figure:
+    """Draw accuracy against cost: single models, the router's curve and the baselines."""
+    figure = Figure(SIZE, layout="constrained")
     axes = figure.subplots()
-    single = report["singles"]
-    best = sorted(single, key=lambda name: -single[name]["accuracy"])
+    single = evaluation.singles
+    best = sorted(single, key=lambda name: -single[name].accuracy)
     labels = {"router": "Avengers", "knn 100": "kNN 100", "oracle": "oracle"}
-    for (name, curve), colour in zip(report["curves"].items(), COLOURS, strict=False):
+    for (name, curve), colour in zip(evaluation.curves.items(), COLOURS, strict=False):
         style = {"router": "-", "oracle": ":"}.get(name, "--")
-        order = np.argsort(curve["cost"], kind="stable")
-        dollars, accuracy = np.array(curve["cost"])[order] * 1000, np.array(curve["accuracy"])[order]
+        order = np.argsort(curve.cost_usd, kind="stable")
+        dollars, accuracy = np.array(curve.cost_usd)[order] * 1000, np.array(curve.accuracy)[order]
         axes.plot(dollars, accuracy, style, color=colour, label=labels.get(name, name), linewidth=2)
-    costs = np.array([single[name]["cost"] * 1000 for name in best])
-    heights = np.array([single[name]["accuracy"] for name in best])
+    costs = np.array([single[name].cost_usd * 1000 for name in best])
+    heights = np.array([single[name].accuracy for name in best])
     axes.scatter(costs, heights, color="#555555", zorder=3, s=22, label="single models")
     for name, x, y in zip(best, costs, heights, strict=True):
         side = {"xytext": (-4, -9), "ha": "right"} if x > costs.max() / 2 else {"xytext": (4, -9)}
@@ -48,9 +54,9 @@ def pareto(report: dict[str, Any]) -> Figure:
     return figure
 
 
-def along_alpha(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Accuracy and cost against alpha: means and 95% bands over the seeds of one setting, elbows marked."""
-    alphas, accuracy, cost = by_alpha(rows, "accuracy", "cost")
+def along_alpha(rows: Sequence[SweepRow]) -> Figure:
+    """Draw accuracy and cost against alpha: means and 95% bands over the seeds of one setting, with elbows marked."""
+    alphas, accuracy, cost = by_alpha(rows, "accuracy", "cost_usd")
     figure = Figure((8.0, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     for axes, values, colour in ((upper, accuracy, COLOURS[0]), (lower, cost * 1000, COLOURS[1])):
@@ -58,9 +64,9 @@ def along_alpha(rows: Sequence[dict[str, Any]]) -> Figure:
         axes.fill_between(alphas, low, high, color=colour, alpha=0.25, linewidth=0, label="95% of seeds")
         axes.plot(alphas, values.mean(axis=0), color=colour, linewidth=2, label="mean")
         axes.grid(alpha=0.3)
-    single = np.mean([row["best_single_accuracy"] for row in rows])
+    single = np.mean([row.best_single_accuracy for row in rows])
     upper.axhline(float(single), color="#555555", linestyle=":", label="best single model")
-    lower.axhline(float(np.mean([row["best_single_cost"] for row in rows])) * 1000, color="#555555", linestyle=":")
+    lower.axhline(float(np.mean([row.best_single_cost_usd for row in rows])) * 1000, color="#555555", linestyle=":")
     for alpha in elbows(alphas, accuracy.mean(axis=0)):
         for axes in (upper, lower):
             axes.axvline(alpha, color="#555555", linewidth=1, alpha=0.6)
@@ -74,9 +80,14 @@ def along_alpha(rows: Sequence[dict[str, Any]]) -> Figure:
 
 
 def elbows(alphas: Array, accuracy: Array, most: int = 2) -> list[float]:
-    """Alphas where the accuracy bends most: farthest above the chord, then again right of it.
+    """Find the alphas at which the accuracy bends most: farthest above the chord, then again to the right of it.
 
     The knee of Satopaa et al. 2011 ("Kneedle"), without smoothing: the means of many seeds are smooth.
+
+    Args:
+        alphas: (a,) ascending alphas.
+        accuracy: (a,) accuracies.
+        most: Number of elbows to find at most.
     """
     found: list[float] = []
     start = 0
@@ -85,21 +96,26 @@ def elbows(alphas: Array, accuracy: Array, most: int = 2) -> list[float]:
         y = (accuracy[start:] - accuracy[start]) / max(float(np.ptp(accuracy[start:])), 1e-12)
         above = y - x * y[-1]
         at = int(above.argmax())
-        if above[at] < 0.1 or at == 0:
+        if above[at] < MIN_ELBOW or at == 0:
             break
         found.append(float(alphas[start + at]))
         start += at
     return found
 
 
-def shares(rows: Sequence[dict[str, Any]], most: int = 7) -> Figure:
-    """Which models are chosen at each alpha, as stacked shares of the queries, mean over the seeds of one setting."""
+def shares(rows: Sequence[SweepRow], most: int = 7) -> Figure:
+    """Draw which models are chosen at each alpha, as stacked mean shares of the queries over the seeds of one setting.
+
+    Args:
+        rows: Rows of one setting.
+        most: Number of models to name; the others are one layer.
+    """
     alphas, mean = mean_shares(rows)
     ranked = sorted(mean, key=lambda name: -float(mean[name].sum()))
     layers = {name: mean[name] for name in ranked[:most]}
     if len(ranked) > most:
         layers[f"{len(ranked) - most} others"] = np.sum([mean[name] for name in ranked[most:]], axis=0)
-    figure = Figure(_SIZE, layout="constrained")
+    figure = Figure(SIZE, layout="constrained")
     axes = figure.subplots()
     axes.stackplot(alphas, *layers.values(), labels=list(layers), colors=COLOURS[: len(layers)], edgecolor="white")
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="alpha", ylabel="share of queries")
@@ -107,26 +123,21 @@ def shares(rows: Sequence[dict[str, Any]], most: int = 7) -> Figure:
     return figure
 
 
-def mean_shares(rows: Sequence[dict[str, Any]]) -> tuple[Array, dict[str, Array]]:
-    """(a,) alphas, and by model its (a,) share of the queries, mean over the seeds of one setting."""
-    alphas = np.array(sorted({row["alpha"] for row in rows}))
-    total: dict[str, Array] = {}
-    for row in rows:
-        for name, share in row["shares"].items():
-            total.setdefault(name, np.zeros(len(alphas)))[np.searchsorted(alphas, row["alpha"])] += share
-    seeds = len({row["seed"] for row in rows})
-    return alphas, {name: values / seeds for name, values in total.items()}
-
-
 def _plain_dollars(axis: Any) -> None:
-    """Ticks of a log axis as dollars, not as powers."""
+    """Label the ticks of a log axis with dollars, not with powers."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def heatmap(clusters: Sequence[str], models: Sequence[str], expected: Array) -> Figure:
-    """Expected score of each model in each cluster, (k, m), clusters named by their main dataset."""
+    """Draw the expected score of each model in each cluster.
+
+    Args:
+        clusters: Names of the k clusters.
+        models: Ids of the m models.
+        expected: (k, m) expected scores, in [0, 1].
+    """
     figure = Figure((1.5 + 0.42 * len(models), 2.4 + 0.17 * len(clusters)), layout="constrained")
     axes = figure.subplots()
     picture = axes.imshow(expected, aspect="auto", cmap="viridis", vmin=0, vmax=1)
@@ -136,16 +147,15 @@ def heatmap(clusters: Sequence[str], models: Sequence[str], expected: Array) -> 
     return figure
 
 
-def calibration(bins: Sequence[dict[str, float]]) -> Figure:
-    """What was expected of the chosen model against what it scored, by tenths of the queries."""
+def calibration(bins: Sequence[CalibrationBin]) -> Figure:
+    """Draw what was expected of the chosen models against what they scored, by tenths of the queries."""
     figure = Figure((5.2, 4.6), layout="constrained")
     axes = figure.subplots()
-    expected = [one["expected"] for one in bins]
     axes.plot([0, 1], [0, 1], ":", color="#555555", label="as expected")
     axes.errorbar(
-        expected,
-        [one["scored"] for one in bins],
-        yerr=[1.96 * one["standard_error"] for one in bins],
+        [row.expected for row in bins],
+        [row.scored for row in bins],
+        yerr=[1.96 * row.standard_error for row in bins],
         fmt="o-",
         color=COLOURS[0],
         capsize=3,
@@ -157,16 +167,21 @@ def calibration(bins: Sequence[dict[str, float]]) -> Figure:
     return figure
 
 
-def ablation(summary: Sequence[dict[str, Any]], over: str = "n_clusters") -> Figure:
-    """AUC against one column of `sweep.summarize`, a line for each scoring, with standard deviations over seeds."""
+def ablation(summaries: Sequence[SweepSummary], over: str = "n_clusters") -> Figure:
+    """Draw the area under the curve against one value of the settings, with standard deviations over seeds.
+
+    Args:
+        summaries: Summaries of a sweep; each scoring gets a line.
+        over: Field of the summaries on the horizontal axis.
+    """
     figure = Figure((6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    for scoring, colour in zip(sorted({row["scoring"] for row in summary}), COLOURS, strict=False):
-        found = sorted((row for row in summary if row["scoring"] == scoring), key=lambda row: row[over])
+    for scoring, colour in zip(sorted({row.scoring for row in summaries}), COLOURS, strict=False):
+        rows = sorted((row for row in summaries if row.scoring == scoring), key=lambda row: getattr(row, over))
         axes.errorbar(
-            [row[over] for row in found],
-            [row["auc"] for row in found],
-            yerr=[row["auc_sd"] for row in found],
+            [getattr(row, over) for row in rows],
+            np.array([row.auc for row in rows], dtype=np.float64),
+            yerr=np.array([row.auc_sd for row in rows], dtype=np.float64),
             fmt="o-",
             color=colour,
             capsize=3,

@@ -10,36 +10,28 @@ from typing import Any
 from ..errors import RecordError
 from ..routing.router import Router
 
+__all__ = ["predictions"]
+
 
 def predictions(
     router: Router, dataset: str | Path, *, alpha: float | None = None, names: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """The chosen model for each entry of RouterArena's dataset file, in the layout of its prediction files.
+    """Choose a model for each entry of RouterArena's dataset file.
 
     Args:
+        router: The router.
         dataset: ``router_data.json`` or ``router_data_10.json``: a list of objects with ``global index`` and
             ``prompt_formatted`` or ``prompt``.
-        names: RouterArena's name of a model by its id in the artifact, where they differ; with it only these models
-            are candidates.
+        alpha: Trade-off in [0, 1]. Default: the artifact's.
+        names: RouterArena's names by model id. If given, only these models are candidates.
+
+    Returns:
+        One entry per query, in the layout of RouterArena's prediction files.
 
     Raises:
-        RecordError: the file is no such list; it names the entry and the field.
+        RecordError: If the file is not such a list; the message names the entry and the field.
     """
-    try:
-        entries = json.loads(Path(dataset).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RecordError(f"{dataset}: no JSON: {error}") from None
-    if not isinstance(entries, list) or not entries:
-        raise RecordError(f"{dataset}: a list of entries is wanted")
-    prompts, indices = [], []
-    for number, entry in enumerate(entries):
-        prompt = (entry.get("prompt_formatted") or entry.get("prompt")) if isinstance(entry, dict) else None
-        if not isinstance(prompt, str):
-            raise RecordError(f"{dataset}: entry {number}: 'prompt_formatted' or 'prompt' is missing")
-        if "global index" not in entry:
-            raise RecordError(f"{dataset}: entry {number}: 'global index' is missing")
-        prompts.append(prompt)
-        indices.append(entry["global index"])
+    prompts, indices = _read(dataset)
     chosen = router.route_many(prompts, alpha=alpha, models=list(names) if names else None)
     return [
         {
@@ -52,3 +44,23 @@ def predictions(
         }
         for index, prompt, decision in zip(indices, prompts, chosen, strict=True)
     ]
+
+
+def _read(dataset: str | Path) -> tuple[list[str], list[Any]]:
+    """Prompts and indices of the dataset's entries."""
+    try:
+        entries = json.loads(Path(dataset).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecordError(f"{dataset}: not JSON: {error}") from None
+    if not isinstance(entries, list) or not entries:
+        raise RecordError(f"{dataset}: must be a list of entries")
+    prompts, indices = [], []
+    for number, entry in enumerate(entries):
+        prompt = (entry.get("prompt_formatted") or entry.get("prompt")) if isinstance(entry, dict) else None
+        if not isinstance(prompt, str):
+            raise RecordError(f"{dataset}: entry {number}: 'prompt_formatted' or 'prompt' is missing")
+        if "global index" not in entry:
+            raise RecordError(f"{dataset}: entry {number}: 'global index' is missing")
+        prompts.append(prompt)
+        indices.append(entry["global index"])
+    return prompts, indices

@@ -55,8 +55,8 @@ def test_against_single_models_and_oracle() -> None:
     assert math.isnan(oracle_share(0.7, 0.8, 0.8))
 
 
-def test_published_figures_of_the_seed() -> None:
-    """GPT-5-medium 62.25 for $47.96; Avengers-Pro 66.66 (+7%), and 62.66 for $35.05 (-27%)."""
+def test_published_figures_of_avengers_pro() -> None:
+    """arXiv 2508.12631: GPT-5-medium 62.25 for $47.96; Avengers-Pro 66.66 (+7%), and 62.66 for $35.05 (-27%)."""
     accuracy, cost = [0.6666, 0.6266, 0.5624], [47.13, 35.05, 17.81]
     assert perf_gain(accuracy, 0.6225) == pytest.approx(0.07, abs=0.002)
     assert cost_save(cost, accuracy, 0.6225, 47.96) == pytest.approx(0.27, abs=0.002)

@@ -50,10 +50,10 @@ def test_its_numbers_are_those_of_evaluate(page: Path, records: list[Record]) ->
     train, _ = table.split(0.7, 42)
     report = evaluate_router(fitted.router_, fitted.held_out_, train=train)
     figures = json.loads((page.parent / "figures.json").read_text())
-    assert figures["evaluation"] == json.loads(json.dumps(report).replace("NaN", "null"))
+    assert figures["evaluation"] == json.loads(json.dumps(report.to_dict()).replace("NaN", "null"))
     markdown, html = (page.parent / "report.md").read_text(), page.read_text()
-    for row in report["settings"]:
-        for text in (f"{row['accuracy']:.4f}", f"{row['cost'] * 1000:.4f}"):
+    for row in report.settings:
+        for text in (f"{row.accuracy:.4f}", f"{row.cost_usd * 1000:.4f}"):
             assert text in markdown
             assert text in html
 

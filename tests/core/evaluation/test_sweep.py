@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
 from avengers_core.evaluation.evaluate import evaluate_router
 from avengers_core.evaluation.metrics import FIGURES
-from avengers_core.evaluation.recommend import recommend
-from avengers_core.evaluation.sweep import Grid, load_rows, summarize, sweep
+from avengers_core.evaluation.recommend import recommend_alpha
+from avengers_core.evaluation.sweep import Grid, run_sweep
+from avengers_core.evaluation.sweep_files import load_rows, write_parquet
+from avengers_core.evaluation.sweep_rows import SweepRow, summarize
 from avengers_core.records.table import RecordTable
 
 from tests.support.records import make_records
@@ -26,21 +30,21 @@ def table() -> RecordTable:
 @pytest.fixture(scope="module")
 def folder(table: RecordTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("sweep")
-    sweep(table, GRID, target, jobs=2)
+    run_sweep(table, GRID, target, jobs=2)
     return target
 
 
 def test_every_combination_has_its_rows(folder: Path) -> None:
     rows = load_rows(folder)
     assert len(rows) == 2 * 2 * 2 * 2 * 3
-    keys = {(r["scoring"], r["n_clusters"], r["top_k"], r["seed"], r["alpha"]) for r in rows}
+    keys = {(r.scoring, r.n_clusters, r.top_k, r.seed, r.alpha) for r in rows}
     assert len(keys) == len(rows)
     with (folder / "curves.csv").open() as file:
         plain = list(csv.DictReader(file))
     assert len(plain) == len(rows)
-    assert {float(row["accuracy"]) for row in plain} == {row["accuracy"] for row in rows}
+    assert {float(row["accuracy"]) for row in plain} == {row.accuracy for row in rows}
     for row in rows:
-        assert sum(row["shares"].values()) == pytest.approx(1)
+        assert sum(row.shares.values()) == pytest.approx(1)
 
 
 def test_its_figures_are_those_of_evaluate(table: RecordTable, folder: Path) -> None:
@@ -50,11 +54,11 @@ def test_its_figures_are_those_of_evaluate(table: RecordTable, folder: Path) -> 
     (row,) = [
         r
         for r in load_rows(folder)
-        if (r["scoring"], r["n_clusters"], r["top_k"], r["seed"], r["alpha"]) == ("utility", 5, None, 1, 0.4)
+        if (r.scoring, r.n_clusters, r.top_k, r.seed, r.alpha) == ("utility", 5, None, 1, 0.4)
     ]
-    assert row["accuracy"] == pytest.approx(report["settings"][0]["accuracy"])
-    assert row["cost"] == pytest.approx(report["settings"][0]["cost"])
-    assert row["shares"] == pytest.approx(report["settings"][0]["shares"])
+    assert row.accuracy == pytest.approx(report.settings[0].accuracy)
+    assert row.cost_usd == pytest.approx(report.settings[0].cost_usd)
+    assert row.shares == pytest.approx(report.settings[0].shares)
 
 
 def test_a_stopped_sweep_goes_on(table: RecordTable, folder: Path, tmp_path: Path) -> None:
@@ -66,18 +70,18 @@ def test_a_stopped_sweep_goes_on(table: RecordTable, folder: Path, tmp_path: Pat
         if step == "train and evaluate":
             steps.append(done)
 
-    rows = sweep(table, GRID, tmp_path, jobs=1, progress=note)
+    rows = run_sweep(table, GRID, tmp_path, jobs=1, progress=note)
     assert steps == [2, 3, 4]
     assert (tmp_path / "curves.csv").read_text() == (folder / "curves.csv").read_text()
-    assert sweep(table, GRID, tmp_path, jobs=1) == rows
+    assert run_sweep(table, GRID, tmp_path, jobs=1) == rows
 
 
 def test_other_records_do_not_mix(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "runs.jsonl").write_bytes((folder / "runs.jsonl").read_bytes())
     with pytest.raises(ValueError, match="made from other records"):
-        sweep(load_records(make_records(seed=5)), GRID, tmp_path)
+        run_sweep(load_records(make_records(seed=5)), GRID, tmp_path)
     (tmp_path / "runs.jsonl").write_text('{"nonsense\n' + "{}\n")
-    with pytest.raises(ValueError, match="line 1 is no JSON"):
+    with pytest.raises(ValueError, match="line 1 is not a finished run"):
         load_rows(tmp_path)
     with pytest.raises(ValueError, match="no sweep is in this folder"):
         load_rows(tmp_path / "nowhere")
@@ -86,7 +90,7 @@ def test_other_records_do_not_mix(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"seeds": []}, "seeds: there is none"),
+        ({"seeds": []}, "seeds: give at least one"),
         ({"scoring": ["magic"]}, "scoring must be"),
         ({"alphas": [2.0]}, "alpha must be"),
         ({"train_ratio": 1.0}, "train_ratio must be"),
@@ -101,44 +105,85 @@ def test_summaries_average_curves_not_alphas(folder: Path) -> None:
     rows = load_rows(folder)
     summary = summarize(rows)
     assert len(summary) == 8
-    assert [row["auc"] for row in summary] == sorted((row["auc"] for row in summary), reverse=True)
+    assert [row.auc for row in summary] == sorted((row.auc for row in summary if row.auc is not None), reverse=True)
     first = summary[0]
-    areas = {r["seed"]: r["auc"] for r in rows if all(r[k] == first[k] for k in ("scoring", "n_clusters", "top_k"))}
-    assert first["auc"] == pytest.approx(np.mean(list(areas.values())))
-    assert first["seeds"] == 2
+    areas = {row.seed: row.auc for row in rows if row.setting == first.setting}
+    assert first.auc == pytest.approx(np.mean([areas[seed] for seed in (0, 1)]))
+    assert first.seeds == 2
 
 
-def curve(seed: int, shift: float = 0.0) -> list[dict[str, object]]:
+def curve(seed: int, shift: float = 0.0) -> list[SweepRow]:
     """Accuracy and cost both rise with alpha; the best single model has .8 for $4."""
-    setting = {"embedder": "e", "scoring": "utility", "n_clusters": 3, "top_k": None, "beta": None, "seed": seed}
-    figures = dict.fromkeys(FIGURES, 0.5)
-    single = {"best_single_accuracy": 0.8, "best_single_cost": 4.0}
+    of_curve: dict[str, Any] = {
+        "embedder": "e",
+        "scoring": "utility",
+        "n_clusters": 3,
+        "top_k": None,
+        "beta": None,
+        "seed": seed,
+        **dict.fromkeys(FIGURES, 0.5),
+        "best_single": "big",
+        "best_single_accuracy": 0.8,
+        "best_single_cost_usd": 4.0,
+        "oracle_accuracy": 0.9,
+    }
+    accuracies = [0.5 + 0.04 * a + shift for a in range(11)]
     return [
-        {**setting, **figures, **single, "alpha": a / 10, "accuracy": 0.5 + 0.04 * a + shift, "cost": a / 2}
-        for a in range(11)
+        SweepRow(**of_curve, alpha=a / 10, accuracy=value, accuracy_queries=value, cost_usd=a / 2, shares={"big": 1.0})
+        for a, value in enumerate(accuracies)
     ]
 
 
 def test_recommendations_by_hand() -> None:
     rows = [*curve(0), *curve(1, 0.03), *curve(2, -0.03)]
-    found = recommend(rows)
-    assert found["alpha"] == 0.8
-    assert found["alpha_interval"] == [0.7, 0.9]
-    assert (found["seeds"], found["seeds_met"]) == (3, 3)
-    assert found["accuracy"] == pytest.approx(0.82)
-    assert recommend(rows, "accuracy >= 90% of best single")["alpha"] == 0.6
-    assert recommend(rows, "Accuracy>=0.7")["alpha"] == 0.5
-    assert recommend(rows, "cost <= 50% of best single")["alpha"] == 0.4
-    assert recommend(rows, "cost <= 1.6")["alpha"] == 0.3
-    hard = recommend(rows, "accuracy >= 0.9")
-    assert (hard["alpha"], hard["seeds_met"]) == (1.0, 2)
-    assert recommend(rows, "accuracy >= 0.6", max_cost=2.0)["alpha"] == 0.3
-    with pytest.raises(ValueError, match=r"the most accuracy within \$1 a query is 0.5800"):
-        recommend(rows, max_cost=1.0)
+    found = recommend_alpha(rows)
+    assert found.alpha == 0.8
+    assert found.alpha_interval == (0.7, 0.9)
+    assert (found.seeds, found.seeds_met) == (3, 3)
+    assert found.accuracy == pytest.approx(0.82)
+    assert recommend_alpha(rows, "accuracy >= 90% of best single").alpha == 0.6
+    assert recommend_alpha(rows, "Accuracy>=0.7").alpha == 0.5
+    assert recommend_alpha(rows, "cost <= 50% of best single").alpha == 0.4
+    assert recommend_alpha(rows, "cost <= 1.6").alpha == 0.3
+    hard = recommend_alpha(rows, "accuracy >= 0.9")
+    assert (hard.alpha, hard.seeds_met) == (1.0, 2)
+    assert recommend_alpha(rows, "accuracy >= 0.6", max_cost_usd=2.0).alpha == 0.3
+    with pytest.raises(ValueError, match=r"the highest accuracy within \$1 a query is 0.5800"):
+        recommend_alpha(rows, max_cost_usd=1.0)
     for text in ("accuracy <= 0.5", "cost >= 1", "fast", "accuracy >="):
         with pytest.raises(ValueError, match="is not understood"):
-            recommend(rows, text)
+            recommend_alpha(rows, text)
+    with pytest.raises(ValueError, match="no finished rows"):
+        recommend_alpha([])
 
 
 def test_rows_are_plain(folder: Path) -> None:
-    assert json.dumps(load_rows(folder))
+    assert json.dumps([row.to_dict() for row in load_rows(folder)])
+
+
+def test_a_figure_that_no_seed_has_is_unknown() -> None:
+    rows = [replace(row, cost_save=None) for row in curve(0)] + [
+        replace(row, cost_save=0.5 if seed == 1 else None) for seed in (1, 2) for row in curve(seed)
+    ]
+    (summary,) = summarize(rows)
+    assert (summary.cost_save, summary.cost_save_sd, summary.seeds) == (0.5, 0.0, 3)
+    (nothing,) = summarize([replace(row, cost_save=None) for row in rows])
+    assert (nothing.cost_save, nothing.cost_save_sd) == (None, None)
+
+
+def test_a_log_of_another_shape_is_named(folder: Path, tmp_path: Path) -> None:
+    """A whole last line is not taken for one that was cut off."""
+    lines = (folder / "runs.jsonl").read_text().replace('"cost_usd"', '"cost"')
+    (tmp_path / "runs.jsonl").write_text(lines.rstrip("\n"))
+    with pytest.raises(ValueError, match=r"runs\.jsonl: line 1 is not a finished run .*cost_usd"):
+        load_rows(tmp_path)
+
+
+def test_parquet_holds_the_rows(folder: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = load_rows(folder)
+    write_parquet(tmp_path / "curves.parquet", rows)
+    table = parquet.read_table(tmp_path / "curves.parquet")
+    assert table.column("cost_usd").to_pylist() == [row.cost_usd for row in rows]
+    assert "shares" not in table.column_names
+    assert [path.name for path in tmp_path.iterdir()] == ["curves.parquet"]

@@ -128,7 +128,7 @@ def test_fifty_chosen_rows_recover_most_of_a_strong_models_gain(data_folder: Pat
     model = "gemini-1.5-flash-002"
     base = RouterEstimator(random_state=0).fit(train.without([model]))
     vectors, alphas = embed_all(base.router_.embedder, test.queries), np.linspace(0, 1, 101)
-    low, high = (float(f(singles(test).cost)) for f in (np.min, np.max))
+    low, high = (float(f(singles(test).cost_usd)) for f in (np.min, np.max))
 
     def area(router: Router) -> float:
         return area_under_curve(measure(test, router_choices(router, test, vectors, alphas, "utility"), []), low, high)

@@ -1,0 +1,87 @@
+"""Arguments and options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "AlphaOption",
+    "ArtifactOption",
+    "JobsOption",
+    "JsonFlag",
+    "LedgerArgument",
+    "LedgerOption",
+    "QuietFlag",
+    "RecordsArgument",
+    "ScoringOption",
+    "SeedOption",
+    "SinceOption",
+    "UntilOption",
+    "parse_list",
+    "split_names",
+]
+
+_LEDGER_HELP = "SQLite file or SQLAlchemy URL of the ledger. Default: $AVENGERS_LEDGER, or else the user's ledger."
+
+RecordsArgument = Annotated[
+    list[Path], typer.Argument(help="Records: JSONL files, plain or gzip, or folders of such files.")
+]
+LedgerArgument = Annotated[str | None, typer.Argument(help=_LEDGER_HELP)]
+LedgerOption = Annotated[str | None, typer.Option("--ledger", help=_LEDGER_HELP)]
+ArtifactOption = Annotated[
+    str | None,
+    typer.Option(
+        "--artifact", "-a", help="Path of an artifact, or name of a pretrained one. Default: the packaged one."
+    ),
+]
+AlphaOption = Annotated[
+    float | None,
+    typer.Option("--alpha", help="Trade-off from 0 (cost only) to 1 (quality only). Default: the artifact's."),
+]
+ScoringOption = Annotated[
+    str | None,
+    typer.Option("--scoring", help="How models are ranked: utility, reference or simple. Default: the artifact's."),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option("--random-state", "--seed", help="Seed of the random choices; the same seed gives the same result."),
+]
+JobsOption = Annotated[int | None, typer.Option("--jobs", help="Number of processes. Default: one per core.")]
+SinceOption = Annotated[str, typer.Option("--since", help="First day (UTC), such as 2026-11-24. Default: no limit.")]
+UntilOption = Annotated[str, typer.Option("--until", help="Last day (UTC), such as 2026-11-30. Default: no limit.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bars.")]
+
+
+def split_names(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_list(text: str, kind: Callable[[str], Any]) -> list[Any]:
+    """Read values separated by commas; ``default`` is None, and ``0:10`` counts from 0 to 9.
+
+    Args:
+        text: The values.
+        kind: Type of the values, such as int.
+
+    Raises:
+        BadParameter: If a value is not of this type.
+    """
+    values: list[Any] = []
+    for item in split_names(text):
+        start, colon, stop = item.partition(":")
+        if colon and start.isdigit() and stop.isdigit():
+            values += range(int(start), int(stop))
+        elif item == "default":
+            values.append(None)
+        else:
+            try:
+                values.append(kind(item))
+            except ValueError:
+                raise typer.BadParameter(f"{item!r} is not a number") from None
+    return values
