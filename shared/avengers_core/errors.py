@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "ArtifactError",
+    "AvengersError",
+    "BudgetError",
+    "CollectError",
+    "EmbeddingError",
+    "EmptyAnswerError",
+    "LedgerError",
+    "MissingExtraError",
+    "NoCandidateError",
+    "NotFittedError",
+    "QuestionError",
+    "RecordError",
+    "SandboxError",
+    "UnavailableError",
+]
+
 
 class AvengersError(Exception):
     """Base of all errors raised by Avengers."""
@@ -48,6 +65,14 @@ class UnavailableError(AvengersError, RuntimeError):
 
 class EmptyAnswerError(AvengersError, ValueError):
     """A model answered with nothing at all, which is no answer."""
+
+
+class NotFittedError(AvengersError, ValueError, AttributeError):
+    """An estimator was used before ``fit`` was called.
+
+    As in scikit-learn, it is both a ValueError and an AttributeError; if scikit-learn is installed, the error that is
+    raised is also a `sklearn.exceptions.NotFittedError`.
+    """
 
 
 class QuestionError(AvengersError, ValueError):

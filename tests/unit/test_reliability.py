@@ -10,14 +10,14 @@ from avengers_core.evaluation.evaluate import evaluate_router
 from avengers_core.evaluation.plots import along_alpha, elbows, mean_shares, shares
 from avengers_core.evaluation.sweep import Grid, sweep
 from avengers_core.records.table import RecordTable
-from avengers_core.training.estimator import load_encoded
+from avengers_core.training.encoding import encode_records
 
 from tests.conftest import make_records
 
 
 @pytest.fixture(scope="module")
 def table() -> RecordTable:
-    return load_encoded(load_records(make_records(360)), make_embedder())
+    return encode_records(load_records(make_records(360)), make_embedder())
 
 
 def test_auroc() -> None:

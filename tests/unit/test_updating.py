@@ -302,7 +302,7 @@ def test_weights_count_as_answers(tmp_path: Path) -> None:
         write_records(tmp_path / "r.jsonl.gz", records)
         tables.append(load_records(tmp_path / "r.jsonl.gz"))
     sums = [RouterEstimator(1, min_records=0).fit(table).statistics_ for table in tables]
-    assert sums[0].n.tolist() == sums[1].n.tolist() == [[3.0]]
+    assert sums[0].n_answers.tolist() == sums[1].n_answers.tolist() == [[3.0]]
     assert sums[0].score_sum.tolist() == sums[1].score_sum.tolist()
     for weight in (0, -1, "x"):
         (tmp_path / "bad.jsonl").write_text(

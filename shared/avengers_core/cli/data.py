@@ -549,7 +549,7 @@ def _print_outcome(outcome: Any, output: Path, as_json: bool) -> None:
                 f"{one.answers:,} of {one.wanted:,}",
                 f"{one.graded:,}",
                 "none" if one.mean_score is None else f"{one.mean_score:.4f}",
-                f"{one.cost:.4f}",
+                f"{one.cost_usd:.4f}",
                 f"{one.unknown:,}",
                 f"{one.failed:,}",
                 one.reason,

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..errors import QuestionError, RecordError
-from ..records.io import _lines
+from ..records.io import read_lines
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".csv")
 
@@ -88,7 +88,7 @@ def _question(row: dict[str, Any], where: str, dataset: str, line: int) -> Quest
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        for number, line in _lines(path):
+        for number, line in read_lines(path):
             try:
                 yield number, msgspec.json.decode(line, type=dict[str, Any])
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -15,7 +15,8 @@ from ..embedders.factory import make_embedder
 from ..records.io import Source
 from ..records.table import load_records
 from ..routing.expectations import expected_cluster_scores
-from ..training.estimator import RouterEstimator, load_encoded
+from ..training.encoding import encode_records
+from ..training.estimator import RouterEstimator
 from . import plots
 from .calibration import calibrate, leave_one_out
 from .evaluate import evaluate_router
@@ -39,7 +40,7 @@ def gather(
 
     ``evaluation`` is what `evaluate_router` says of a 70/30 split with seed 42, as ``avengers evaluate`` does.
     """
-    table = load_encoded(load_records(records), make_embedder(), progress)
+    table = encode_records(load_records(records), make_embedder(), progress)
     estimator = RouterEstimator(n_clusters[0], random_state=SPLIT_SEED, train_ratio=0.7, progress=progress)
     estimator.fit(table)
     router, test = estimator.router_, estimator.held_out_

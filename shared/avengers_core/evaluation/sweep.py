@@ -28,7 +28,8 @@ from ..records.table import RecordTable, load_records
 from ..routing.router import Router
 from ..routing.scoring import check_alpha, check_scoring
 from ..routing.statistics import Array
-from ..training.estimator import RouterEstimator, load_encoded
+from ..training.encoding import encode_records
+from ..training.estimator import RouterEstimator
 from .bootstrap import answered_enough
 from .evaluate import ALPHAS, Curve, available, measure, oracle_choices, router_choices, singles
 from .metrics import FIGURES, curve_figures
@@ -130,7 +131,7 @@ def _run(
     for embedder, group in itertools.groupby(units, key=lambda unit: unit[0]):
         wanted = list(group)
         table.encoded = None
-        table = load_encoded(table, make_embedder(embedder), progress)
+        table = encode_records(table, make_embedder(embedder), progress)
         if jobs == 1 or len(wanted) == 1:
             for unit in wanted:
                 yield unit, evaluate_unit(table, grid, *unit)
