@@ -13,15 +13,15 @@ from typing import Any, cast
 
 from avengers_core import AvengersError, Decision, Router
 from avengers_core.dispatch.call import Attempt, Call
-from avengers_core.dispatch.conversation import check_route_on
 from avengers_core.dispatch.dispatcher import Dispatcher
 from avengers_core.dispatch.factory import open_dispatcher
-from avengers_core.dispatch.options import Options
+from avengers_core.dispatch.options import CallLabels
 from avengers_core.dispatch.pool import ModelPool
-from avengers_core.ledger.budget import Budget, plain_budget
+from avengers_core.ledger.budget import plain_budget
 from avengers_core.ledger.store import Ledger
 from avengers_core.pricing.types import plain_prices
 from avengers_core.routing.capabilities import shared
+from avengers_core.routing.options import RouteOptions, check_route_on
 from avengers_core.routing.scoring import check_alpha, check_exploration, check_scoring
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -403,19 +403,9 @@ class ChatAvengers(BaseChatModel):
         prompt = as_prompt(
             messages, model.route_on, needs_of(kwargs), tool_tokens=tools_size(tools) / 4 if tools else 0.0
         )
-        options = Options(
-            alpha=model.alpha,
-            scoring=model.scoring,
-            exclude=model.exclude_models,
-            fallbacks=model.fallbacks,
-            exploration=model.exploration,
-            sticky=model.sticky,
-            budget=Budget(**(model.budget or {})),
-            session=plan.session,
-            run=plan.run,
-            tags=plan.tags,
-        )
-        return model._engine.dispatcher.plan(prompt, options)
+        options = RouteOptions().override({name: getattr(model, name) for name in ROUTE_FIELDS})  # type: ignore[arg-type]
+        labels = CallLabels(plan.session, plan.run, tuple(plan.tags))
+        return model._engine.dispatcher.plan(prompt, options, labels)
 
     def _planned(
         self, messages: list[BaseMessage], kwargs: dict[str, Any], run_manager: Any

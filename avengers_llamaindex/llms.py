@@ -13,15 +13,15 @@ from typing import Any, TypeVar
 
 from avengers_core import Decision, Router
 from avengers_core.dispatch.call import Attempt, Call
-from avengers_core.dispatch.conversation import ROUTE_ON, check_route_on
 from avengers_core.dispatch.dispatcher import Dispatcher
 from avengers_core.dispatch.factory import open_dispatcher
-from avengers_core.dispatch.options import Options
+from avengers_core.dispatch.options import CallLabels
 from avengers_core.errors import EmptyAnswerError
 from avengers_core.ledger.budget import Budget, plain_budget
 from avengers_core.ledger.store import Ledger
 from avengers_core.pricing.types import plain_prices
 from avengers_core.pricing.usage import read_usage
+from avengers_core.routing.options import ROUTE_FIELDS, RouteOptions, check_route_on
 from avengers_core.routing.scoring import check_alpha, check_exploration, check_scoring
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.llms.types import (
@@ -172,7 +172,7 @@ class AvengersLLM(FunctionCallingLLM):
     @field_validator("route_on")
     @classmethod
     def _valid_route_on(cls, value: Any) -> Any:
-        return check_route_on(value, ("question", *ROUTE_ON))
+        return check_route_on(value)
 
     @field_validator("budget")
     @classmethod
@@ -294,21 +294,13 @@ class AvengersLLM(FunctionCallingLLM):
             question = routing_text(messages, "last_human" if route_on == "question" else route_on)
         size = len(json.dumps(kwargs["tools"], default=str)) if kwargs.get("tools") else 0
         prompt = as_prompt(messages, question, _needs(kwargs), tool_tokens=size / 4)
-        return self._dispatcher.plan(
-            prompt,
-            Options(
-                alpha=settings["alpha"],
-                scoring=settings["scoring"],
-                exclude=settings["exclude_models"],
-                fallbacks=settings["fallbacks"],
-                exploration=settings["exploration"],
-                sticky=settings["sticky"],
-                budget=settings["budget"],
-                session=str(settings.get("session") or self._instance),
-                run=active_span_id.get() or "",
-                tags=list(settings.get("tags") or ()),
-            ),
+        options = RouteOptions().override({name: settings[name] for name in ROUTE_FIELDS})  # type: ignore[arg-type]
+        labels = CallLabels(
+            str(settings.get("session") or self._instance),
+            active_span_id.get() or "",
+            tuple(settings.get("tags") or ()),
         )
+        return self._dispatcher.plan(prompt, options, labels)
 
     def _prepare(
         self, attempt: Attempt[LLM], given: str | Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
@@ -344,7 +336,7 @@ class AvengersLLM(FunctionCallingLLM):
         for attempt in call:
             with attempt:
                 client, arguments, check = self._prepare(attempt, given, kwargs, stream=False)
-                with inside(call.options.run or None):
+                with inside(call.labels.run or None):
                     response = check(getattr(client, how)(**arguments))
                 _finish(attempt, response, reported_usage(response))
         return _described(response, attempt)
@@ -354,7 +346,7 @@ class AvengersLLM(FunctionCallingLLM):
         for attempt in call:
             with attempt:
                 client, arguments, check = self._prepare(attempt, given, kwargs, stream=False)
-                with inside(call.options.run or None):
+                with inside(call.labels.run or None):
                     response = check(await getattr(client, how)(**arguments))
                 _finish(attempt, response, reported_usage(response))
         return _described(response, attempt)
@@ -369,9 +361,9 @@ class AvengersLLM(FunctionCallingLLM):
                 with attempt:
                     client, arguments, _ = self._prepare(attempt, given, kwargs, stream=True)
                     heard = _Heard(attempt)
-                    with inside(call.options.run or None):
+                    with inside(call.labels.run or None):
                         stream = getattr(client, how)(**arguments)
-                    for part in steps(stream, call.options.run or None):
+                    for part in steps(stream, call.labels.run or None):
                         yield heard.add(part)
                     heard.finish()
             yield heard.last()
@@ -386,9 +378,9 @@ class AvengersLLM(FunctionCallingLLM):
                 with attempt:
                     client, arguments, _ = self._prepare(attempt, given, kwargs, stream=True)
                     heard = _Heard(attempt)
-                    with inside(call.options.run or None):
+                    with inside(call.labels.run or None):
                         stream = await getattr(client, how)(**arguments)
-                    async for part in asteps(stream, call.options.run or None):
+                    async for part in asteps(stream, call.labels.run or None):
                         yield heard.add(part)
                     heard.finish()
             yield heard.last()

@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=300)
     rounds = parser.parse_args().rounds
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.llm_server"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.support.llm_server"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert server.stdout
     url = server.stdout.readline().strip()

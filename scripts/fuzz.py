@@ -15,7 +15,7 @@ import atheris
 with atheris.instrument_imports(include=["avengers_core", "avengers_langchain.proxy"]):
     from tests.fuzz import targets
 
-from tests.conftest import make_records, plain
+from tests.support.records import make_records, plain
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from avengers_core.collecting.questions import read_questions
 from avengers_core.routing.artifact_checks import _checksum
 from avengers_core.routing.manifest import Manifest
 
-from tests.conftest import make_records
+from tests.support.records import make_records
 
 
 @contextmanager

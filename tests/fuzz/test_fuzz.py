@@ -17,8 +17,8 @@ from avengers_core import ArtifactError, RecordError, load_artifact, load_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import make_records, plain
 from tests.fuzz import targets
+from tests.support.records import make_records, plain
 
 EXAMPLES = int(os.environ.get("AVENGERS_FUZZ_EXAMPLES", "150"))
 fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

@@ -11,17 +11,21 @@ import ast
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_records, plain, write_jsonl
-from tests.integration.llm_server import LLMServer
+from tests.support.commands import run_command
+from tests.support.llm_server import LLMServer
+from tests.support.processes import run_program, start_program
+from tests.support.records import make_records, plain, write_jsonl
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -84,13 +88,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def env(server: LLMServer, folder: Path) -> dict[str, str]:
-    binaries = folder / "bin"
-    binaries.mkdir()
-    (binaries / "avengers").write_text(f'#!/bin/sh\nexec {sys.executable} -m avengers_core.cli "$@"\n')
-    (binaries / "avengers").chmod(0o755)
     return {
-        **os.environ,
-        "PATH": f"{binaries}:{os.environ['PATH']}",
         "OPENAI_API_KEY": "k",
         "OPENAI_API_BASE": f"{server.url}/v1",
         "OPENAI_BASE_URL": f"{server.url}/v1",
@@ -110,29 +108,33 @@ def commands(text: str) -> Iterator[str]:
             yield command
 
 
-def run_shell(
-    text: str, folder: Path, env: dict[str, str], where: str, background: list[subprocess.Popen[bytes]]
-) -> None:
+def run_shell(text: str, folder: Path, env: dict[str, str], where: str, background: list[BaseProcess]) -> None:
+    """Run command lines: `avengers` in this process, `avengers serve` beside it, anything else in a shell."""
     for command in commands(text):
-        if command.startswith("avengers serve"):
-            log = (folder / "serve.log").open("wb")
-            background.append(subprocess.Popen(command.split(), cwd=folder, env=env, stdout=log, stderr=log))
+        words = shlex.split(command)
+        if words[:2] == ["avengers", "serve"]:
+            log = folder / "serve.log"
+            background.append(start_program(*words, env=env, cwd=folder, stdout=log, stderr=log))
             deadline = time.monotonic() + 60
-            while b"running on" not in (folder / "serve.log").read_bytes():
-                assert background[-1].poll() is None, (folder / "serve.log").read_text()
+            while not log.exists() or "running on" not in log.read_text():
+                assert background[-1].exitcode is None, log.read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-            continue
-        if "--scheduler tcp://scheduler:8786" in command:
-            pytest.importorskip("distributed")
+        elif "--scheduler tcp://scheduler:8786" in command:
             continue  # test_distributed.py runs it on a cluster of its own
-        done = subprocess.run(command, shell=True, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"{where}: {command}\n{done.stdout}{done.stderr}"
+        elif words[0] == "avengers" and not {"|", ">", "<", "&&", ";", "&"} & set(words) and "$" not in command:
+            done = run_command(*words[1:], env=env, cwd=folder, exit_code=None)
+            assert done.exit_code == 0, f"{where}: {command}\n{done.output}"
+        else:
+            process = subprocess.run(
+                command, shell=True, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=300
+            )
+            assert process.returncode == 0, f"{where}: {command}\n{process.stdout}{process.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_runs(page: Path, folder: Path, env: dict[str, str]) -> None:
-    background: list[subprocess.Popen[bytes]] = []
+    background: list[BaseProcess] = []
     said: list[str] = []
     try:
         for line, language, text in blocks(page):
@@ -155,7 +157,8 @@ def test_every_block_runs(page: Path, folder: Path, env: dict[str, str]) -> None
     finally:
         for process in background:
             process.terminate()
-            process.wait(timeout=20)
+            process.join(20)
+            assert process.exitcode is not None
 
 
 def run_python(page: Path, said: list[str], folder: Path, env: dict[str, str]) -> None:
@@ -165,9 +168,8 @@ def run_python(page: Path, said: list[str], folder: Path, env: dict[str, str]) -
     script = folder / "page.py"
     script.write_text(PRELUDE.get(page.name, "") + "\n" + "\n".join(said))
     said.clear()
-    command = [sys.executable, str(script)]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{page}\n{done.stdout}{done.stderr}"
+    done = run_program(script, env=env, cwd=folder, timeout=300)
+    assert done.exit_code == 0, f"{page}\n{done.output}"
 
 
 def prepare(page: Path, folder: Path) -> None:

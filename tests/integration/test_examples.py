@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from .llm_server import llm_server
+from tests.support.llm_server import LLMServer
+from tests.support.processes import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
@@ -31,19 +29,12 @@ EXPECTED = {
 @pytest.mark.parametrize(
     "name", sorted(path.stem for path in (ROOT / "examples").glob("*_*.py") if path.stem != "local_words")
 )
-def test_example(name: str) -> None:
-    with llm_server() as server:
-        server.tool_steps = 2
-        env = {**os.environ, "OPENAI_API_KEY": "sk-none", "OPENAI_BASE_URL": f"{server.url}/v1"}
-        env["OPENAI_API_BASE"] = env["OPENAI_BASE_URL"]  # LlamaIndex's name for it
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "examples" / f"{name}.py")],
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        for part in EXPECTED[name]:
-            assert part in done.stdout
-        assert sum(server.asked.values()) > 1
+def test_example(server: LLMServer, tmp_path: Path, name: str) -> None:
+    server.tool_steps = 2
+    env = {"OPENAI_API_KEY": "sk-none", "OPENAI_BASE_URL": f"{server.url}/v1"}
+    env["OPENAI_API_BASE"] = env["OPENAI_BASE_URL"]  # LlamaIndex's name for it
+    done = run_program(ROOT / "examples" / f"{name}.py", env=env, cwd=tmp_path)
+    assert done.exit_code == 0, done.stderr
+    for part in EXPECTED[name]:
+        assert part in done.stdout
+    assert sum(server.asked.values()) > 1

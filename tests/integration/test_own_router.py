@@ -10,16 +10,16 @@ import pytest
 from avengers_core import Router, load_artifact
 from avengers_core.ledger.store import Ledger
 
-from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
-from tests.integration.test_cli import run
-from tests.integration.test_collect import run as run_collect
+from tests.core.collecting.test_collect import run as run_collect
+from tests.support.commands import run_command
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
 
 TOPICS = ("add the numbers {n} and 5", "write a poem about river {n}", "python code to sort list {n}")
 
 
 def cli(*arguments: str | Path, code: int = 0) -> Any:
-    done = run(*arguments, code=code)
-    return json.loads(done.stdout) if "--json" in arguments else done.stdout + done.stderr
+    done = run_command(*arguments, exit_code=code)
+    return done.json() if "--json" in arguments else done.output
 
 
 def test_collect_train_choose_collect_update_route_and_monitor(server: LLMServer, tmp_path: Path) -> None:

@@ -8,10 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import pickle
-import subprocess
-import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -28,7 +25,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from avengers_langchain import ChatAvengers, get_avengers_callback
 from avengers_llamaindex import AvengersLLM
-from tests.integration.llm_server import HAIKU, MINI, LLMServer
+from tests.support.commands import run_command
+from tests.support.llm_server import HAIKU, MINI, LLMServer
 
 KEY, PROMPT = "sk-canary-7f3a9c", "canary-prompt-5d21 what is the capital"
 
@@ -153,11 +151,13 @@ def test_a_ledgers_password_is_not_shown(caplog: pytest.LogCaptureFixture) -> No
     assert KEY not in str(wrong.value)
 
 
-def test_no_output_of_a_command_shows_a_key(server: LLMServer, tmp_path: Path) -> None:
+def test_no_output_of_a_command_shows_a_key(
+    server: LLMServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Collect, with refused keys and with good ones, and the embedder's key while training."""
+    caplog.set_level(logging.DEBUG, "avengers")
     env = {
-        **os.environ, "OPENAI_API_KEY": KEY, "OPENAI_API_BASE": f"{server.url}/v1",
-        "OPENAI_BASE_URL": f"{server.url}/v1",
+        "OPENAI_API_KEY": KEY, "OPENAI_API_BASE": f"{server.url}/v1", "OPENAI_BASE_URL": f"{server.url}/v1",
         "EMBEDDING_API_KEY": KEY, "EMBEDDING_BASE_URL": f"{server.url}/v1",
     }  # fmt: skip
     (tmp_path / "q.jsonl").write_text(json.dumps({"query": PROMPT, "answer": "says"}) + "\n")
@@ -169,11 +169,9 @@ def test_no_output_of_a_command_shows_a_key(server: LLMServer, tmp_path: Path) -
             ("train", "r.jsonl", "--embedder", "openai:none", "-o", "a.zip"),
             ("route", "x", "-a", "none.zip"),
         ):
-            command = [sys.executable, "-m", "avengers_core.cli", *words]
-            done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
-            said += done.stdout + done.stderr
+            said += run_command(*words, cwd=tmp_path, env=env, exit_code=None).output
     assert said
-    assert KEY not in said
+    assert KEY not in said + caplog.text
     for path in tmp_path.iterdir():
         content = path.read_bytes()
         assert KEY.encode() not in content, path.name

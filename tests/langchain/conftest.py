@@ -8,7 +8,7 @@ from langchain_anthropic import ChatAnthropic
 from langchain_openai import ChatOpenAI
 
 from avengers_langchain import ChatAvengers
-from tests.integration.llm_server import ALL, BIG, HAIKU, MINI, SONNET, LLMServer
+from tests.support.llm_server import ALL, BIG, HAIKU, MINI, SONNET, LLMServer
 
 
 def openai_model(server: LLMServer, name: str, **fields: Any) -> ChatOpenAI:

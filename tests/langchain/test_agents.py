@@ -19,7 +19,7 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from avengers_langchain import AvengersMiddleware, ChatAvengers
-from tests.integration.llm_server import LLMServer
+from tests.support.llm_server import LLMServer
 
 from .conftest import ALL, BIG, HAIKU, MINI, SONNET, mixed_pool, openai_model
 

@@ -37,7 +37,7 @@ from avengers_langchain import (
     ChatAvengers,
     get_avengers_callback,
 )
-from tests.integration.llm_server import LLMServer
+from tests.support.llm_server import LLMServer
 
 from .conftest import ALL, BIG, HAIKU, MINI, SONNET, anthropic_model, mixed_pool, openai_model, openai_pool
 
@@ -695,7 +695,7 @@ async def test_a_cancelled_call_gives_its_money_back(make: Make, server: LLMServ
     rows = list(Ledger(tmp_path / "l.sqlite").entries())
     assert [row["status"] for row in rows] == ["cancelled"] * 2
     day = budget_scopes("")["day"]
-    assert llm._engine.dispatcher.context.spend.spent([day]) == {
+    assert llm._engine.dispatcher.context.budget_store.spent([day]) == {
         day: sum(picodollars(row["expected_cost_usd"]) for row in rows)
     }
 

@@ -22,7 +22,7 @@ import pytest
 from avengers_core.ledger.store import Ledger
 from pydantic import BaseModel
 
-from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
 
 TOOLS: list[Any] = [
     {

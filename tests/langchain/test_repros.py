@@ -16,7 +16,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from avengers_langchain import ChatAvengers
-from tests.integration.llm_server import LLMServer
+from tests.support.llm_server import LLMServer
 
 from .conftest import ALL, BIG, HAIKU, MINI, anthropic_model, mixed_pool, openai_model
 

@@ -14,7 +14,7 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from avengers_langchain import ChatAvengers
-from tests.integration.llm_server import LLMServer
+from tests.support.llm_server import LLMServer
 
 from .conftest import ALL, BIG, HAIKU, MINI, SONNET, anthropic_model, openai_model
 

@@ -11,7 +11,7 @@ from llama_index.llms.anthropic import Anthropic
 from llama_index.llms.openai import OpenAI
 
 from avengers_llamaindex import AvengersLLM
-from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
 
 TURBO = "gpt-3.5-turbo-0125"
 

@@ -11,7 +11,7 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.workflow import Context
 
 from avengers_llamaindex import AvengersLLM, routing
-from tests.integration.llm_server import BIG, HAIKU, MINI, LLMServer
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
 
 from .conftest import TURBO
 

@@ -17,7 +17,7 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index_instrumentation import get_dispatcher
 
 from avengers_llamaindex import AvengersCallbackHandler, AvengersEventHandler, AvengersLLM, get_avengers_callback
-from tests.integration.llm_server import BIG, MINI, LLMServer
+from tests.support.llm_server import BIG, MINI, LLMServer
 
 from .conftest import openai_model
 from .test_llms import TWINS, ask

@@ -11,8 +11,8 @@ import pytest
 from avengers_core.ledger.store import Ledger
 
 from avengers_llamaindex import AvengersLLM, get_avengers_callback
-from tests.integration.faults import CALLS, FAULTS, check
-from tests.integration.llm_server import LLMServer
+from tests.support.faults import CALLS, FAULTS, check
+from tests.support.llm_server import LLMServer
 
 from .conftest import mixed_pool
 

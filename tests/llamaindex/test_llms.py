@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from avengers_llamaindex import AvengersLLM, as_embedder
 from avengers_llamaindex._messages import portable
-from tests.integration.llm_server import BIG, HAIKU, MINI, SONNET, LLMServer
+from tests.support.llm_server import BIG, HAIKU, MINI, SONNET, LLMServer
 
 from .conftest import TURBO, Words, anthropic_model, mixed_pool, openai_model
 
@@ -165,7 +165,7 @@ def test_ids_are_made_by_integrations(server: LLMServer, monkeypatch: pytest.Mon
 def test_own_embeddings(server: LLMServer, tmp_path: Path) -> None:
     from avengers_core import RouterEstimator
 
-    from tests.conftest import make_records
+    from tests.support.records import make_records
 
     names = {"small": MINI, "big": BIG}
     records = [

@@ -12,7 +12,7 @@ from llama_index.core.callbacks.schema import CBEventType
 from llama_index.core.llms import ChatMessage
 
 from avengers_llamaindex import AvengersLLM
-from tests.integration.llm_server import HAIKU, MINI, LLMServer
+from tests.support.llm_server import HAIKU, MINI, LLMServer
 
 from .conftest import Words
 

@@ -10,8 +10,8 @@ from llama_index.core.selectors import LLMSingleSelector
 from llama_index.core.tools import QueryEngineTool, ToolMetadata
 
 from avengers_llamaindex import AvengersLLM, AvengersSelector, as_embedder
-from tests.conftest import make_records
-from tests.integration.llm_server import MINI, LLMServer
+from tests.support.llm_server import MINI, LLMServer
+from tests.support.records import make_records
 
 from .conftest import Words, openai_model
 

@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from .._utils.loops import run_async
 from .._utils.tokens import encoding, estimate_tokens
 from ..dispatch.failures import TRANSIENT, failure_kind, retry_after
 from ..errors import CollectError, MissingExtraError, QuestionError
@@ -50,7 +51,7 @@ def collect(
     """
     run = _Run(questions, models_under_test, Path(output), plan, progress)
     try:
-        asyncio.run(run.ask_all())
+        run_async(run.ask_all())
     finally:
         try:
             outcome = run.write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 import uuid
@@ -11,25 +12,40 @@ from types import TracebackType
 from typing import Any, Generic
 
 from ..errors import BudgetError, LedgerError, UnavailableError
-from ..ledger.budget import budget_scopes, fits, picodollars
-from ..ledger.entry import Entry, now, spent_amount
+from ..ledger.budget import picodollars
+from ..ledger.entry import Entry, now
+from ..ledger.reservation import Reservation
 from ..pricing.types import TokenUsage
 from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
-from . import telemetry
+from ..routing.options import RouteOptions
 from .context import DispatchContext
 from .failures import TRANSIENT, failure_kind
-from .options import Options, Prompt, _needs, log
+from .options import CallLabels, Prompt
 from .pool import M, PoolModel
+from .stickiness import has_choice
+from .telemetry import AttemptSpan
+
+__all__ = ["Attempt", "Call"]
+
+log = logging.getLogger("avengers")
+
+#: Ways to fail after which a provider may charge for what it did; how much is unknown. Other failures cost nothing.
+_MAY_BE_CHARGED = frozenset({"cancelled", "timeout", "connection", "invalid_response"})
 
 
 class Call(Generic[M]):
     """A planned call; iterating it gives the attempts.
 
     Attributes:
-        id: shared by its attempts in the ledger.
-        decision: of the router. order: models that may be asked, in order.
-        attempts: those made so far.
+        id: Shared by its attempts in the ledger.
+        context: What it stands on.
+        decision: What the router chose.
+        order: Ids of the models that may be asked, in order.
+        prompt: The request.
+        options: How the model was chosen.
+        labels: What it is filed under in the ledger.
+        attempts: The attempts so far.
     """
 
     def __init__(
@@ -38,7 +54,8 @@ class Call(Generic[M]):
         decision: Decision,
         order: list[str],
         prompt: Prompt,
-        options: Options,
+        options: RouteOptions,
+        labels: CallLabels,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.context = context
@@ -46,20 +63,21 @@ class Call(Generic[M]):
         self.order = order
         self.prompt = prompt
         self.options = options
+        self.labels = labels
         self.attempts: list[Attempt[M]] = []
 
     @property
     def first(self) -> PoolModel[M]:
-        """The chosen model."""
+        """The model that is asked first."""
         return self.context.pool.get(self.order[0])
 
     def __iter__(self) -> Iterator[Attempt[M]]:
         """Attempts, until one is finished.
 
         Raises:
-            BudgetError: other calls have used up what was left when this one was planned.
+            BudgetError: If other calls have used up what was left when this one was planned.
         """
-        needs = _needs(self.prompt)
+        requirements = self.prompt.requirements
         waiting = list(self.order)
         self.attempts = []
         while waiting:
@@ -67,7 +85,7 @@ class Call(Generic[M]):
                 member = self.context.pool.get(waiting.pop(0))
             except UnavailableError:
                 continue
-            if lacking(member.capabilities, needs, LENIENT):
+            if lacking(member.capabilities, requirements, LENIENT):
                 continue
             attempt = Attempt(self, member, len(self.attempts), last=not waiting)
             if not attempt.reserve():
@@ -82,24 +100,34 @@ class Call(Generic[M]):
 
     @property
     def propensity(self) -> float | None:
-        """Probability that the router makes this choice, None where it was not the router's to make."""
-        prompt, sticky = self.prompt, self.options.sticky and self.prompt.current in self.decision.candidates
-        if sticky and (prompt.in_tool_loop or self.decision.scoring != "utility"):
+        """Probability that the router makes this choice, or None if it did not decide alone."""
+        if self.order[0] != self.decision.model or not has_choice(
+            self.decision, self.prompt, sticky=self.options.sticky
+        ):
             return None
-        return self.decision.propensity if self.order[0] == self.decision.model else None
+        return self.decision.propensity
 
-    def expected(self, model: str) -> float:
-        """Expected dollars of a candidate, NaN if unknown."""
+    def expected_cost(self, model: str) -> float:
+        """Expected US dollars of a candidate, NaN if unknown."""
         return float(self.decision.costs[self.decision.candidates.index(model)])
 
 
 class Attempt(Generic[M]):
-    """One try of one model; a context manager that prices and records it, and swallows what a fallback may help with.
+    """One try of one model.
+
+    A context manager around the model's own call: it prices and records the attempt, and swallows an error if another
+    model may be asked instead.
 
     Attributes:
-        member: the model.
-        begun: set it when the first part of a stream was passed on: no other model is tried from then on.
-        error: what it failed with. cost_usd: US dollars, None where unknown.
+        call: The call that it belongs to.
+        member: The model.
+        number: 0 for the first attempt of the call.
+        begun: Set it to True once a part of a stream was passed on; no other model is tried after that.
+        started: When it began (UTC).
+        error: What it failed with, or None.
+        usage: Tokens reported by the provider, None if there are none.
+        cost_usd: US dollars, None if unknown.
+        response_model: Name that the model answered under, empty if unknown.
     """
 
     def __init__(self, call: Call[M], member: PoolModel[M], number: int, *, last: bool) -> None:
@@ -107,59 +135,57 @@ class Attempt(Generic[M]):
         self.member = member
         self.number = number
         self.begun = False
+        self.started = now()
         self.error: BaseException | None = None
         self.usage: TokenUsage | None = None
         self.cost_usd: Decimal | None = None
+        self.response_model = ""
         self._last = last
         self._finished = False
-        self._reserved = 0
-        self._scopes = budget_scopes(call.options.session)
-        self._limits = call.options.budget.limits(self._scopes)
+        self._clock = time.perf_counter()
+        self._span = AttemptSpan(member.provider, member.name, call.decision.id, call.decision.alpha)
+        self._reservation = Reservation(
+            call.context.budget_store, call.options.budget, call.labels.session, self.expected_cost
+        )
 
     @property
     def expected_cost(self) -> float:
-        """Expected dollars, NaN if unknown."""
-        return self.call.expected(self.member.id)
+        """Expected US dollars, NaN if unknown."""
+        return self.call.expected_cost(self.member.id)
 
     def reserve(self) -> bool:
-        """Set the expected cost aside; False where the budget does not have it."""
-        if not fits(self.expected_cost, self.call.options.budget.ceiling(None)):
-            return False
-        self._reserved = picodollars(self.expected_cost) or 0
-        return self.call.context.spend.reserve(self._reserved, self._limits)
+        """Set the expected cost aside; False if the budget does not allow it."""
+        return self._reservation.take()
 
     def __enter__(self) -> Attempt[M]:
         self.started = now()
         self._clock = time.perf_counter()
-        decision = self.call.decision
-        attributes = {"avengers.decision.id": decision.id, "avengers.alpha": decision.alpha}
-        self._span = telemetry.start_span(self.member.provider, self.member.name, attributes)
+        self._span.start()
         return self
 
     def finish(self, usage: TokenUsage | None, model: str = "") -> None:
-        """Say that the model has answered, with the tokens it reports and the name it answers under."""
+        """Say that the model has answered.
+
+        Args:
+            usage: Tokens reported by the provider, or None.
+            model: Name that the model answered under, if the provider tells it.
+        """
         self._finished = True
         self.usage = usage
-        self.cost_usd = self.member.tariff.cost(usage)
-        self._answered_as = model
+        self.cost_usd = self.member.price_schedule.cost(usage)
+        self.response_model = model
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        status, name = "ok", ""
-        if error is not None and not (isinstance(error, GeneratorExit) and self._finished):
-            self.error = error
-            name = type(error).__name__
-            status = failure_kind(error) if isinstance(error, Exception) else "cancelled"
-        elif not self._finished:
-            self.error = RuntimeError("attempt.finish was not called")
-            status = "cancelled"
-        self._record(status, name)
+        status = self._close(error)
+        self._record(status)
         cooldowns = self.call.context.cooldowns
         if status == "ok":
             cooldowns.succeed(self.member.id)
             return False
+        name = type(self.error).__name__
         if status not in TRANSIENT:
             if status == "auth":
-                log.error("%s refused its key (%s): it is not asked again in its place", self.member.id, name)
+                log.error("%s refused its key (%s): no other model is asked in its place", self.member.id, name)
             return False
         assert error is not None
         cooldowns.fail(self.member.id, error)
@@ -168,79 +194,71 @@ class Attempt(Generic[M]):
         log.warning("%s failed (%s, %s); trying the next model", self.member.id, status, name)
         return True
 
-    def _record(self, status: str, error: str) -> None:
-        call, member = self.call, self.member
-        # A refused attempt costs nothing; one that was cut off may, and how much is unknown.
-        charged = self._finished or self.begun or status in ("cancelled", "timeout", "connection", "invalid_response")
-        expected = picodollars(self.expected_cost)
-        entry = Entry(
+    def _close(self, error: BaseException | None) -> str:
+        """How it ended: ``ok``, a kind of `failure_kind`, or ``cancelled``."""
+        if self._finished and (error is None or isinstance(error, GeneratorExit)):
+            return "ok"
+        self.error = error if error is not None else RuntimeError("attempt.finish was not called")
+        return failure_kind(error) if isinstance(error, Exception) else "cancelled"
+
+    def _record(self, status: str) -> None:
+        try:
+            self._reservation.settle(self._entry(status))
+        except LedgerError as failure:  # the answer is paid for; raising would have it asked again
+            log.error("%s (call %s)", failure, self.call.id)
+        finally:
+            self._span.end(self.usage, self.cost_usd, self.response_model, self.error)
+
+    def _entry(self, status: str) -> Entry:
+        call, decision, member = self.call, self.call.decision, self.member
+        charged = self._finished or self.begun or status in _MAY_BE_CHARGED
+        return Entry(
             time=self.started,
             call=call.id,
-            decision=call.decision.id,
+            decision=decision.id,
             attempt=self.number,
             model=member.id,
             provider=member.provider,
             status=status,
-            alpha=call.decision.alpha,
-            session=call.options.session,
-            run=call.options.run,
-            tags=list(call.options.tags),
-            error=error,
+            alpha=decision.alpha,
+            session=call.labels.session,
+            run=call.labels.run,
+            tags=list(call.labels.tags),
+            error=type(self.error).__name__ if self.error is not None else "",
             usage=self.usage,
             cost_pico=picodollars(self.cost_usd) if charged else 0,
-            expected_cost_pico=expected,
+            expected_cost_pico=picodollars(self.expected_cost),
             seconds=time.perf_counter() - self._clock,
             prompt=call.prompt.text,
             artifact=call.context.artifact,
-            cluster=call.decision.cluster,
-            similarity=call.decision.similarity,
+            cluster=decision.cluster,
+            similarity=decision.similarity,
             propensity=call.propensity if member.id == call.order[0] else None,
         )
-        context = call.context
-        try:
-            if context.ledger is None:
-                context.purse.settle(self._reserved, self._limits, spent_amount(entry))
-            else:
-                session = [self._scopes["session"]] if call.options.session else []
-                scopes = [self._scopes["day"], *session]
-                context.ledger.record(entry, scopes, dict.fromkeys(self._limits, self._reserved))
-        except LedgerError as failure:  # the answer is paid for; raising would have it asked again
-            log.error("%s (call %s)", failure, entry.call)
-        finally:
-            usage = self.usage
-            telemetry.end_span(
-                self._span,
-                {
-                    "gen_ai.response.model": getattr(self, "_answered_as", None) or None,
-                    "gen_ai.usage.input_tokens": usage.input_tokens if usage else None,
-                    "gen_ai.usage.output_tokens": usage.output_tokens if usage else None,
-                    "avengers.cost": float(self.cost_usd) if self.cost_usd is not None else None,
-                },
-                self.error,
-            )
 
     def summary(self) -> dict[str, Any]:
-        """What an answer's metadata tells of the choice: plain values, for JSON."""
+        """What an answer's metadata says of the choice: plain values, for JSON."""
         decision, member = self.call.decision, self.member
-        best = decision._router.best_single(decision.candidates)
-        same = best == member.id
-        best_cost = self.cost_usd if same else self.call.context.pool.tariff(best).cost(self.usage)
+        best = _best_single(decision)
+        pool = self.call.context.pool
+        best_cost = self.cost_usd if best == member.id else pool.price_schedule(best).cost(self.usage)
         return {
             "model": member.id,
             "provider": member.provider,
             "alpha": decision.alpha,
             "expected_score": float(decision.scores[decision.candidates.index(member.id)]),
-            "expected_cost_usd": _plain(self.expected_cost),
+            "expected_cost_usd": self.expected_cost if math.isfinite(self.expected_cost) else None,
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "decision_id": decision.id,
             "call_id": self.call.id,
             "attempts": [
-                {"model": one.member.id, "error": type(one.error).__name__ if one.error else None}
-                for one in self.call.attempts
+                {"model": attempt.member.id, "error": type(attempt.error).__name__ if attempt.error else None}
+                for attempt in self.call.attempts
             ],
             "best_single": {"model": best, "cost_usd": None if best_cost is None else float(best_cost)},
         }
 
 
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _best_single(decision: Decision) -> str:
+    """The candidate with the best expected score over all training queries."""
+    return decision._router.best_single(decision.candidates)

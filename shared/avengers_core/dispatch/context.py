@@ -1,14 +1,15 @@
-"""What a dispatcher's calls share: the models, the money, and which models rest."""
+"""What a dispatcher's calls share: the models, the money, and which models are cooling down."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic
 
-from ..ledger.budget import BudgetStore, InMemoryBudgetStore
-from ..ledger.store import Ledger
+from ..ledger.budget_store import BudgetStore
 from .failures import Cooldowns
 from .pool import M, ModelPool
+
+__all__ = ["DispatchContext"]
 
 
 @dataclass(frozen=True)
@@ -16,20 +17,13 @@ class DispatchContext(Generic[M]):
     """What every call of a dispatcher stands on.
 
     Attributes:
-        pool: the models that may be asked.
-        artifact: first digits of the artifact's checksum, for the ledger.
-        ledger: where attempts are written, if anywhere.
-        cooldowns: models that rest after a failure.
-        purse: adds up money when there is no ledger.
+        pool: The models that may be asked.
+        artifact: First 12 digits of the artifact's checksum, for the ledger.
+        budget_store: Adds up money: a `Ledger`, or this process's memory if calls are not recorded.
+        cooldowns: Models that are not asked for a while, because they failed.
     """
 
     pool: ModelPool[M]
     artifact: str
-    ledger: Ledger | None = None
-    cooldowns: Cooldowns = field(default_factory=Cooldowns)
-    purse: InMemoryBudgetStore = field(default_factory=InMemoryBudgetStore)
-
-    @property
-    def spend(self) -> BudgetStore:
-        """Where money is set aside: the ledger, which processes share, or the purse."""
-        return self.ledger or self.purse
+    budget_store: BudgetStore
+    cooldowns: Cooldowns

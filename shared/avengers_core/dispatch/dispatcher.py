@@ -1,8 +1,8 @@
-"""One call through the router, framework-free: choose, reserve, try, fall back, price, record.
+"""One call through the router, whatever the framework: choose, reserve, try, fall back, price, record.
 
 A framework's adapter writes this loop in its sync and in its async twin; all but the model's own call is here::
 
-    call = dispatcher.plan(prompt, options)
+    call = dispatcher.plan(prompt, options, labels)
     for attempt in call:
         with attempt:
             message = attempt.member.client.invoke(...)
@@ -20,29 +20,39 @@ from typing import Generic
 
 from ..embedders.base import Vectors
 from ..errors import BudgetError, NoCandidateError, UnavailableError
-from ..ledger.budget import PICO, budget_scopes, fits, remaining
+from ..ledger.budget import PICO, budget_scopes, within
+from ..ledger.budget_store import InMemoryBudgetStore, remaining
 from ..ledger.store import Ledger
 from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
+from ..routing.options import RouteOptions
 from ..routing.router import Router
-from ..routing.scoring import utilities
 from .call import Call
 from .context import DispatchContext
 from .failures import Cooldowns
-from .options import Options, Prompt, _needs
+from .options import CallLabels, Prompt
 from .pool import M, ModelPool
+from .stickiness import model_to_ask
 
-#: Texts whose vectors are kept: at least these, for the steps of a tool loop, and a batch of up to so many.
-REMEMBERED_TEXTS, REMEMBERED_BATCH = 256, 65_536
+__all__ = ["Dispatcher"]
+
+#: Texts whose vectors are kept, for the steps of a tool loop.
+REMEMBERED_TEXTS = 256
+
+#: Most texts whose vectors are kept after a batch was embedded together.
+REMEMBERED_BATCH = 65_536
+
+_NO_LABELS = CallLabels()
 
 
 class Dispatcher(Generic[M]):
-    """Plans calls over a pool of models; threads may share it.
+    """Plans calls over a pool of models. Threads may share it.
 
     Args:
-        router, pool: what chooses, and what is chosen from.
-        ledger: where attempts are written, if anywhere.
-        cooldown: seconds that a failing model rests.
+        router: Chooses the models.
+        pool: The models that are chosen from.
+        ledger: Where attempts are written, or None.
+        cooldown: Seconds for which a model that failed is not asked.
     """
 
     def __init__(
@@ -54,7 +64,13 @@ class Dispatcher(Generic[M]):
         cooldown: float = 30.0,
     ) -> None:
         self.router = router
-        self.context = DispatchContext(pool, router.artifact.manifest.checksum[:12], ledger, Cooldowns(cooldown))
+        self.ledger = ledger
+        self.context = DispatchContext(
+            pool,
+            router.artifact.manifest.checksum[:12],
+            InMemoryBudgetStore() if ledger is None else ledger,
+            Cooldowns(cooldown),
+        )
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._remembered = REMEMBERED_TEXTS
 
@@ -63,82 +79,84 @@ class Dispatcher(Generic[M]):
         """The models that may be asked."""
         return self.context.pool
 
-    @property
-    def ledger(self) -> Ledger | None:
-        """Where attempts are written, if anywhere."""
-        return self.context.ledger
-
     def embed(self, texts: Iterable[str]) -> None:
         """Embed texts together and remember them for the calls that follow."""
-        wanted = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        for text, vector in zip(wanted, self.router.embed(wanted), strict=True) if wanted else ():
+        unseen = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        for text, vector in zip(unseen, self.router.embed(unseen), strict=True) if unseen else ():
             self._vectors[text] = vector[None]
-        if len(wanted) > 1:
-            self._remembered = min(max(REMEMBERED_TEXTS, len(wanted)), REMEMBERED_BATCH)
+        if len(unseen) > 1:
+            self._remembered = min(max(REMEMBERED_TEXTS, len(unseen)), REMEMBERED_BATCH)
         while len(self._vectors) > self._remembered:
             self._vectors.popitem(last=False)
 
-    def plan(self, prompt: Prompt, options: Options) -> Call[M]:
+    def plan(self, prompt: Prompt, options: RouteOptions, labels: CallLabels = _NO_LABELS) -> Call[M]:
         """Choose a model, and those that may follow it.
 
+        Args:
+            prompt: The request.
+            options: How to choose.
+            labels: What the call is filed under in the ledger.
+
         Raises:
-            NoCandidateError: no model can do what the request needs, or none could be made; it says why for each.
-            BudgetError: the budget leaves none.
+            NoCandidateError: If no model can do what the request needs, or none could be made; it says why for each.
+            BudgetError: If the budget leaves no model.
         """
-        resting = self.context.cooldowns.resting()
+        cooling_down = self.context.cooldowns.cooling_down()
         while True:
-            unfit = self._unfit(prompt, options)
-            asleep = {name: why for name, why in resting.items() if name not in unfit}
-            if len(unfit) + len(asleep) >= len(self.pool.ids):
-                asleep = {}  # a model that rests is better than none
-            decision = self._decide(prompt, options, {**unfit, **asleep})
-            chosen = self._chosen(decision, prompt, options)
+            ineligible = self._ineligible(prompt, options)
+            avoided = {name: why for name, why in cooling_down.items() if name not in ineligible}
+            if len(ineligible) + len(avoided) >= len(self.pool.ids):
+                avoided = {}  # a model that is cooling down is better than none
+            decision = self._decide(prompt, options, labels, {**ineligible, **avoided})
+            first = model_to_ask(
+                decision, prompt, sticky=options.sticky, typical_cost=self.router.artifact.manifest.typical_cost
+            )
             try:
-                member = self.pool.get(chosen)
+                member = self.pool.get(first)
             except UnavailableError:
                 continue
-            if not lacking(member.capabilities, _needs(prompt), LENIENT):
-                return Call(self.context, decision, self._order(decision, chosen, options), prompt, options)
+            if not lacking(member.capabilities, prompt.requirements, LENIENT):
+                return Call(self.context, decision, _order(decision, first, options), prompt, options, labels)
 
-    def _unfit(self, prompt: Prompt, options: Options) -> dict[str, str]:
+    def _ineligible(self, prompt: Prompt, options: RouteOptions) -> dict[str, str]:
         """Models that must not be asked, with the reason."""
-        excluded = set([options.exclude] if isinstance(options.exclude, str) else options.exclude)
-        named = excluded if isinstance(options.fallbacks, (bool, int)) else excluded | set(options.fallbacks)
+        excluded = _excluded(options)
+        named = set(excluded) if isinstance(options.fallbacks, (bool, int)) else {*excluded, *options.fallbacks}
         if unknown := sorted(named - set(self.router.models)):
             raise NoCandidateError(f"the artifact has no model {unknown[0]!r}: it has {', '.join(self.router.models)}")
-        unfit = dict(self.pool.unavailable)
-        needs = _needs(prompt)
+        ineligible = dict(self.pool.unavailable)
+        requirements = prompt.requirements
         for name in self.pool.ids:
             if name in excluded:
-                unfit[name] = "excluded by the caller"
-            elif name not in unfit and (why := lacking(self.pool.capabilities(name), needs, LENIENT)):
-                unfit[name] = why
-        if len(unfit) == len(self.pool.ids):
-            told = "; ".join(f"{name}: {why}" for name, why in unfit.items())
+                ineligible[name] = excluded[name]
+            elif name not in ineligible and (why := lacking(self.pool.capabilities(name), requirements, LENIENT)):
+                ineligible[name] = why
+        if len(ineligible) == len(self.pool.ids):
             hint = ""
-            if any("unknown" in why for why in unfit.values()):
-                hint = ". What a model can do is told with capabilities={id: {'tools': True}}"
-            raise NoCandidateError(f"no model can take this call: {told}{hint}", unfit)
-        return unfit
+            if any("unknown" in why for why in ineligible.values()):
+                hint = ". Say what a model can do with capabilities={id: {'tools': True}}"
+            raise NoCandidateError(f"no model can take this call: {_listed(ineligible)}{hint}", ineligible)
+        return ineligible
 
-    def _decide(self, prompt: Prompt, options: Options, unfit: dict[str, str]) -> Decision:
-        """A decision among the models that fit and can be paid."""
-        decision = self._route(prompt, options, unfit)
-        limits = options.budget.limits(budget_scopes(options.session))
-        ceiling = options.budget.ceiling(remaining(self.context.spend, limits))
+    def _decide(
+        self, prompt: Prompt, options: RouteOptions, labels: CallLabels, exclude: Mapping[str, str]
+    ) -> Decision:
+        """A decision among the models that are left and can be paid for."""
+        decision = self._route(prompt, options, exclude)
+        limits = options.budget.limits(budget_scopes(labels.session))
+        ceiling = options.budget.ceiling(remaining(self.context.budget_store, limits))
         if ceiling is None:
             return decision
-        dear = {
+        over_budget = {
             name: f"its expected cost ({_dollars(cost)}) does not fit into the {_dollars(ceiling / PICO)} that are left"
             for name, cost in zip(decision.candidates, decision.costs.tolist(), strict=True)
-            if not fits(cost, ceiling)
+            if not within(cost, ceiling)
         }
-        if len(dear) == len(decision.candidates):
-            told = "; ".join(f"{name}: {why}" for name, why in dear.items())
-            raise BudgetError(f"the budget ({options.budget}) leaves no model for this call: {told}")
-        return self._route(prompt, options, {**unfit, **dear}) if dear else decision
+        if len(over_budget) == len(decision.candidates):
+            raise BudgetError(f"the budget ({options.budget}) leaves no model for this call: {_listed(over_budget)}")
+        return self._route(prompt, options, {**exclude, **over_budget}) if over_budget else decision
 
-    def _route(self, prompt: Prompt, options: Options, unfit: Mapping[str, str]) -> Decision:
+    def _route(self, prompt: Prompt, options: RouteOptions, exclude: Mapping[str, str]) -> Decision:
         self.embed([prompt.text])
         vector = self._vectors.get(prompt.text)
         return next(
@@ -149,48 +167,41 @@ class Dispatcher(Generic[M]):
                 scoring=options.scoring,
                 exploration=options.exploration,
                 models=self.pool.ids,
-                exclude=unfit,
+                exclude=exclude,
                 extra_cost=self._conversation_cost(prompt, options),
             )
         )
 
-    def _conversation_cost(self, prompt: Prompt, options: Options) -> dict[str, float]:
-        """Dollars of the rest of the request for each model, less what the current one's prompt cache saves."""
+    def _conversation_cost(self, prompt: Prompt, options: RouteOptions) -> dict[str, float]:
+        """US dollars of the rest of the request for each model, less what the current one's prompt cache saves."""
         rest = prompt.tokens - len(prompt.text) / self.router.artifact.manifest.characters_per_token
         prices = self.router.prices
         extra = {name: rest * prices[name].input / 1e6 for name in self.pool.ids if name in prices} if rest > 0 else {}
         if options.sticky and prompt.current in self.pool.ids and prompt.cached_tokens:
             try:
-                discount = self.pool.get(prompt.current).tariff.cache_discount
+                discount = self.pool.get(prompt.current).price_schedule.cache_discount
             except UnavailableError:
                 return extra
             extra[prompt.current] = extra.get(prompt.current, 0.0) - discount * prompt.cached_tokens
         return extra
 
-    def _chosen(self, decision: Decision, prompt: Prompt, options: Options) -> str:
-        current = prompt.current
-        if not options.sticky or current is None or current not in decision.candidates:
-            return decision.model
-        if prompt.in_tool_loop:
-            return current
-        if decision.scoring != "utility" and not self._worth_switching(decision, current):
-            return current
-        return decision.model
 
-    def _worth_switching(self, decision: Decision, current: str) -> bool:
-        """Whether the expected gain beats the lost prompt cache, for scorings that do not weigh dollars themselves."""
-        scale = self.router.artifact.manifest.typical_cost
-        values = utilities(decision.scores[None], decision.costs[None], decision.alpha, scale)[0]
-        here, there = (values[decision.candidates.index(name)] for name in (current, decision.model))
-        return bool(there > here)
+def _excluded(options: RouteOptions) -> Mapping[str, str]:
+    names = options.exclude_models
+    return names if isinstance(names, Mapping) else dict.fromkeys(names, "excluded by the caller")
 
-    def _order(self, decision: Decision, chosen: str, options: Options) -> list[str]:
-        """The chosen model and those that may follow it."""
-        allowed = options.fallbacks
-        if isinstance(allowed, (bool, int)):
-            rest = [name for name in decision.ranking if name != chosen]
-            return [chosen, *(rest if allowed is True else rest[: int(allowed)])]
-        return [chosen, *(name for name in allowed if name != chosen and name in decision.candidates)]
+
+def _order(decision: Decision, first: str, options: RouteOptions) -> list[str]:
+    """The model that is asked first and those that may follow it."""
+    allowed = options.fallbacks
+    if isinstance(allowed, (bool, int)):
+        rest = [name for name in decision.ranking if name != first]
+        return [first, *(rest if allowed is True else rest[: int(allowed)])]
+    return [first, *(name for name in allowed if name != first and name in decision.candidates)]
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in reasons.items())
 
 
 def _dollars(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A dispatcher from what a user gives: the artifact, the models, what they can do and cost, and the ledger."""
+"""A dispatcher from what a user gives: the artifact, the models, what they can do and what they cost, the ledger."""
 
 from __future__ import annotations
 
@@ -17,18 +17,30 @@ from ..routing.router import Router
 from .dispatcher import Dispatcher
 from .pool import ClientProfile, M, ModelPool
 
+__all__ = ["open_dispatcher", "open_router"]
+
 
 @functools.lru_cache(maxsize=16)
 def _load_router(path: Path, changed: int) -> Router:
-    """Routers never change, so models of one artifact share one; ``changed`` is the file's time."""
+    """A router of an artifact, shared by all who open the same file.
+
+    Args:
+        path: The artifact.
+        changed: When the file was last changed, in nanoseconds: a file that changed is loaded again.
+    """
     return Router.load(path)
 
 
 def open_router(artifact: Any, embedder: Embedder | None = None, prices: Mapping[str, Price] | None = None) -> Router:
-    """A router from a path, a pretrained name, None (the packaged one) or a `Router`.
+    """A router from what a user gives.
+
+    Args:
+        artifact: A path, a pretrained name, None (the packaged artifact) or a `Router`.
+        embedder: The embedder that the artifact was trained with. Default: made from the artifact's id.
+        prices: Prices by model that replace those of the artifact.
 
     Raises:
-        ArtifactError: the artifact is missing or damaged, or was trained with another embedder.
+        ArtifactError: If the artifact is missing or damaged, or was trained with another embedder.
     """
     if isinstance(artifact, Router):
         return artifact
@@ -52,18 +64,26 @@ def open_dispatcher(
     ledger: Any = None,
     cooldown: float = 30.0,
 ) -> Dispatcher[M]:
-    """A dispatcher over ids of the artifact (None: all), or over ``{id: client or "provider:model"}``.
+    """A dispatcher over models of an artifact.
 
     Args:
-        make: a client from a model's name and the artifact's price id (``provider:model``), empty where the user gives
-            another model; it is called when the model is first chosen.
-        is_client, describe: as for `ModelPool`.
-        kind: what a client is called in error messages.
-        prices: `Price`, or its fields, by id.
+        artifact: A path, a pretrained name, None (the packaged artifact) or a `Router`.
+        models: Ids of the artifact (None: all), or a mapping ``{id: client or "provider:model"}``.
+        make: Makes a client from a model's name and the artifact's price id (``provider:model``), which is empty if the
+            user gives a name of their own. It is called when the model is first chosen.
+        is_client: Whether a value is a client.
+        describe: Gives the profile of a client.
+        kind: What a client is called in error messages.
+        embedder: The embedder that the artifact was trained with. Default: made from the artifact's id.
+        prices: Contract prices by id, each a `Price` or its fields.
+        capabilities: What models can do, by id, if the user knows better than the artifact and the client.
+        ledger: A `Ledger`, a path, a URL, True, False or None, see `open_ledger`.
+        cooldown: Seconds for which a model that failed is not asked.
 
     Raises:
-        ArtifactError, LedgerError: one of them cannot be opened.
-        ValueError: ``models`` holds something else, or an id that the artifact has not.
+        ArtifactError: If the artifact cannot be opened.
+        LedgerError: If the ledger cannot be opened.
+        ValueError: If ``models`` holds something else, or an id that is not in the artifact.
     """
     contract = msgspec.convert(prices, dict[str, Price] | None)
     router = open_router(artifact, embedder, contract)

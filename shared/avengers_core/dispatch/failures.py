@@ -1,4 +1,4 @@
-"""What kind of failure an error is: whether another model may be asked, and for how long the failing one rests."""
+"""What kind of failure an error is: whether another model may be asked, and how long the failing one cools down."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 import time
 
 from ..errors import EmptyAnswerError
+
+__all__ = ["TRANSIENT", "Cooldowns", "failure_kind", "retry_after"]
 
 #: Kinds that another model may help with; every other error is the caller's and is raised as it is.
 TRANSIENT = frozenset({"rate_limit", "timeout", "server", "connection", "invalid_response"})
@@ -24,7 +26,7 @@ _NAMES = {
 def failure_kind(error: BaseException) -> str:
     """``rate_limit``, ``timeout``, ``server``, ``connection``, ``invalid_response``, ``auth`` or ``caller``.
 
-    Read from the HTTP status where the error carries one, else from its type and the names of its base classes, so
+    It is read from the HTTP status if the error carries one, else from its type and the names of its base classes, so
     that no provider's package is imported.
     """
     status = _status(error)
@@ -51,15 +53,15 @@ def failure_kind(error: BaseException) -> str:
 
 def _status(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
-    found = [getattr(error, name, None) for name in ("status_code", "http_status", "code")]
-    found.append(getattr(response, "status_code", None))
+    candidates = [getattr(error, name, None) for name in ("status_code", "http_status", "code")]
+    candidates.append(getattr(response, "status_code", None))
     if isinstance(response, dict):  # botocore
-        found.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-    return next((value for value in found if isinstance(value, int) and 400 <= value < 600), None)
+        candidates.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
+    return next((value for value in candidates if isinstance(value, int) and 400 <= value < 600), None)
 
 
 def retry_after(error: BaseException) -> float:
-    """Seconds that the provider's ``Retry-After`` header asks for, 0 where it does not."""
+    """Seconds that the provider's ``Retry-After`` header asks for, 0 if it has none."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     try:
         return max(0.0, float(headers.get("retry-after", 0)))
@@ -68,10 +70,10 @@ def retry_after(error: BaseException) -> float:
 
 
 class Cooldowns:
-    """Which models rest after a failure; threads may share it.
+    """Which models are not asked for a while after a failure. Threads may share it.
 
     Args:
-        seconds: how long a model rests, unless its provider asks for longer (at most ten times as long is granted).
+        seconds: How long a model is not asked, unless its provider asks for longer (at most ten times as long).
     """
 
     def __init__(self, seconds: float = 30.0) -> None:
@@ -80,19 +82,19 @@ class Cooldowns:
         self._lock = threading.Lock()
 
     def fail(self, model: str, error: BaseException) -> None:
-        """Let ``model`` rest."""
-        rest = max(self.seconds, min(retry_after(error), 10 * self.seconds))
+        """Start the cooldown of ``model``."""
+        seconds = max(self.seconds, min(retry_after(error), 10 * self.seconds))
         with self._lock:
-            self._until[model] = time.monotonic() + rest
+            self._until[model] = time.monotonic() + seconds
 
     def succeed(self, model: str) -> None:
-        """End the rest of ``model``."""
+        """End the cooldown of ``model``."""
         if model in self._until:
             with self._lock:
                 self._until.pop(model, None)
 
-    def resting(self) -> dict[str, str]:
-        """Models that rest now, with the seconds left as a reason."""
+    def cooling_down(self) -> dict[str, str]:
+        """Models that are not asked now, each with the seconds left as the reason."""
         if not self._until:
             return {}
         now = time.monotonic()

@@ -1,14 +1,11 @@
-"""What a request is to the dispatcher, and how to choose for it."""
+"""What a dispatcher is given with a request: what the request is, and what its ledger rows are filed under."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..ledger.budget import Budget
-
-log = logging.getLogger("avengers")
+__all__ = ["CallLabels", "Prompt"]
 
 
 @dataclass(frozen=True)
@@ -16,12 +13,12 @@ class Prompt:
     """What the dispatcher knows of a request.
 
     Attributes:
-        text: what is embedded.
-        needs: capabilities that the model must have, see `avengers_core.routing.capabilities`.
-        tokens: input tokens of the whole request (estimated).
-        current: the model that wrote the conversation's last answer.
-        in_tool_loop: the last message is a tool's result, so ``current`` must go on.
-        cached_tokens: input tokens that ``current``'s provider may have in its prompt cache.
+        text: The text that is embedded.
+        needs: Capabilities that the model must have, see `avengers_core.routing.capabilities`.
+        tokens: Estimated input tokens of the whole request.
+        current: Id of the model that wrote the conversation's last answer.
+        in_tool_loop: True if the last message is a tool's result, so that ``current`` must go on.
+        cached_tokens: Input tokens that ``current``'s provider may have in its prompt cache.
     """
 
     text: str
@@ -31,33 +28,23 @@ class Prompt:
     in_tool_loop: bool = False
     cached_tokens: int = 0
 
+    @property
+    def requirements(self) -> dict[str, bool | int]:
+        """``needs`` together with the input length that the model must accept."""
+        length = {"max_input_tokens": int(self.tokens)} if self.tokens >= 1 else {}
+        return {**self.needs, **length}
+
 
 @dataclass(frozen=True)
-class Options:
-    """How to choose; see `Router.route` for the first three.
+class CallLabels:
+    """What a call is filed under in the ledger.
 
     Attributes:
-        fallbacks: how many models may follow a failing one (True: all, False: none), or their ids in order.
-        exploration: share of calls whose model is drawn at random, see `Router.route`.
-        sticky: keep the model within a tool loop and price the lost prompt cache between turns.
-        budget: limits, if any.
-        session: adds up ``budget.per_session``. run, tags: for the ledger.
+        session: The conversation or job whose calls ``Budget.per_session`` adds up.
+        run: The framework's id of the run, under which feedback can be given.
+        tags: Names to group costs by.
     """
 
-    alpha: float | None = None
-    scoring: str | None = None
-    exclude: Iterable[str] = ()
-    fallbacks: bool | int | Sequence[str] = True
-    exploration: float = 0.0
-    sticky: bool = True
-    budget: Budget = field(default_factory=Budget)
     session: str = ""
     run: str = ""
-    tags: Sequence[str] = ()
-
-
-def _needs(prompt: Prompt) -> dict[str, bool | int]:
-    needs = dict(prompt.needs)
-    if prompt.tokens >= 1:
-        needs["max_input_tokens"] = int(prompt.tokens)
-    return needs
+    tags: tuple[str, ...] = ()

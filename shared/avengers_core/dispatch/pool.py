@@ -1,4 +1,4 @@
-"""The models that calls can be sent to: made when first chosen, with what they can do and what they cost."""
+"""The models that calls can be sent to. A model is made when it is first chosen."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..pricing.types import Price
 from ..routing.capabilities import canonical
 from ..routing.router import Router
 
+__all__ = ["ClientProfile", "M", "ModelPool", "PoolModel", "first_line"]
+
 M = TypeVar("M")
 
 
@@ -22,9 +24,12 @@ class PoolModel(Generic[M]):
     """A model that was made.
 
     Attributes:
-        id: its name in the artifact. provider, name: its real ones, for logs and prices.
-        client: the framework's model object. capabilities: what it can do.
-        tariff: what its calls cost.
+        id: Model id in the artifact.
+        provider: Provider id as in genai-prices.
+        name: The provider's model name.
+        client: The framework's model object.
+        capabilities: What it can do, see `avengers_core.routing.capabilities`.
+        price_schedule: What its calls cost.
     """
 
     id: str
@@ -32,12 +37,19 @@ class PoolModel(Generic[M]):
     name: str
     client: M
     capabilities: Mapping[str, bool | int]
-    tariff: PriceSchedule
+    price_schedule: PriceSchedule
 
 
 @dataclass(frozen=True)
 class ClientProfile:
-    """What a framework's model object says of itself; ``price_ids`` are tried in genai-prices, in order."""
+    """What a framework's model object tells about itself.
+
+    Attributes:
+        provider: Provider id as in genai-prices.
+        name: The provider's model name.
+        capabilities: What it can do, see `avengers_core.routing.capabilities`.
+        price_ids: Ids under which genai-prices may know it, tried in order.
+    """
 
     provider: str
     name: str
@@ -49,14 +61,18 @@ class ModelPool(Generic[M]):
     """Models by the artifact's ids.
 
     Args:
-        router: its artifact names the models.
-        models: a client, or what makes one, by id.
-        describe: what a client says of itself.
-        capabilities: what the user knows better, by id.
-        prices: contract prices, by id.
+        router: Its artifact names the models.
+        models: A client, or a function that makes one, by id.
+        describe: Gives the profile of a client.
+        is_client: Whether a value of ``models`` is a client, rather than a function that makes one.
+        capabilities: What the user knows better, by id.
+        prices: Contract prices, by id.
+
+    Attributes:
+        unavailable: Models that could not be made, each with the reason.
 
     Raises:
-        ValueError: an id is not in the artifact, or there is none.
+        ValueError: If there is no model, or an id is not in the artifact.
     """
 
     def __init__(
@@ -70,7 +86,7 @@ class ModelPool(Generic[M]):
         prices: Mapping[str, Price] | None = None,
     ) -> None:
         if not models:
-            raise ValueError("models: there is none to choose from")
+            raise ValueError("models: there are none to choose from")
         for field, names in (("models", models), ("capabilities", capabilities), ("prices", prices)):
             for name in names or ():
                 if name not in router.models:
@@ -84,46 +100,45 @@ class ModelPool(Generic[M]):
         self._is_client = is_client
         self._known = {name: canonical(values) for name, values in (capabilities or {}).items()}
         self._prices = dict(prices or {})
-        self._members: dict[str, PoolModel[M]] = {}
-        self._tariffs: dict[str, PriceSchedule] = {}
+        self._made: dict[str, PoolModel[M]] = {}
+        self._price_schedules: dict[str, PriceSchedule] = {}
         self._lock = threading.RLock()
-        #: Models that could not be made, with the reason.
         self.unavailable: dict[str, str] = {}
         for name, model in self._models.items():
             if is_client(model):
-                self._members[name] = self._make(name)
+                self._made[name] = self._make(name)
 
     @property
     def ids(self) -> list[str]:
-        """All models, those that could not be made among them."""
+        """All models, including those that could not be made."""
         return list(self._models)
 
     def capabilities(self, name: str) -> Mapping[str, bool | int]:
-        """What is known of a model, whether it was made yet or not."""
-        member = self._members.get(name)
+        """What is known about a model, whether it was made yet or not."""
+        member = self._made.get(name)
         if member is not None:
             return member.capabilities
         return {**canonical(self._infos[name].capabilities), **self._known.get(name, {})}
 
-    def tariff(self, name: str) -> PriceSchedule:
-        """What calls of a model cost, without making it."""
-        member = self._members.get(name)
+    def price_schedule(self, name: str) -> PriceSchedule:
+        """What calls of a model cost. The model is not made for that."""
+        member = self._made.get(name)
         if member is not None:
-            return member.tariff
-        if name not in self._tariffs:
+            return member.price_schedule
+        if name not in self._price_schedules:
             info, price = self._infos[name], self._prices.get(name)
-            self._tariffs[name] = PriceSchedule.find(() if price else (info.price_id,), price or info.price)
-        return self._tariffs[name]
+            self._price_schedules[name] = PriceSchedule.find(() if price else (info.price_id,), price or info.price)
+        return self._price_schedules[name]
 
     def get(self, name: str) -> PoolModel[M]:
-        """The model, made now if it was not yet.
+        """A model, made now if it was not made before.
 
-        The first model that cannot be made has all others tried too, so that one warning names all that are missing.
+        When the first model cannot be made, all others are tried, too, so that one warning names all that are missing.
 
         Raises:
-            UnavailableError: it cannot be made.
+            UnavailableError: If it cannot be made.
         """
-        member = self._members.get(name)
+        member = self._made.get(name)
         if member is not None:
             return member
         with self._lock:
@@ -145,33 +160,33 @@ class ModelPool(Generic[M]):
                     continue
 
     def _get(self, name: str) -> PoolModel[M]:
-        if name not in self._members:
+        if name not in self._made:
             if name in self.unavailable:
                 raise UnavailableError(f"{name}: {self.unavailable[name]}")
             try:
-                self._members[name] = self._make(name)
+                self._made[name] = self._make(name)
             except Exception as error:  # whatever an integration raises without its package or key
                 self.unavailable[name] = first_line(error)
                 raise UnavailableError(f"{name}: {self.unavailable[name]}") from error
-        return self._members[name]
+        return self._made[name]
 
     def _make(self, name: str) -> PoolModel[M]:
         given = self._models[name]
         client: M = given if self._is_client(given) else given()  # type: ignore[operator, assignment]
-        traits, info = self._describe(client), self._infos[name]
+        profile, info = self._describe(client), self._infos[name]
         price = self._prices.get(name)
-        ids: Iterable[str] = () if price else (*traits.price_ids, info.price_id)
+        ids: Iterable[str] = () if price else (*profile.price_ids, info.price_id)
         return PoolModel(
             name,
-            traits.provider,
-            traits.name,
+            profile.provider,
+            profile.name,
             client,
-            {**canonical(info.capabilities), **traits.capabilities, **self._known.get(name, {})},
+            {**canonical(info.capabilities), **profile.capabilities, **self._known.get(name, {})},
             PriceSchedule.find(ids, price or info.price),
         )
 
 
 def first_line(error: BaseException) -> str:
-    """Class and first line of an error's message."""
+    """Class of an error and the first line of its message."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

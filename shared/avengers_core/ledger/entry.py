@@ -1,4 +1,4 @@
-"""One attempt as the ledger keeps it."""
+"""One attempt as the ledger keeps it, and scores of answers."""
 
 from __future__ import annotations
 
@@ -10,26 +10,35 @@ import msgspec
 
 from ..pricing.types import TokenUsage
 
-TOKEN_COLUMNS = TokenUsage.__struct_fields__
+__all__ = ["Entry", "feedback_score", "now", "spent_amount"]
 
 
 class Entry(msgspec.Struct, kw_only=True):
     """One attempt at a call.
 
     Attributes:
-        time: when it began (UTC).
-        call: id shared by the attempts of one call. decision: id of the routing decision.
-        artifact: first 12 digits of the artifact's checksum.
-        cluster: nearest cluster of the query. similarity: cosine of the query and that cluster's centre.
-        propensity: probability that the router chooses this model for this query, None where it had no choice (a
-            fallback, a step of a tool loop).
+        time: When it began (UTC).
+        call: Id shared by the attempts of one call.
+        decision: Id of the routing decision.
         attempt: 0 for the chosen model, 1 for the first fallback, and so on.
-        status: ``ok``, a kind of `failure_kind`, or ``cancelled``.
-        error: class of the error; never its message, which may quote a prompt.
-        usage: tokens by kind, None where the provider reported none.
-        cost_pico: picodollars, None if unknown.
-        expected_cost_pico: picodollars that it was expected to cost, None if unknown.
-        seconds: duration. prompt: kept only where the ledger was told to.
+        model: The model's id in the artifact.
+        provider: The model's provider.
+        status: ``ok``, a kind of `avengers_core.dispatch.failures.failure_kind`, or ``cancelled``.
+        alpha: The alpha that the decision was made with.
+        session: The conversation or job that the call belongs to.
+        run: The framework's id of the run.
+        tags: Names to group costs by.
+        error: Class of the error; never its message, which may quote a prompt.
+        usage: Tokens by kind, None if the provider reported none.
+        cost_pico: Picodollars, None if unknown.
+        expected_cost_pico: Picodollars that it was expected to cost, None if unknown.
+        seconds: Duration.
+        prompt: The text that was routed. A ledger keeps it only if it was made with ``store_prompts=True``.
+        artifact: First 12 digits of the artifact's checksum.
+        cluster: Nearest cluster of the query.
+        similarity: Cosine of the query and that cluster's centre.
+        propensity: Probability that the router chooses this model for this query, None if it had no choice (a
+            fallback, a step of a tool loop).
     """
 
     time: datetime
@@ -62,7 +71,7 @@ def feedback_score(value: Any) -> float:
     """A score in [0, 1] from a number, a bool or a thumb.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: If the value is not a number in [0, 1], a bool, ``"up"``, ``"down"`` or a thumb emoji.
     """
     score = _THUMBS.get(value.strip().lower(), value) if isinstance(value, str) else value
     try:
@@ -75,7 +84,7 @@ def feedback_score(value: Any) -> float:
 
 
 def spent_amount(entry: Entry) -> int:
-    """Picodollars that an entry adds to what is spent: its cost, else, if it was answered or cut off, the expected."""
+    """Picodollars that an entry adds to what is spent: its cost, or the expected cost if that is unknown, else 0."""
     if entry.cost_pico is not None:
         return entry.cost_pico
     return entry.expected_cost_pico or 0

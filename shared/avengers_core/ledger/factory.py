@@ -7,12 +7,15 @@ from pathlib import Path
 
 from .store import Ledger, default_ledger_path
 
+__all__ = ["open_existing", "open_ledger"]
+
 
 def open_existing(url: str | None = None) -> Ledger:
     """A ledger to read: by URL or path, else ``$AVENGERS_LEDGER``, else the user's file.
 
     Raises:
-        FileNotFoundError: the file is not there.
+        FileNotFoundError: If the file does not exist.
+        LedgerError: If the database cannot be opened.
     """
     given = url or os.environ.get("AVENGERS_LEDGER") or str(default_ledger_path())
     if "://" not in given and not Path(given).expanduser().is_file():
@@ -21,7 +24,15 @@ def open_existing(url: str | None = None) -> Ledger:
 
 
 def open_ledger(value: Ledger | str | Path | bool | None) -> Ledger | None:
-    """A ledger from what a user gives: True is the default file, None is ``$AVENGERS_LEDGER`` or none at all."""
+    """A ledger from what a user gives, or None if calls are not to be recorded.
+
+    Args:
+        value: A `Ledger`, a path or a URL; True: ``$AVENGERS_LEDGER`` or `default_ledger_path`; False: none;
+            None: ``$AVENGERS_LEDGER`` if it is set, else none.
+
+    Raises:
+        LedgerError: If the database cannot be opened.
+    """
     if isinstance(value, Ledger):
         return value
     if value is False or (value is None and not os.environ.get("AVENGERS_LEDGER")):

@@ -9,14 +9,18 @@ from typing import Any
 
 from ..pricing.types import TokenUsage
 
+__all__ = ["ModelTotals", "Totals"]
+
 
 @dataclass
 class ModelTotals:
     """Answers of one model.
 
     Attributes:
-        calls: answers. cost_usd: US dollars, without the ``unknown`` answers, whose cost is not known.
-        usage: tokens by kind, None where none were reported.
+        calls: Answers.
+        cost_usd: US dollars, without the answers whose cost is unknown.
+        unknown: Answers whose cost is unknown.
+        usage: Tokens by kind, None if none were reported.
     """
 
     calls: int = 0
@@ -24,16 +28,28 @@ class ModelTotals:
     unknown: int = 0
     usage: TokenUsage | None = None
 
+    def _count(self, cost_usd: float | None, usage: TokenUsage | None) -> None:
+        self.calls += 1
+        self.unknown += cost_usd is None
+        self.cost_usd += cost_usd or 0.0
+        if usage is not None:
+            self.usage = self.usage + usage if self.usage else usage
+
 
 @dataclass
 class Totals(ModelTotals):
-    """All answers of a run; threads may share it.
+    """All answers of a run. Threads may share it.
 
     Attributes:
-        best_single_cost_usd: dollars that the best single model would have cost for the same tokens, over the answers
-            where both are known; ``compared_cost_usd`` is what those answers really cost.
-        cached: answers that came from a framework's cache and cost nothing.
-        models: by id.
+        calls: Answers.
+        cost_usd: US dollars, without the answers whose cost is unknown.
+        unknown: Answers whose cost is unknown.
+        usage: Tokens by kind, None if none were reported.
+        best_single_cost_usd: US dollars that the best single model would have cost for the same tokens, over the
+            answers for which both costs are known.
+        compared_cost_usd: US dollars that those answers really cost.
+        cached: Answers that came from a framework's cache and cost nothing.
+        models: Totals of each model, by id.
     """
 
     best_single_cost_usd: float = 0.0
@@ -44,30 +60,28 @@ class Totals(ModelTotals):
 
     @property
     def saved_usd(self) -> float:
-        """Dollars saved against the best single model."""
+        """US dollars saved against the best single model."""
         return self.best_single_cost_usd - self.compared_cost_usd
 
     def __str__(self) -> str:
         unknown = f", {self.unknown} of unknown cost" if self.unknown else ""
         return f"{self.calls} calls, ${self.cost_usd:.6f}{unknown}, ${self.saved_usd:.6f} saved"
 
-    def add(self, told: Mapping[str, Any], usage: TokenUsage | None, *, cached: bool = False) -> None:
+    def add(self, summary: Mapping[str, Any], usage: TokenUsage | None, *, cached: bool = False) -> None:
         """Count an answer.
 
         Args:
-            told: its summary. usage: its tokens. cached: it was not asked for again.
+            summary: As returned by `Attempt.summary`.
+            usage: Tokens reported by the provider, or None.
+            cached: True if the answer came from the framework's cache and cost nothing.
         """
         with self._lock:
             if cached:
                 self.cached += 1
                 return
-            for totals in (self, self.models.setdefault(told["model"], ModelTotals())):
-                totals.calls += 1
-                if usage is not None:
-                    totals.usage = totals.usage + usage if totals.usage else usage
-                totals.unknown += told["cost_usd"] is None
-                totals.cost_usd += told["cost_usd"] or 0.0
-            best = told["best_single"]["cost_usd"]
-            if best is not None and told["cost_usd"] is not None:
+            cost, best = summary["cost_usd"], summary["best_single"]["cost_usd"]
+            self._count(cost, usage)
+            self.models.setdefault(summary["model"], ModelTotals())._count(cost, usage)
+            if best is not None and cost is not None:
                 self.best_single_cost_usd += best
-                self.compared_cost_usd += told["cost_usd"]
+                self.compared_cost_usd += cost

@@ -1,4 +1,4 @@
-"""What a model's tokens cost. An unknown price is None and said so, never 0."""
+"""What a model's tokens cost. A cost that is unknown is None, never 0."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from functools import cached_property
 
 import msgspec
 
-from .catalog import _list_price, lookup_price
+from .catalog import lookup_price
+from .list_price import list_price
 from .types import PER, Price, TokenUsage
+
+__all__ = ["PriceSchedule"]
 
 
 class PriceSchedule:
@@ -17,7 +20,7 @@ class PriceSchedule:
 
     Args:
         price_id: ``provider:model`` of genai-prices, which knows cached, audio and tiered tokens.
-        price: used where given, in place of genai-prices: a contract, or what records imply.
+        price: Used instead of genai-prices if it is given: a contract, or what records imply.
     """
 
     def __init__(self, price_id: str = "", price: Price | None = None) -> None:
@@ -26,7 +29,12 @@ class PriceSchedule:
 
     @classmethod
     def find(cls, price_ids: Iterable[str], price: Price | None = None) -> PriceSchedule:
-        """The tariff of the first of these ids that genai-prices knows, else ``price``, which may be unknown."""
+        """The schedule of the first id that genai-prices knows, else of a price.
+
+        Args:
+            price_ids: Ids of genai-prices, tried in order; empty ones are passed over.
+            price: Used if genai-prices knows none of them; None: then costs are unknown.
+        """
         for price_id in price_ids:
             if price_id and lookup_price(price_id) is not None:
                 return cls(price_id)
@@ -38,34 +46,38 @@ class PriceSchedule:
         return bool(self.price_id) or self.price is not None
 
     def cost(self, usage: TokenUsage | None) -> Decimal | None:
-        """US dollars of a call, or None: no usage was reported, or a kind of token that was used has no known price."""
+        """US dollars of a call, or None if they are unknown.
+
+        They are unknown if no usage was reported, or if a kind of token that was used has no known price.
+
+        Args:
+            usage: Tokens that the provider reported, or None.
+        """
         if usage is None or not self.known:
             return None
-        return self._contract(self.price, usage) if self.price else _list_price(self.price_id, usage)
+        return _contract_price(self.price, usage) if self.price else list_price(self.price_id, usage)
 
     @cached_property
     def cache_discount(self) -> float:
-        """US dollars saved per input token that is read from the provider's prompt cache; 0 where unknown."""
-        plain, cached = (
-            self.cost(TokenUsage(input_tokens=1000)),
-            self.cost(TokenUsage(input_tokens=1000, cache_read_tokens=1000)),
-        )
+        """US dollars saved per input token that is read from the provider's prompt cache, 0 if unknown."""
+        plain = self.cost(TokenUsage(input_tokens=1000))
+        cached = self.cost(TokenUsage(input_tokens=1000, cache_read_tokens=1000))
         return max(0.0, float(plain - cached) / 1000) if plain is not None and cached is not None else 0.0
 
-    @staticmethod
-    def _contract(price: Price, usage: TokenUsage) -> Decimal | None:
-        total = Decimal(0)
-        plain_input = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens - usage.input_audio_tokens
-        for tokens, rate in (
-            (plain_input, price.input),
-            (usage.output_tokens - usage.output_audio_tokens, price.output),
-            (usage.cache_read_tokens, price.cache_read),
-            (usage.cache_write_tokens, price.cache_write),
-            (usage.input_audio_tokens, price.input_audio),
-            (usage.output_audio_tokens, price.output_audio),
-        ):
-            if tokens and rate is msgspec.UNSET:
-                return None
-            if tokens:
-                total += tokens * Decimal(str(rate))
-        return total / PER
+
+def _contract_price(price: Price, usage: TokenUsage) -> Decimal | None:
+    total = Decimal(0)
+    plain_input = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens - usage.input_audio_tokens
+    for tokens, rate in (
+        (plain_input, price.input),
+        (usage.output_tokens - usage.output_audio_tokens, price.output),
+        (usage.cache_read_tokens, price.cache_read),
+        (usage.cache_write_tokens, price.cache_write),
+        (usage.input_audio_tokens, price.input_audio),
+        (usage.output_audio_tokens, price.output_audio),
+    ):
+        if tokens and rate is msgspec.UNSET:
+            return None
+        if tokens:
+            total += tokens * Decimal(str(rate))
+    return total / PER

@@ -7,14 +7,27 @@ from typing import Any
 
 import msgspec
 
+__all__ = ["PER", "Price", "TokenUsage", "plain_prices"]
+
+#: Tokens that prices are given for.
 PER = 1_000_000
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base list price of a model in US dollars per million tokens, with where it comes from.
+    """Price of a model in US dollars per million tokens. A rate that is not set is unknown.
 
-    The expected cost of a route uses plain input and output tokens. What a finished call cost, with cached, audio and
-    tiered tokens, is `PriceSchedule`'s to say; a rate that is not set here is unknown.
+    The expected cost of a route uses plain input and output tokens. `PriceSchedule` prices finished calls, with cached,
+    audio and tiered tokens.
+
+    Attributes:
+        input: Rate of plain input tokens.
+        output: Rate of plain output tokens.
+        source: Where the price comes from.
+        date: Date of the source, as ``2026-11-24``.
+        cache_read: Rate of input tokens that are read from the provider's prompt cache.
+        cache_write: Rate of input tokens that are written to it.
+        input_audio: Rate of audio input tokens.
+        output_audio: Rate of audio output tokens.
     """
 
     input: float
@@ -30,8 +43,15 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that a provider reports for one call.
 
-    ``input_tokens`` counts all input tokens, including cached and audio tokens; ``output_tokens`` counts all output
-    tokens, including reasoning and audio tokens. ``cache_write_tokens`` includes ``cache_write_1h_tokens``.
+    Attributes:
+        input_tokens: All input tokens, including cached and audio tokens.
+        output_tokens: All output tokens, including reasoning and audio tokens.
+        cache_read_tokens: Input tokens that were read from the provider's prompt cache.
+        cache_write_tokens: Input tokens that were written to it.
+        cache_write_1h_tokens: Those of them that are kept for an hour.
+        reasoning_tokens: Output tokens of hidden reasoning.
+        input_audio_tokens: Input tokens of audio.
+        output_audio_tokens: Output tokens of audio.
     """
 
     input_tokens: int = 0
@@ -49,14 +69,17 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plain_prices(prices: Mapping[str, Any] | None) -> dict[str, dict[str, Any]] | None:
-    """Prices by model as plain values, which can be dumped.
+    """Prices by model as plain values that can be dumped.
+
+    Args:
+        prices: A `Price` or its fields, by model.
 
     Raises:
-        ValueError: one is not a `Price`, nor its fields.
+        ValueError: If a value is neither.
     """
     if prices is None:
         return None
     try:
-        return {name: msgspec.to_builtins(msgspec.convert(one, Price)) for name, one in prices.items()}
+        return {name: msgspec.to_builtins(msgspec.convert(price, Price)) for name, price in prices.items()}
     except msgspec.ValidationError as error:
         raise ValueError(f"prices: {error}") from None

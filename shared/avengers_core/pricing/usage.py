@@ -1,14 +1,17 @@
-"""Tokens as providers report them, in any of the wire formats that genai-prices knows, as the core's `TokenUsage`."""
+"""`TokenUsage` from what providers report, in any of the wire formats that genai-prices knows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from .catalog import USAGE_KINDS
+from .list_price import USAGE_KINDS
 from .types import TokenUsage
 
-#: What tells one format from another, with where genai-prices has its fields. The first that fits is taken.
+__all__ = ["read_usage"]
+
+#: A field that tells one format from another, with genai-prices' provider, flavour and key of the format. The first
+#: format whose field is there is taken.
 _FORMATS = (
     ("prompt_tokens", "openai", "chat", "usage"),
     ("input_tokens_details", "openai", "responses", "usage"),
@@ -20,11 +23,11 @@ _FORMATS = (
 
 
 def read_usage(reported: Mapping[str, Any] | None) -> TokenUsage | None:
-    """Tokens of the ``usage`` part of a provider's answer, or None where it has none or they are of an unknown format.
+    """Tokens of the ``usage`` part of a provider's answer, or None if it has none or they are of an unknown format.
 
     Args:
-        reported: as OpenAI (chat completions and responses), Anthropic, Google or Bedrock name them; Google's also in
-            snake case.
+        reported: Tokens as OpenAI (chat completions and responses), Anthropic, Google or Bedrock name them; Google's
+            also in snake case.
     """
     from genai_prices import extract_usage
 
@@ -34,10 +37,10 @@ def read_usage(reported: Mapping[str, Any] | None) -> TokenUsage | None:
     for mark, provider, flavor, key in _FORMATS:
         if mark in known:
             try:
-                found = extract_usage({key: known}, provider_id=provider, api_flavor=flavor).usage
+                usage = extract_usage({key: known}, provider_id=provider, api_flavor=flavor).usage
             except (LookupError, ValueError):
                 return None
-            counts = vars(found)  # asked for a kind that is not there, it would search for what may imply it
+            counts = vars(usage)  # its attributes would search for what may imply a kind that is missing
             return TokenUsage(**{ours: counts.get(theirs) or 0 for ours, theirs in USAGE_KINDS.items()})
     return None
 

@@ -1,0 +1,50 @@
+"""Whether a conversation stays with the model that wrote its last answer.
+
+Within a tool loop it does. Between turns, a change loses the provider's prompt cache. A scoring that weighs dollars
+sees that loss in the expected costs; with any other, the model changes only if that raises the utility.
+"""
+
+from __future__ import annotations
+
+from ..routing.decision import Decision
+from ..routing.scoring import utilities
+from .options import Prompt
+
+__all__ = ["has_choice", "model_to_ask"]
+
+
+def model_to_ask(decision: Decision, prompt: Prompt, *, sticky: bool, typical_cost: float) -> str:
+    """The model that a request goes to: the chosen one, or the one that the conversation stays with.
+
+    Args:
+        decision: What the router chose.
+        prompt: The request.
+        sticky: Whether conversations may stay with a model at all.
+        typical_cost: US dollars that dollars are weighed against, from the artifact.
+    """
+    current = prompt.current
+    if not sticky or current is None or current not in decision.candidates:
+        return decision.model
+    if prompt.in_tool_loop:
+        return current
+    if _weighs_dollars(decision) or _has_more_utility(decision, current, typical_cost):
+        return decision.model
+    return current
+
+
+def has_choice(decision: Decision, prompt: Prompt, *, sticky: bool) -> bool:
+    """Whether the router alone decides which model is asked, so that its choice has a probability."""
+    if not sticky or prompt.current not in decision.candidates:
+        return True
+    return not prompt.in_tool_loop and _weighs_dollars(decision)
+
+
+def _weighs_dollars(decision: Decision) -> bool:
+    return decision.scoring == "utility"
+
+
+def _has_more_utility(decision: Decision, current: str, typical_cost: float) -> bool:
+    """Whether the chosen model's utility is above that of the current one."""
+    values = utilities(decision.scores[None], decision.costs[None], decision.alpha, typical_cost)[0]
+    here, there = (values[decision.candidates.index(name)] for name in (current, decision.model))
+    return bool(there > here)

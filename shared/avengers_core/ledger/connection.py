@@ -1,0 +1,66 @@
+"""How a ledger reaches its database. This module needs SQLAlchemy, so `Ledger` imports it when one is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import LedgerError
+
+__all__ = ["as_url", "connect", "error_line"]
+
+
+def as_url(value: str | Path) -> sa.URL:
+    """A database URL from a URL or from the path of an SQLite file.
+
+    Raises:
+        LedgerError: If it looks like a URL and is not one.
+    """
+    if isinstance(value, str) and "://" in value:
+        try:
+            return sa.make_url(value)
+        except sa.exc.ArgumentError:
+            raise LedgerError("ledger: not an SQLAlchemy URL (dialect+driver://user:password@host/database)") from None
+    return sa.URL.create("sqlite", database=str(Path(value).expanduser()))
+
+
+def connect(url: sa.URL) -> sa.Engine:
+    """An engine for a database; folders of an SQLite file are made.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: If the URL is of an unknown kind.
+        OSError: If the folder of the file cannot be made.
+        ImportError: If the database's driver is not installed.
+    """
+    if _is_sqlite_file(url):
+        Path(url.database or "").expanduser().parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, **_pool_options(url))
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _tune_sqlite)
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def error_line(error: BaseException) -> str:
+    """First line of what a database says of an error: no statement, no parameters."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0][:300]
+
+
+def _is_sqlite_file(url: sa.URL) -> bool:
+    return url.drivername.startswith("sqlite") and url.database not in (None, "", ":memory:")
+
+
+def _pool_options(url: sa.URL) -> dict[str, Any]:
+    if not url.drivername.startswith("sqlite"):
+        return {"pool_pre_ping": True, "max_overflow": 50}
+    if not _is_sqlite_file(url):
+        return {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
+    return {"max_overflow": -1, "connect_args": {"timeout": 60, "check_same_thread": False}}
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's "begin" event says BEGIN IMMEDIATE
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")

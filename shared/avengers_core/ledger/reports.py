@@ -1,0 +1,71 @@
+"""Totals of a ledger's rows. This module needs SQLAlchemy, so `Ledger` imports it when it is first used."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from .budget import PICO
+from .schema import calls
+
+__all__ = ["GROUPS", "between", "report"]
+
+#: What rows can be grouped by.
+GROUPS = ("model", "day", "tag", "session", "provider", "status")
+
+
+def between(since: str | None, until: str | None) -> list[sa.ColumnElement[bool]]:
+    """Conditions on the day of a row.
+
+    Args:
+        since: First day (UTC), such as ``2026-11-24``; None: no limit.
+        until: Last day (UTC); None: no limit.
+    """
+    day = calls.c.day
+    return [*([day >= since] if since else []), *([day <= until] if until else [])]
+
+
+def report(
+    engine: sa.Engine, by: str = "model", since: str | None = None, until: str | None = None
+) -> list[dict[str, Any]]:
+    """Totals of calls, see `Ledger.report`.
+
+    Args:
+        engine: Of the ledger's database.
+        by: One of `GROUPS`.
+        since: First day (UTC), such as ``2026-11-24``; None: no limit.
+        until: Last day (UTC); None: no limit.
+
+    Raises:
+        ValueError: If ``by`` is not one of `GROUPS`.
+    """
+    if by not in GROUPS:
+        raise ValueError(f"by must be one of {', '.join(GROUPS)}, not {by!r}")
+    query = _totals_by(calls.c.tags if by == "tag" else calls.c[by]).where(*between(since, until))
+    totals: dict[str, dict[str, int]] = {}
+    with engine.connect() as db:
+        for row in db.execute(query).mappings():
+            values = {name: int(row[name]) for name in row if name != "key"}
+            for key in (json.loads(row["key"]) or ["(none)"]) if by == "tag" else [row["key"]]:
+                total = totals.setdefault(key, dict.fromkeys(values, 0))
+                for name, value in values.items():
+                    total[name] += value
+    rows = [{by: key, **total, "cost_usd": Decimal(total["picodollars"]) / PICO} for key, total in totals.items()]
+    return sorted(rows, key=lambda row: (-row["cost_usd"], row[by]))
+
+
+def _totals_by(column: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    c = calls.c
+    answered = sa.case((c.status == "ok", 1), else_=0)
+    return sa.select(
+        column.label("key"),
+        sa.func.sum(answered).label("calls"),
+        sa.func.sum(1 - answered).label("failed"),
+        sa.func.sum(sa.func.coalesce(c.input_tokens, 0)).label("input_tokens"),
+        sa.func.sum(sa.func.coalesce(c.output_tokens, 0)).label("output_tokens"),
+        sa.func.sum(sa.func.coalesce(c.picodollars, 0)).label("picodollars"),
+        sa.func.sum(sa.case((c.picodollars.is_(None) & (c.status == "ok"), 1), else_=0)).label("unknown"),
+    ).group_by(column)

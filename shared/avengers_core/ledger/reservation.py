@@ -1,0 +1,45 @@
+"""Money set aside for one attempt."""
+
+from __future__ import annotations
+
+from .budget import Budget, budget_scopes, picodollars, within
+from .budget_store import BudgetStore
+from .entry import Entry
+
+__all__ = ["Reservation"]
+
+
+class Reservation:
+    """Money for one attempt: set aside before it starts, settled with what it cost.
+
+    Args:
+        store: What adds up the money.
+        budget: The limits.
+        session: The call's session, empty if it has none.
+        expected_cost: US dollars, NaN if unknown.
+    """
+
+    def __init__(self, store: BudgetStore, budget: Budget, session: str, expected_cost: float) -> None:
+        scopes = budget_scopes(session)
+        self._store = store
+        self._limits = budget.limits(scopes)
+        # These are added up even if they have no limit now: a later call may set one.
+        self._scopes = [scopes["day"], scopes["session"]] if session else [scopes["day"]]
+        self._amount = picodollars(expected_cost) or 0
+        self._within_call_limit = within(expected_cost, budget.ceiling(None))
+
+    def take(self) -> bool:
+        """Set the money aside; False if a limit does not allow it.
+
+        Raises:
+            LedgerError: If the ledger's database refuses.
+        """
+        return self._within_call_limit and self._store.reserve(self._amount, self._limits)
+
+    def settle(self, entry: Entry) -> None:
+        """Record the attempt: what it cost is spent, and what was set aside for it is given back.
+
+        Raises:
+            LedgerError: If the entry cannot be written.
+        """
+        self._store.record(entry, self._scopes, dict.fromkeys(self._limits, self._amount))

@@ -1,0 +1,50 @@
+"""Entries as rows of the table ``calls``, and rows as plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from ..pricing.types import TokenUsage
+from .budget import PICO
+from .entry import Entry
+
+__all__ = ["TOKEN_COLUMNS", "from_row", "to_row"]
+
+#: Columns of token counts, one for each kind.
+TOKEN_COLUMNS = TokenUsage.__struct_fields__
+
+_SAME = (
+    "time", "call", "decision", "attempt", "model", "provider", "status", "alpha", "session", "run", "error", "seconds",
+    "artifact", "cluster", "similarity", "propensity",
+)  # fmt: skip
+
+
+def to_row(entry: Entry, *, store_prompt: bool) -> dict[str, Any]:
+    """An entry by column.
+
+    Args:
+        entry: The attempt.
+        store_prompt: Whether the prompt is kept.
+    """
+    row = {name: getattr(entry, name) for name in _SAME}
+    row |= {kind: None if entry.usage is None else getattr(entry.usage, kind) for kind in TOKEN_COLUMNS}
+    return row | {
+        "day": entry.time.strftime("%Y-%m-%d"),
+        "tags": json.dumps(entry.tags),
+        "picodollars": entry.cost_pico,
+        "expected_picodollars": entry.expected_cost_pico,
+        "prompt": entry.prompt if store_prompt else None,
+    }
+
+
+def from_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row as plain values: ``tags`` as a list, ``cost_usd`` and ``expected_cost_usd`` as `Decimal` or None."""
+    values = dict(row)
+    values["tags"] = json.loads(values["tags"])
+    for name, column in (("cost_usd", "picodollars"), ("expected_cost_usd", "expected_picodollars")):
+        amount = values.pop(column)
+        values[name] = None if amount is None else Decimal(int(amount)) / PICO
+    return values

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avengers_core import Budget, Ledger, LedgerError
+from avengers_core.ledger.budget import PICO, budget_scopes, picodollars, within
+from avengers_core.ledger.budget_store import BudgetStore, InMemoryBudgetStore, remaining
+from avengers_core.ledger.entry import Entry, now
+from avengers_core.ledger.factory import open_ledger
+from avengers_core.ledger.reservation import Reservation
+from avengers_core.ledger.schema import SCHEMA_VERSION
+from avengers_core.pricing.list_price import calculate, linear_rates
+from avengers_core.pricing.tariff import PriceSchedule
+from avengers_core.pricing.types import TokenUsage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+MODELS = [
+    "openai:gpt-4o",
+    "openai:gpt-5",
+    "anthropic:claude-3-5-sonnet",
+    "google:gemini-2.5-pro",
+    "deepseek:deepseek-chat",
+]
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> TokenUsage:
+    total, output = draw(st.integers(0, 500_000)), draw(st.integers(0, 50_000))
+    read = draw(st.integers(0, total))
+    write = draw(st.integers(0, total - read))
+    hour = draw(st.integers(0, write))
+    reasoning = draw(st.integers(0, output))
+    return TokenUsage(
+        input_tokens=total,
+        output_tokens=output,
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        cache_write_1h_tokens=hour,
+        reasoning_tokens=reasoning,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(usages(), st.sampled_from(MODELS))
+def test_list_prices_are_genai_prices_own(usage: TokenUsage, price_id: str) -> None:
+    assert PriceSchedule(price_id).cost(usage) == calculate(price_id, usage)
+
+
+def test_tiers_are_not_taken_for_linear() -> None:
+    assert linear_rates("google:gemini-2.5-pro") is None
+    assert linear_rates("openai:gpt-4o") is not None
+
+
+def test_dollars_are_exact() -> None:
+    assert picodollars(Decimal("0.000000075")) == 75_000
+    assert picodollars(None) is None
+    assert picodollars(float("nan")) is None
+    assert within(0.5, None)
+    assert not within(float("nan"), 10)
+    assert within(1e-12, 1)
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf")])
+def test_a_budget_is_positive(limit: float) -> None:
+    with pytest.raises(ValueError, match="per_day must be a positive"):
+        Budget(per_day=limit)
+
+
+def entry(**fields: Any) -> Entry:
+    given: dict[str, Any] = {
+        "time": now(), "call": "c", "decision": "d", "attempt": 0, "model": "m", "provider": "p", "status": "ok",
+        "alpha": 0.4, "usage": TokenUsage(input_tokens=3, output_tokens=4), "cost_pico": 10, "expected_cost_pico": 12,
+    }  # fmt: skip
+    return Entry(**{**given, **fields})
+
+
+def test_money_in_memory_holds_under_threads() -> None:
+    store, limits = InMemoryBudgetStore(), {"day": 1000}
+    taken = []
+
+    def work(_: int) -> None:
+        if store.reserve(10, limits):
+            taken.append(1)
+            store.record(entry(cost_pico=10), reserved={"day": 10})
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(500)))
+    assert len(taken) == 100
+    assert remaining(store, limits) == 0
+
+
+def test_reserved_money_is_not_spent_twice() -> None:
+    store, limits = InMemoryBudgetStore(), {"day": 100}
+    assert store.reserve(60, limits)
+    assert not store.reserve(60, limits)
+    store.record(entry(cost_pico=20), reserved={"day": 60})
+    assert remaining(store, limits) == 80
+    assert store.reserve(80, limits)
+
+
+@pytest.mark.parametrize("kind", ["memory", "ledger"])
+def test_a_reservation_is_settled_with_what_was_spent(kind: str, tmp_path: Path) -> None:
+    store: BudgetStore = InMemoryBudgetStore() if kind == "memory" else Ledger(tmp_path / "l.sqlite")
+    budget, scopes = Budget(per_call=2.0, per_session=3.0, per_day=10.0), budget_scopes("s")
+    limits = budget.limits(scopes)
+    assert not Reservation(store, budget, "s", 2.5).take(), "more than one call may cost"
+    assert not Reservation(store, budget, "s", float("nan")).take(), "an unknown cost fits no limit"
+    first, second = (Reservation(store, budget, "s", 2.0) for _ in range(2))
+    assert first.take()
+    assert not second.take(), "the session has a dollar left"
+    assert store.spent(limits) == dict.fromkeys(limits, 2 * PICO)
+    first.settle(entry(cost_pico=PICO // 2))
+    assert store.spent(limits) == dict.fromkeys(limits, PICO // 2)
+    assert second.take()
+    second.settle(entry(cost_pico=None, expected_cost_pico=2 * PICO))
+    assert store.spent(limits) == dict.fromkeys(limits, 5 * PICO // 2), "an unknown cost counts as the expected one"
+    assert Reservation(store, Budget(), "", float("nan")).take(), "without limits any cost will do"
+
+
+def test_threads_and_ledgers_share_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "l.sqlite"
+    ledgers = [Ledger(path) for _ in range(4)]
+    barrier = threading.Barrier(4)
+
+    def work(ledger: Ledger) -> None:
+        barrier.wait()
+        for _ in range(50):
+            ledger.record(entry(), ["day:1", "session:s"])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, ledgers))
+    assert len(list(ledgers[0].entries())) == 200
+    assert ledgers[1].spent(["day:1", "session:s", "day:2"]) == {"day:1": 2000, "session:s": 2000}
+
+
+def test_an_unknown_cost_is_spent_as_expected_and_reported_as_unknown(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    ledger.record(entry(cost_pico=None, usage=None), ["day:1"])
+    ledger.record(entry(cost_pico=None, expected_cost_pico=None, status="timeout"), ["day:1"])
+    assert ledger.spent(["day:1"]) == {"day:1": 12}
+    (row,) = ledger.report()
+    assert (row["cost_usd"], row["unknown"], row["calls"], row["failed"]) == (0, 1, 1, 1)
+
+
+def test_reports(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    ledger.record(entry(model="a", tags=["x", "y"], cost_pico=3 * PICO))
+    ledger.record(entry(model="b", tags=["x"], cost_pico=1 * PICO))
+    ledger.record(entry(model="a", cost_pico=1 * PICO))
+    assert [(row["model"], row["cost_usd"]) for row in ledger.report()] == [("a", 4), ("b", 1)]
+    assert {row["tag"]: row["cost_usd"] for row in ledger.report("tag")} == {"x": 4, "y": 3, "(none)": 1}
+    assert len(ledger.report("day")) == 1
+    assert ledger.report(since="2999-01-01") == []
+    with pytest.raises(ValueError, match="by must be one of"):
+        ledger.report("hour")
+
+
+def test_a_ledgers_errors_hide_its_password(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="cannot be opened") as caught:
+        Ledger("postgresql+nodriver://me:canary@localhost/db")
+    assert "canary" not in str(caught.value)
+    with pytest.raises(LedgerError, match="not an SQLAlchemy URL") as caught:
+        Ledger("://me:canary@nowhere")
+    assert "canary" not in str(caught.value)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        Ledger(tmp_path)
+
+
+def test_which_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AVENGERS_LEDGER", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert open_ledger(None) is None
+    assert open_ledger(False) is None
+    ledger = open_ledger(True)
+    assert ledger is not None
+    assert (tmp_path / "avengers" / "ledger.sqlite").is_file()
+    monkeypatch.setenv("AVENGERS_LEDGER", str(tmp_path / "other.sqlite"))
+    assert open_ledger(None) is not None
+    assert (tmp_path / "other.sqlite").is_file()
+    assert budget_scopes("s")["session"] == "session:s"
+
+
+def test_ledgers_of_other_processes_hold_one_limit_together(tmp_path: Path) -> None:
+    one, two = Ledger(tmp_path / "l.sqlite"), Ledger(tmp_path / "l.sqlite")
+    limits = {"day:1": 100, "session:s": 70}
+    assert one.reserve(60, limits)
+    assert not two.reserve(60, limits)
+    assert two.spent(limits) == {"day:1": 60, "session:s": 60}, "a refused reservation takes nothing"
+    one.record(entry(cost_pico=20), limits, dict.fromkeys(limits, 60))
+    assert two.spent(limits) == {"day:1": 20, "session:s": 20}
+    assert two.reserve(50, limits)
+    assert remaining(one, limits) == 0
+
+
+def test_a_ledger_of_an_older_version_gets_the_new_columns_and_a_version(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    Ledger(path).close()
+    with sqlite3.connect(path) as db:
+        for name in ("artifact", "cluster", "similarity", "propensity"):
+            db.execute(f"ALTER TABLE calls DROP COLUMN {name}")
+        db.execute("DROP TABLE schema_version")
+    ledger = Ledger(path)
+    ledger.record(entry(cluster=3, propensity=0.25))
+    (row,) = ledger.entries()
+    assert (row["cluster"], row["propensity"], row["artifact"]) == (3, 0.25, "")
+    assert ledger.schema_version == SCHEMA_VERSION
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT id, version FROM schema_version").fetchall() == [(1, SCHEMA_VERSION)]
+
+
+def test_a_ledger_of_a_later_version_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    Ledger(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE schema_version SET version = ?", [SCHEMA_VERSION + 1])
+    with pytest.raises(LedgerError, match="written by a later version of avengers-router"):
+        Ledger(path)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION + 1,)]
+
+
+def test_a_row_is_read_as_it_was_written(tmp_path: Path) -> None:
+    usage = TokenUsage(input_tokens=9, output_tokens=5, cache_read_tokens=4, reasoning_tokens=2)
+    written = entry(
+        usage=usage, session="s", run="r", tags=["a", "b"], error="E", cost_pico=7, expected_cost_pico=None,
+        seconds=1.5, prompt="secret", artifact="abc", cluster=3, similarity=0.5, propensity=0.25,
+    )  # fmt: skip
+    for store_prompts in (False, True):
+        ledger = Ledger(tmp_path / f"{store_prompts}.sqlite", store_prompts=store_prompts)
+        ledger.record(written)
+        (row,) = ledger.entries()
+        assert row["prompt"] == ("secret" if store_prompts else None)
+        assert (row["cost_usd"], row["expected_cost_usd"]) == (Decimal(7) / PICO, None)
+        assert {kind: row[kind] for kind in usage.__struct_fields__} == {
+            kind: getattr(usage, kind) for kind in usage.__struct_fields__
+        }
+        same = ("call", "decision", "attempt", "model", "provider", "status", "alpha", "session", "run", "tags",
+                "error", "seconds", "artifact", "cluster", "similarity", "propensity")  # fmt: skip
+        assert {name: row[name] for name in same} == {name: getattr(written, name) for name in same}
+
+
+def test_feedback_is_a_number_a_bool_or_a_thumb(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    for score in (0.25, True, "down", "up"):
+        ledger.add_feedback("a", score)
+    ledger.add_feedback("a", 0.5, "correctness")
+    assert ledger.feedback() == {"a": {"user": 1.0, "correctness": 0.5}}
+    for wrong in (1.5, -1, float("nan"), "good", None):
+        with pytest.raises(ValueError, match="a score must be"):
+            ledger.add_feedback("a", wrong)  # type: ignore[arg-type]

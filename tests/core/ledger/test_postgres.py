@@ -1,0 +1,160 @@
+"""The ledger and its budgets on a real PostgreSQL, shared by processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avengers_core.ledger.budget import PICO, budget_scopes, picodollars
+from avengers_core.ledger.entry import Entry, now
+from avengers_core.ledger.store import Ledger
+from avengers_core.pricing.types import TokenUsage
+
+PROCESSES = 8
+CALLS = int(os.environ.get("AVENGERS_POSTGRES_CALLS", "1000"))
+
+
+def binaries() -> Path | None:
+    """Where PostgreSQL's programs are; Debian keeps them out of the path."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return folders[0] if folders else None
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that lives as long as this module's tests."""
+    pytest.importorskip("psycopg")
+    if binaries() is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        command = "apt-get update -qq && apt-get install -y -qq postgresql"
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(command, shell=True, env=quiet, capture_output=True, timeout=300)
+    programs = binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL server: Debian's package 'postgresql' is not installed and could not be")
+    folder = tmp_path_factory.mktemp("postgres")
+    user: Any = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        account = pwd.getpwnam("postgres" if "postgres" in {one.pw_name for one in pwd.getpwall()} else "nobody")
+        user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        for parent in (folder, folder.parent, folder.parent.parent):
+            parent.chmod(0o755)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    data = folder / "data"
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=folder, **user)
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    try:
+        run(str(programs / "initdb"), "-D", str(data), "-U", "avengers", "--auth=trust")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
+        run(str(programs / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"PostgreSQL does not start here: {error}")
+    yield f"postgresql+psycopg://avengers:canary@127.0.0.1:{port}/postgres"
+    run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def url(postgres: str, request: pytest.FixtureRequest) -> str:
+    """A database of the test's own."""
+    import sqlalchemy as sa
+
+    name = "t" + str(abs(hash(request.node.name)))
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as db:
+        db.execute(sa.DDL(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return postgres.rpartition("/")[0] + "/" + name
+
+
+def work(url: str, worker: int, calls: int, limit: int) -> int:
+    """Calls as the dispatcher makes them: reserve, answer, record. Each costs less than was expected."""
+    ledger = Ledger(url)
+    limits = {budget_scopes("")["day"]: limit} if limit else {}
+    done = 0
+    for number in range(calls):
+        expected, cost = 1_000_000_007, 1_000_000_007 - 3 * (number % 11)
+        if not ledger.reserve(expected, limits):
+            continue
+        entry = Entry(
+            time=now(), call=f"{worker}-{number}", decision="d", attempt=0, model=f"m{number % 3}", provider="p",
+            status="ok", alpha=0.4, session=f"s{worker}",
+            usage=TokenUsage(input_tokens=number, output_tokens=7), cost_pico=cost,
+            expected_cost_pico=expected, cluster=number % 5, propensity=1.0,
+        )  # fmt: skip
+        ledger.record(entry, budget_scopes(f"s{worker}").values(), dict.fromkeys(limits, expected))
+        done += cost
+    ledger.close()
+    return done
+
+
+def run_workers(url: str, calls: int, limit: int = 0) -> dict[int, int]:
+    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = {n: pool.submit(work, url, n, calls, limit) for n in range(PROCESSES)}
+        return {n: future.result(timeout=300) for n, future in running.items()}
+
+
+def test_the_sums_of_eight_processes_are_exact(url: str) -> None:
+    spent = run_workers(url, CALLS)
+    ledger = Ledger(url)
+    total = sum(spent.values())
+    (day,) = ledger.report(by="day")
+    assert day["calls"] == PROCESSES * CALLS
+    assert day["cost_usd"] == Decimal(total) / PICO
+    assert day["input_tokens"] == PROCESSES * sum(range(CALLS))
+    scopes = [budget_scopes("")["day"], *(f"session:s{n}" for n in range(PROCESSES))]
+    assert ledger.spent(scopes) == {scopes[0]: total, **{f"session:s{n}": spent[n] for n in range(PROCESSES)}}
+    assert sum(row["cost_usd"] for row in ledger.report(by="session")) == Decimal(total) / PICO
+    assert len({row["call"] for row in ledger.entries()}) == PROCESSES * CALLS
+
+
+def test_eight_processes_hold_one_budget(url: str) -> None:
+    limit = 1_000_000_007 * PROCESSES * CALLS // 2
+    spent = run_workers(url, CALLS, limit)
+    total = sum(spent.values())
+    assert Ledger(url).spent([budget_scopes("")["day"]]) == {budget_scopes("")["day"]: total}
+    assert limit - 1_000_000_007 < total <= limit, "used up, and not passed"
+
+
+def test_a_killed_worker_leaves_what_it_set_aside_as_spent(url: str) -> None:
+    limits = {"day:x": 100}
+    code = (
+        f"import os; from avengers_core.ledger.store import Ledger; Ledger({url!r}).reserve(60, {limits}); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 9
+    ledger = Ledger(url)
+    assert ledger.spent(limits) == {"day:x": 60}
+    assert not ledger.reserve(60, limits)
+
+
+def test_a_chat_model_records_to_postgres(url: str, server: Any) -> None:
+    pytest.importorskip("langchain_openai")
+    from langchain_openai import ChatOpenAI
+
+    from avengers_langchain import ChatAvengers
+    from tests.support.llm_server import MINI
+
+    client = ChatOpenAI(model=MINI, base_url=f"{server.url}/v1", api_key="k")  # type: ignore[arg-type]
+    llm = ChatAvengers(models={MINI: client}, ledger=url, budget={"per_day": 1.0})
+    costs = [llm.invoke("What is 2 + 2?").response_metadata["avengers"]["cost_usd"] for _ in range(3)]
+    assert llm.spending is not None
+    (row,) = llm.spending.report()
+    assert (row["calls"], row["cost_usd"]) == (3, sum(map(Decimal, map(str, costs))))
+    day = budget_scopes("")["day"]
+    assert llm.spending.spent([day]) == {day: sum(picodollars(Decimal(str(cost))) or 0 for cost in costs)}
+    assert "canary" not in repr(llm.spending) + repr(llm)
