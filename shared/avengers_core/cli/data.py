@@ -128,29 +128,16 @@ def from_ledger(
         dataset=dataset,
         correct=correct,
     )
-    left_out = {
-        "without_prompt": harvest.without_prompt,
-        "without_score": harvest.without_score,
-        "without_choice": harvest.without_choice,
-    }
+    left_out = harvest.left_out
     if not harvest.records:
-        told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in left_out.items())
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in left_out.items())
         raise RecordError(
-            f"no logged call can be used ({told}): keep texts with Ledger(store_prompts=True), add feedback"
+            f"no logged call can be used ({counts}): keep texts with Ledger(store_prompts=True), add feedback"
             + (", or take what has no known probability with --no-correct" if harvest.without_choice else "")
         )
     write_records(output, harvest.records)
     if as_json:
-        models = {name: vars(one) for name, one in harvest.models.items()}
-        print_json(
-            {
-                "output": str(output),
-                "records": len(harvest.records),
-                "explored": harvest.explored,
-                **left_out,
-                "models": models,
-            }
-        )
+        print_json({"output": str(output), **harvest.to_dict()})
         return
     out.print(f"{output}: {len(harvest.records):,} records; left out: {left_out}", highlight=False)
     print_table(
@@ -402,7 +389,7 @@ def collect(
     from ..collecting.estimate import estimate, estimate_judge
     from ..collecting.questions import read_questions
     from ..collecting.runner import collect as run_collection
-    from ..collecting.types import Plan
+    from ..collecting.types import CollectionPlan
     from ..pricing.catalog import split_price_id
     from ..pricing.tariff import PriceSchedule
 
@@ -433,7 +420,7 @@ def collect(
         name: value for name, value in (("temperature", temperature), ("max_tokens", max_tokens)) if value is not None
     }
     models_under_test = _respondents(adapter, named, models_from, contract, system, options)
-    plan = Plan(
+    plan = CollectionPlan(
         grader=grader,
         judge=None if judge is None else adapter.model_under_test(judge, judge, price=contract.get(judge)),
         concurrency=_concurrency(concurrency or []),
@@ -513,8 +500,9 @@ def _concurrency(given: list[str]) -> int | dict[str, int]:
 def _print_estimate(rows: list[Any], as_json: bool) -> None:
     known = [row.cost_usd for row in rows if row.cost_usd is not None]
     if as_json:
-        plain = [{name: getattr(row, name) for name in row.__dataclass_fields__} for row in rows]
-        print_json({"models": plain, "cost_usd": sum(known) if len(known) == len(rows) else None})
+        print_json(
+            {"models": [row.to_dict() for row in rows], "cost_usd": sum(known) if len(known) == len(rows) else None}
+        )
         return
     print_table(
         "what it would cost (nothing was asked)",
@@ -536,31 +524,30 @@ def _print_estimate(rows: list[Any], as_json: bool) -> None:
 
 def _print_outcome(outcome: Any, output: Path, as_json: bool) -> None:
     if as_json:
-        models = {name: vars(one) for name, one in outcome.models.items()}
-        print_json({"output": str(output), **vars(outcome), "models": models, "complete": outcome.complete})
+        print_json({"output": str(output), **outcome.to_dict()})
         return
-    out.print(f"{output}: {outcome.records:,} records, ${outcome.spent:.4f} spent", highlight=False)
+    out.print(f"{output}: {outcome.records:,} records, ${outcome.spent_usd:.4f} spent", highlight=False)
     print_table(
         "models",
         ("model", "answers", "graded", "mean score", "$", "of unknown cost", "failed", "last failure"),
         [
             (
                 name,
-                f"{one.answers:,} of {one.wanted:,}",
+                f"{one.answers:,} of {one.questions:,}",
                 f"{one.graded:,}",
                 "none" if one.mean_score is None else f"{one.mean_score:.4f}",
                 f"{one.cost_usd:.4f}",
-                f"{one.unknown:,}",
+                f"{one.unpriced:,}",
                 f"{one.failed:,}",
                 one.reason,
             )
             for name, one in outcome.models.items()
         ],
     )
-    if outcome.lost:
+    if outcome.lost_requests:
         err.print(
-            f"{outcome.lost:,} requests were cut off and may have been paid (at most about ${outcome.lost_cost:.4f}, "
-            "counted as spent)",
+            f"{outcome.lost_requests:,} requests were cut off and may have been paid (about "
+            f"${outcome.lost_cost_usd:.4f}, counted as spent)",
             highlight=False,
         )
     if outcome.capped:
