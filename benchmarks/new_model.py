@@ -19,7 +19,7 @@ from avengers_core.collecting.selection import choose_questions
 from avengers_core.embedders.base import embed_all
 from avengers_core.embedders.factory import make_embedder
 from avengers_core.evaluation import area_under_curve, measure, router_choices, singles
-from avengers_core.training.estimator import load_encoded
+from avengers_core.training.encoding import encode_records
 from avengers_core.training.updating import update_artifact
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -29,7 +29,7 @@ LEAST_GAIN = 0.002
 
 def measure_pool(path: Path, seeds: list[int], count: int, draws: int) -> dict[str, dict[str, list[float]]]:
     """AUC gains by model: with all records, with chosen and with random ones."""
-    table = load_encoded(load_records(path), make_embedder())
+    table = encode_records(load_records(path), make_embedder())
     alphas = np.linspace(0, 1, 101)
     gains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for seed in seeds:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         LedgerError,
         MissingExtraError,
         NoCandidateError,
+        NotFittedError,
         RecordError,
         UnavailableError,
     )
@@ -58,6 +59,7 @@ _HOME = {
         "LedgerError",
         "MissingExtraError",
         "NoCandidateError",
+        "NotFittedError",
         "RecordError",
         "UnavailableError",
     ),
@@ -89,7 +91,7 @@ __all__ = [  # noqa: RUF022
     "__version__",
     "Artifact", "ArtifactError", "AvengersError", "Budget", "BudgetError", "CachedEmbedder", "CallableEmbedder",
     "Decision", "Embedder", "EmbeddingError", "Ledger", "LedgerError", "MissingExtraError", "NoCandidateError",
-    "OpenAIEmbedder", "Price", "Record", "RecordError", "RecordTable", "Router", "RouterEstimator",
+    "NotFittedError", "OpenAIEmbedder", "Price", "Record", "RecordError", "RecordTable", "Router", "RouterEstimator",
     "UnavailableError", "Usage", "WordLlamaEmbedder", "load_artifact", "load_records", "make_embedder",
     "pretrained_names", "read_records", "save_artifact",
 ]  # fmt: skip

@@ -1,6 +1,23 @@
-"""Every error the package raises on purpose; all derive from `AvengersError`."""
+"""Every error that the package raises on purpose. All derive from `AvengersError`."""
 
 from __future__ import annotations
+
+__all__ = [
+    "ArtifactError",
+    "AvengersError",
+    "BudgetError",
+    "CollectError",
+    "EmbeddingError",
+    "EmptyAnswerError",
+    "LedgerError",
+    "MissingExtraError",
+    "NoCandidateError",
+    "NotFittedError",
+    "QuestionError",
+    "RecordError",
+    "SandboxError",
+    "UnavailableError",
+]
 
 
 class AvengersError(Exception):
@@ -12,7 +29,7 @@ class RecordError(AvengersError, ValueError):
 
 
 class EmbeddingError(AvengersError, RuntimeError):
-    """An embedder is unknown, unreachable or returned something that is not a matrix of finite floats."""
+    """An embedder is unknown or unreachable, or returned something that is not a matrix of finite numbers."""
 
 
 class ArtifactError(AvengersError, ValueError):
@@ -20,7 +37,11 @@ class ArtifactError(AvengersError, ValueError):
 
 
 class NoCandidateError(AvengersError, LookupError):
-    """No model satisfies a request; `reasons` says for each model what ruled it out."""
+    """No model satisfies a request.
+
+    Attributes:
+        reasons: What ruled each model out, by model.
+    """
 
     def __init__(self, message: str, reasons: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -28,7 +49,12 @@ class NoCandidateError(AvengersError, LookupError):
 
 
 class MissingExtraError(AvengersError, ImportError):
-    """A feature needs an optional dependency; the message says which extra installs it."""
+    """A feature needs an optional dependency; the message says which extra installs it.
+
+    Args:
+        feature: What needs it.
+        extra: The extras, separated by commas.
+    """
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra: pip install 'avengers-router[{extra}]'")
@@ -39,7 +65,7 @@ class LedgerError(AvengersError, RuntimeError):
 
 
 class BudgetError(AvengersError, RuntimeError):
-    """A budget leaves no model that a call could be sent to; the message says which limit and how much is left."""
+    """No model is within a budget; the message says which limit was reached and how much is left."""
 
 
 class CatalogError(AvengersError, ValueError):
@@ -59,16 +85,24 @@ class UnavailableError(AvengersError, RuntimeError):
 
 
 class EmptyAnswerError(AvengersError, ValueError):
-    """A model answered with nothing at all, which is no answer."""
+    """A model's answer is empty."""
+
+
+class NotFittedError(AvengersError, ValueError, AttributeError):
+    """An estimator was used before ``fit`` was called.
+
+    As in scikit-learn, it is both a ValueError and an AttributeError; if scikit-learn is installed, the error that is
+    raised is also a `sklearn.exceptions.NotFittedError`.
+    """
 
 
 class QuestionError(AvengersError, ValueError):
-    """A file of questions is unusable; the message names the file, the line and the field."""
+    """A question cannot be used; the message names the file, the line and the field."""
 
 
 class SandboxError(AvengersError, RuntimeError):
-    """Code that a model wrote cannot be run safely here."""
+    """Code that a model wrote cannot be run as safely as demanded."""
 
 
 class CollectError(AvengersError, RuntimeError):
-    """A collecting run cannot begin or go on; its journal keeps what it has."""
+    """A collecting run cannot start or continue; its journal keeps what it has."""

@@ -1,1 +1,1 @@
-"""Files, objects named by strings, token counts: what any room may use."""
+"""Helpers that every room may use: files, objects named by strings, token counts, event loops."""

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+__all__ = ["load_object"]
+
 
 def load_object(spec: str) -> Any:
     """The object that ``module:name`` or ``path/file.py:name`` names.
 
     Raises:
-        ValueError: the file, the module or the name is not there; it says which.
+        ValueError: If the file, the module or the name does not exist; the message says which.
     """
     where, colon, name = spec.rpartition(":")
     if not colon or not where or not name:
@@ -22,12 +24,12 @@ def load_object(spec: str) -> Any:
         path = Path(where)
         if not path.is_file():
             raise ValueError(f"{spec!r}: no file {where}")
-        found = importlib.util.spec_from_file_location(path.stem, path)
-        assert found is not None
-        assert found.loader is not None
-        module = importlib.util.module_from_spec(found)
+        module_spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert module_spec is not None
+        assert module_spec.loader is not None
+        module = importlib.util.module_from_spec(module_spec)
         sys.modules.setdefault(path.stem, module)
-        found.loader.exec_module(module)
+        module_spec.loader.exec_module(module)
     else:
         try:
             module = importlib.import_module(where)

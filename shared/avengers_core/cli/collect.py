@@ -15,11 +15,11 @@ from .train import read_prices
 
 if TYPE_CHECKING:
     from .._utils.results import Table
-    from ..adapters import Adapter
     from ..collecting.estimate import Estimate
     from ..collecting.questions import Question
-    from ..collecting.types import ModelUnderTest, Outcome
+    from ..collecting.types import CollectionResult, ModelUnderTest
     from ..pricing.tariff import PriceSchedule
+    from .adapters import Adapter
 
 __all__ = ["collect"]
 
@@ -157,7 +157,7 @@ def collect(
     """
     from ..collecting.questions import read_questions
     from ..collecting.runner import collect as run
-    from ..collecting.types import Plan
+    from ..collecting.types import CollectionPlan
 
     asked = read_questions(questions)
     models = _Models(_adapter(framework), _specs(model or [], models_from), models_from, _contract(prices))
@@ -166,7 +166,7 @@ def collect(
         return
     sent = {"temperature": temperature, "max_tokens": max_tokens}
     models_under_test = models.under_test(system, **{name: value for name, value in sent.items() if value is not None})
-    plan = Plan(
+    plan = CollectionPlan(
         grader=grader,
         judge=models.judge(judge),
         concurrency=_concurrency(concurrency or []),
@@ -188,7 +188,7 @@ def collect(
 
 
 def _adapter(framework: str) -> Adapter:
-    from ..adapters import load_adapter
+    from .adapters import load_adapter
 
     try:
         adapter: Adapter = load_adapter(framework, f"collecting with {framework}", f"collect,{framework}")
@@ -265,27 +265,25 @@ def _estimate_view(result: dict[str, Any]) -> Iterator[Table | str]:
     yield f"together ${sum(known):.4f}{more}"
 
 
-def _outcome(outcome: Outcome, output: Path) -> dict[str, Any]:
-    import msgspec
-
-    return {"output": str(output), **msgspec.to_builtins(outcome), "complete": outcome.complete}
+def _outcome(outcome: CollectionResult, output: Path) -> dict[str, Any]:
+    return {"output": str(output), **outcome.to_dict()}
 
 
 def _outcome_view(result: dict[str, Any]) -> Iterator[Table | str]:
     from .._utils.results import Table
 
-    yield f"{result['output']}: {result['records']:,} records, ${result['spent']:.4f} spent"
+    yield f"{result['output']}: {result['records']:,} records, ${result['spent_usd']:.4f} spent"
     yield Table(
         "models",
         ("model", "answers", "graded", "mean score", "$", "of unknown cost", "failed", "last failure"),
         [
             (
                 name,
-                f"{row['answers']:,} of {row['wanted']:,}",
+                f"{row['answers']:,} of {row['questions']:,}",
                 f"{row['graded']:,}",
                 "none" if row["mean_score"] is None else f"{row['mean_score']:.4f}",
                 f"{row['cost_usd']:.4f}",
-                f"{row['unknown']:,}",
+                f"{row['unpriced']:,}",
                 f"{row['failed']:,}",
                 row["reason"],
             )
@@ -294,12 +292,12 @@ def _outcome_view(result: dict[str, Any]) -> Iterator[Table | str]:
     )
 
 
-def _warn(outcome: Outcome) -> None:
+def _warn(outcome: CollectionResult) -> None:
     """Say on standard error what the run left open."""
-    if outcome.lost:
+    if outcome.lost_requests:
         print_warning(
-            f"{outcome.lost:,} requests were cut off and may have been paid (at most about ${outcome.lost_cost:.4f}, "
-            "counted as spent)"
+            f"{outcome.lost_requests:,} requests were cut off and may have been paid "
+            f"(at most about ${outcome.lost_cost_usd:.4f}, counted as spent)"
         )
     if outcome.capped:
         print_warning("stopped at the limit on costs; the same command with a higher --max-cost continues")

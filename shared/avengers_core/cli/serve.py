@@ -62,7 +62,7 @@ def serve(
 
     It answers as the model avengers, as avengers:0.4 (with this alpha), and as each of the models.
     """
-    from ..adapters import ServingAdapter, load_adapter
+    from .adapters import ServingAdapter, load_adapter
 
     adapter: ServingAdapter = load_adapter("langchain", "serving", "serve")
     fields = {

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from .._utils.tokens import count_tokens
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import TokenUsage
 from .graders import judge_prompt
 from .questions import Question
-from .runner import _count
+
+__all__ = ["Estimate", "estimate", "estimate_judge"]
+
+#: Output tokens of a judge's verdict.
+_VERDICT_TOKENS = 20
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What asking a model is expected to cost: requests, tokens, and US dollars (None: its price is unknown)."""
+    """What asking a model is expected to cost.
+
+    Attributes:
+        model: Id of the model.
+        requests: Number of requests.
+        input_tokens: Input tokens of all requests.
+        output_tokens: Output tokens of all answers.
+        cost_usd: US dollars, or None if the model's price is unknown.
+    """
 
     model: str
     requests: int
@@ -22,35 +36,45 @@ class Estimate:
     output_tokens: int
     cost_usd: float | None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name."""
+        return asdict(self)
+
 
 def estimate(
     questions: Sequence[Question], tariffs: Mapping[str, PriceSchedule], output_tokens: int = 500, system: str = ""
 ) -> list[Estimate]:
-    """What asking these models would cost; nothing is sent."""
-    tokens = sum(_count(question.prompt or question.query, system) for question in questions)
-    rows = []
-    for model, tariff in tariffs.items():
-        usage = TokenUsage(input_tokens=tokens, output_tokens=output_tokens * len(questions))
-        cost = tariff.cost(usage)
-        rows.append(
-            Estimate(
-                model, len(questions), usage.input_tokens, usage.output_tokens, None if cost is None else float(cost)
-            )
-        )
-    return rows
+    """What asking models would cost. Nothing is sent.
+
+    Args:
+        questions: The questions.
+        tariffs: What the models' tokens cost, by model.
+        output_tokens: Expected output tokens of an answer.
+        system: The system message of each request.
+    """
+    input_tokens = sum(count_tokens(question.prompt or question.query, system) for question in questions)
+    usage = TokenUsage(input_tokens=input_tokens, output_tokens=output_tokens * len(questions))
+    return [_estimate(model, tariff, len(questions), usage) for model, tariff in tariffs.items()]
 
 
 def estimate_judge(
     judge: str, tariff: PriceSchedule, questions: Sequence[Question], models: int, output_tokens: int = 500
 ) -> Estimate:
-    """What judging the answers of so many models would cost; a verdict is short."""
-    tokens = sum(_count(judge_prompt("", question)) + output_tokens for question in questions) * models
-    usage = TokenUsage(input_tokens=tokens, output_tokens=20 * models * len(questions))
+    """What judging answers would cost. Nothing is sent.
+
+    Args:
+        judge: Id of the judge.
+        tariff: What the judge's tokens cost.
+        questions: The questions.
+        models: How many models answer each question.
+        output_tokens: Expected tokens of an answer, which the judge reads.
+    """
+    input_tokens = sum(count_tokens(judge_prompt("", question)) + output_tokens for question in questions) * models
+    requests = models * len(questions)
+    usage = TokenUsage(input_tokens=input_tokens, output_tokens=_VERDICT_TOKENS * requests)
+    return _estimate(f"{judge} (judge)", tariff, requests, usage)
+
+
+def _estimate(model: str, tariff: PriceSchedule, requests: int, usage: TokenUsage) -> Estimate:
     cost = tariff.cost(usage)
-    return Estimate(
-        f"{judge} (judge)",
-        models * len(questions),
-        usage.input_tokens,
-        usage.output_tokens,
-        None if cost is None else float(cost),
-    )
+    return Estimate(model, requests, usage.input_tokens, usage.output_tokens, None if cost is None else float(cost))

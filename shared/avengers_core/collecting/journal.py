@@ -1,8 +1,7 @@
-"""What a collecting run has done so far, in an SQLite file that outlives a crash at any moment."""
+"""What a collecting run has done so far, in an SQLite file that survives a crash at any moment."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -12,25 +11,35 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..errors import CollectError
+from ..errors import CollectError, MissingExtraError
 from ..pricing.types import TokenUsage
+
+__all__ = ["Answer", "Journal", "LostRequests"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
-    question TEXT, model TEXT, text TEXT NOT NULL, usage TEXT, picodollars INTEGER, expected INTEGER NOT NULL,
+    question TEXT, model TEXT, text TEXT NOT NULL, usage TEXT, cost_pico INTEGER, expected_pico INTEGER NOT NULL,
     seconds REAL NOT NULL, PRIMARY KEY (question, model)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS grades (
-    question TEXT, model TEXT, grader TEXT, score REAL NOT NULL, picodollars INTEGER, expected INTEGER NOT NULL,
+    question TEXT, model TEXT, grader TEXT, score REAL NOT NULL, cost_pico INTEGER, expected_pico INTEGER NOT NULL,
     PRIMARY KEY (question, model, grader)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS asked (
-    id INTEGER PRIMARY KEY, question TEXT, model TEXT, expected INTEGER NOT NULL, lost INTEGER NOT NULL DEFAULT 0,
-    done INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS requests (
+    id INTEGER PRIMARY KEY, question TEXT, model TEXT, expected_pico INTEGER NOT NULL,
+    lost INTEGER NOT NULL DEFAULT 0, settled INTEGER NOT NULL DEFAULT 0);
 """
 
 
 class Answer(NamedTuple):
-    """A model's answer: text, tokens, picodollars (None: unknown), and what was expected of them."""
+    """A model's answer.
+
+    Attributes:
+        text: The text.
+        usage: Tokens as the provider reports them, or None.
+        cost_pico: Picodollars, or None if unknown.
+        expected_pico: Picodollars that the request was expected to cost.
+        seconds: Duration of the request.
+    """
 
     text: str
     usage: TokenUsage | None
@@ -39,95 +48,141 @@ class Answer(NamedTuple):
     seconds: float
 
 
-class Journal:
-    """Answers, grades and requests on their way; one process at a time.
+class LostRequests(NamedTuple):
+    """Requests that were sent and never answered.
 
-    A request is noted before it is sent and its answer before anything else happens to it. What is noted as sent and
-    was never answered may have been paid: it counts as spent, as `lost` tells.
+    Attributes:
+        number: How many.
+        expected_pico: Picodollars that they were expected to cost.
+    """
+
+    number: int
+    expected_pico: int
+
+
+class Journal:
+    """Answers, grades and requests in flight. One process at a time works on a journal.
+
+    A request is noted before it is sent, and its answer before anything else happens to it. A request that was never
+    answered may have been paid: it counts as spent, see `lost`.
 
     Args:
-        path: the file; made where it is not there.
-        settings: what all answers of a file have in common, such as a temperature.
+        path: The file; created if it does not exist. A lock file is kept beside it.
+        settings: What all answers in the file have in common, such as a temperature.
 
     Raises:
-        CollectError: another process is at work on it, it is no journal, or it was made with other settings.
+        CollectError: If another process is working on the file, it is not a journal, or its answers were given with
+            other settings.
+        MissingExtraError: If filelock is not installed.
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = open(f"{self.path}.lock", "w")  # noqa: SIM115
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise CollectError(f"{self.path}: another run is at work on it") from None
+        self._lock = _acquire_lock(self.path)
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_TABLES)
-            self._db.execute("UPDATE asked SET lost = 1 WHERE done = 0")
-            self._check(settings)
-        except sqlite3.Error as error:
-            self._lock.close()
-            raise CollectError(f"{self.path}: not a journal of avengers collect: {error}") from None
+            try:
+                self._open(settings)
+            except BaseException:
+                self._db.close()
+                raise
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise CollectError(f"{self.path}: not a journal of avengers collect: {error}") from None
+            raise
 
-    def _check(self, settings: Mapping[str, Any]) -> None:
+    def _open(self, settings: Mapping[str, Any]) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_TABLES)
+        self._db.execute("UPDATE requests SET lost = 1 WHERE settled = 0")
         for name, value in settings.items():
             text = json.dumps(value, sort_keys=True)
             self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, text))
-            ((was,),) = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,))
-            if was != text:
+            ((before,),) = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,))
+            if before != text:
                 raise CollectError(
-                    f"{self.path}: its answers were made with {name} {was}, not {text}: go on as before, or write to "
-                    "another file"
+                    f"{self.path}: its answers were given with {name} {before}, not {text}: use the same settings, or "
+                    "write to another file"
                 )
 
-    def asking(self, question: str, model: str, expected: int) -> int:
-        """Note that a request is about to be sent, with the picodollars it may cost; returns its number."""
-        values = (question, model, expected)
-        cursor = self._db.execute("INSERT INTO asked (question, model, expected) VALUES (?, ?, ?)", values)
+    def begin_request(self, question: str, model: str, expected_pico: int) -> int:
+        """Note that a request is about to be sent.
+
+        Args:
+            question: Key of the question.
+            model: Id of the model, or what a judge is asked about.
+            expected_pico: Picodollars that it is expected to cost.
+
+        Returns:
+            The number of the request.
+        """
+        values = (question, model, expected_pico)
+        cursor = self._db.execute("INSERT INTO requests (question, model, expected_pico) VALUES (?, ?, ?)", values)
         return cursor.lastrowid or 0
 
-    def refused(self, request: int) -> None:
-        """Note that a request was turned away, which costs nothing."""
-        self._db.execute("DELETE FROM asked WHERE id = ?", (request,))
+    def refuse_request(self, request: int) -> None:
+        """Note that the provider refused a request, which costs nothing."""
+        self._db.execute("DELETE FROM requests WHERE id = ?", (request,))
 
-    def unanswered(self, request: int) -> None:
-        """Note that a request was sent and brought nothing, which may have been paid."""
-        self._db.execute("UPDATE asked SET lost = 1 WHERE id = ?", (request,))
+    def lose_request(self, request: int) -> None:
+        """Note that a request brought no answer, although it may have been paid."""
+        self._db.execute("UPDATE requests SET lost = 1 WHERE id = ?", (request,))
 
-    def settled(self, request: int, cost: int | None) -> None:
-        """Note that a request was answered, with what is of no use, and what that cost (None: as expected)."""
+    def settle_request(self, request: int, cost_pico: int | None) -> None:
+        """Note that a request brought an answer that cannot be used.
+
+        Args:
+            request: The number of the request.
+            cost_pico: Picodollars that it cost, or None: as much as expected.
+        """
         self._db.execute(
-            "UPDATE asked SET lost = 0, expected = COALESCE(?, expected), done = 1 WHERE id = ?", (cost, request)
+            "UPDATE requests SET lost = 0, expected_pico = COALESCE(?, expected_pico), settled = 1 WHERE id = ?",
+            (cost_pico, request),
         )
 
     def save_answer(self, request: int, question: str, model: str, answer: Answer) -> None:
-        """Keep an answer, in one transaction with the end of its request."""
+        """Save an answer and end its request, in one transaction."""
         usage = None if answer.usage is None else msgspec.json.encode(answer.usage).decode()
         row = (question, model, answer.text, usage, answer.cost_pico, answer.expected_pico, answer.seconds)
         with self._transaction():
             self._db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            self._db.execute("DELETE FROM asked WHERE id = ?", (request,))
+            self._db.execute("DELETE FROM requests WHERE id = ?", (request,))
 
     def save_grade(
-        self, question: str, model: str, grader: str, score: float, cost: int | None = 0, request: int | None = None
+        self,
+        question: str,
+        model: str,
+        grader: str,
+        score: float,
+        *,
+        cost_pico: int | None = 0,
+        request: int | None = None,
     ) -> None:
-        """Keep a grade; ``cost`` is what a judge was paid, in picodollars, and ``request`` the judge's."""
+        """Save a grade and end the judge's request, if there was one, in one transaction.
+
+        Args:
+            question: Key of the question.
+            model: Id of the model whose answer is graded.
+            grader: Name of the grader.
+            score: The grade, in [0, 1].
+            cost_pico: Picodollars that the judge cost, or None if unknown.
+            request: Number of the judge's request.
+        """
         with self._transaction():
-            expected = 0
+            expected_pico = 0
             if request is not None:
-                ((expected,),) = self._db.execute("SELECT expected FROM asked WHERE id = ?", (request,))
-                self._db.execute("DELETE FROM asked WHERE id = ?", (request,))
-            row = (question, model, grader, score, cost, expected)
+                ((expected_pico,),) = self._db.execute("SELECT expected_pico FROM requests WHERE id = ?", (request,))
+                self._db.execute("DELETE FROM requests WHERE id = ?", (request,))
+            row = (question, model, grader, score, cost_pico, expected_pico)
             self._db.execute("INSERT OR REPLACE INTO grades VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def answer(self, question: str, model: str) -> Answer | None:
-        """The answer of a model, if it was given."""
+        """The answer of a model to a question, if there is one."""
         row = self._db.execute(
-            "SELECT text, usage, picodollars, expected, seconds FROM answers WHERE question = ? AND model = ?",
+            "SELECT text, usage, cost_pico, expected_pico, seconds FROM answers WHERE question = ? AND model = ?",
             (question, model),
         ).fetchone()
         if row is None:
@@ -136,31 +191,30 @@ class Journal:
         return Answer(row[0], usage, *row[2:])
 
     def grade(self, question: str, model: str, grader: str) -> float | None:
-        """The grade of an answer, if it was given."""
+        """The grade of a model's answer to a question, if there is one."""
         row = self._db.execute(
             "SELECT score FROM grades WHERE question = ? AND model = ? AND grader = ?", (question, model, grader)
         ).fetchone()
         return None if row is None else float(row[0])
 
     @property
-    def spent(self) -> int:
-        """Picodollars of all answers and grades (unknown costs as expected) and of all requests without an answer."""
-        total = 0
-        for table, amount in (
-            ("answers", "COALESCE(picodollars, expected)"),
-            ("grades", "COALESCE(picodollars, expected)"),
-            ("asked", "expected"),
-        ):
-            total += self._db.execute(f"SELECT COALESCE(SUM({amount}), 0) FROM {table}").fetchone()[0]
-        return total
+    def spent_pico(self) -> int:
+        """Picodollars of all answers and grades (an unknown cost as expected) and of all requests without an answer."""
+        ((total,),) = self._db.execute(
+            "SELECT COALESCE(SUM(amount), 0) FROM ("
+            "SELECT COALESCE(cost_pico, expected_pico) AS amount FROM answers "
+            "UNION ALL SELECT COALESCE(cost_pico, expected_pico) FROM grades "
+            "UNION ALL SELECT expected_pico FROM requests)"
+        )
+        return int(total)
 
     @property
-    def lost(self) -> tuple[int, int]:
-        """Requests that were sent and never answered, and the picodollars that they may have cost."""
-        count, amount = self._db.execute(
-            "SELECT COUNT(*), COALESCE(SUM(expected), 0) FROM asked WHERE lost = 1"
-        ).fetchone()
-        return count, amount
+    def lost(self) -> LostRequests:
+        """The requests that were sent and never answered."""
+        ((number, amount),) = self._db.execute(
+            "SELECT COUNT(*), COALESCE(SUM(expected_pico), 0) FROM requests WHERE lost = 1"
+        )
+        return LostRequests(number, amount)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -173,6 +227,20 @@ class Journal:
         self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Close the file and let others at it."""
+        """Close the file and let another process work on it."""
         self._db.close()
-        self._lock.close()
+        self._lock.release()
+
+
+def _acquire_lock(path: Path) -> Any:
+    """A lock that the system releases when the process ends, in whatever way."""
+    try:
+        from filelock import FileLock, Timeout
+    except ImportError:
+        raise MissingExtraError("a journal", "collect") from None
+    lock = FileLock(f"{path}.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise CollectError(f"{path}: another run is working on it") from None
+    return lock

@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from ..errors import QuestionError, RecordError
-from ..records.io import _lines
+from ..records.io import read_lines
+
+__all__ = ["SUFFIXES", "Question", "read_questions"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".csv")
 
@@ -20,11 +22,12 @@ class Question(msgspec.Struct, frozen=True):
     """A question with what its grader needs.
 
     Attributes:
-        query: what users ask, and what the router will see.
-        answer: the reference, in the grader's sense: text, a number, a letter, a pattern, a schema, tests.
-        index: name within the dataset; default: its line. dataset: default: the file's name.
-        prompt: what is sent to the models, where that is more than the query.
-        grader: a grader of its own, in place of the run's.
+        query: What users ask, and what the router will see.
+        answer: The reference, as the grader needs it: a text, a number, a letter, a pattern, a schema, tests.
+        index: Name within the dataset. Default: the number of its line.
+        dataset: Name of the dataset. Default: the name of the file.
+        prompt: What is sent to the models. Default: the query.
+        grader: A grader of its own, in place of the run's.
     """
 
     query: str
@@ -44,11 +47,15 @@ class Question(msgspec.Struct, frozen=True):
 def read_questions(source: str | Path) -> list[Question]:
     """The questions of a JSON lines or CSV file, or of all such files in a folder.
 
-    CSV has a header; ``query`` (or ``question``) must be there, other fields of `Question` may be.
+    CSV files need a header. Each question needs ``query`` (or ``question``) and may have the other fields of
+    `Question`.
+
+    Args:
+        source: The file or folder.
 
     Raises:
-        QuestionError: names the file, the line and the field of the first fault; also where there is no question, or
-            an index stands twice in a dataset.
+        QuestionError: If a question is not valid (the message names the file, the line and the field), an index occurs
+            twice in a dataset, or there is no question.
     """
     path = Path(source)
     inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES)) if path.is_dir() else []
@@ -72,12 +79,12 @@ def read_questions(source: str | Path) -> list[Question]:
 
 
 def _question(row: dict[str, Any], where: str, dataset: str, line: int) -> Question:
-    given = {name: value for name, value in row.items() if value is not None}
-    if "query" not in given and "question" in given:
-        given["query"] = given.pop("question")
-    given = {"dataset": dataset, "index": str(line), **given}
+    fields = {name: value for name, value in row.items() if value is not None}
+    if "query" not in fields and "question" in fields:
+        fields["query"] = fields.pop("question")
+    fields = {"dataset": dataset, "index": str(line), **fields}
     try:
-        question = msgspec.convert(given, Question)
+        question = msgspec.convert(fields, Question)
     except msgspec.ValidationError as error:
         reason, _, field = str(error).partition(" - at ")
         raise QuestionError(f"{where}: field '{field.strip('`').removeprefix('$.') or 'query'}': {reason}") from None
@@ -88,7 +95,7 @@ def _question(row: dict[str, Any], where: str, dataset: str, line: int) -> Quest
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        for number, line in _lines(path):
+        for number, line in read_lines(path):
             try:
                 yield number, msgspec.json.decode(line, type=dict[str, Any])
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

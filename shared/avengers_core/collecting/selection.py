@@ -1,4 +1,4 @@
-"""Which questions to ask a new model first: those that stand for all others as well as so few can."""
+"""Which questions to ask a new model first: a small sample that represents all of them."""
 
 from __future__ import annotations
 
@@ -7,49 +7,72 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Leading directions of the embeddings that are balanced, and how much they count beside the models' scores.
-COMPONENTS, GAIN, PASSES = 30, 3.0, 2
+__all__ = ["choose_questions"]
+
+#: Number of principal components of the embeddings that are balanced.
+_COMPONENTS = 30
+#: How much a component counts beside a model's score.
+_COMPONENT_WEIGHT = 3.0
+#: How often each chosen question is compared with all others.
+_PASSES = 2
 
 
 def choose_questions(
     scores: NDArray[Any], vectors: NDArray[np.float32], count: int, random_state: int = 42
 ) -> NDArray[np.intp]:
-    """(count,) rows of a balanced sample.
+    """Pick a balanced sample of questions.
 
-    The mean over the sample of each known model's score, of the embeddings' leading components, and of those times the
-    question's easiness is as near to the mean over all questions as swapping single questions can bring it, so that the
-    new model's mean over the sample is near its mean over all (a balanced sample, as survey statistics knows it).
+    Single questions are swapped until the sample means match the population means of (1) each known model's score, (2)
+    the top principal components of the embeddings, and (3) these components times the question's easiness. The new
+    model's mean score over the sample is then close to its mean over all questions.
 
     Args:
-        scores: (n, m) of models that are known, NaN where one was not asked. vectors: (n, d) unit embeddings.
+        scores: (n, m) scores of the known models, NaN if a model was not asked.
+        vectors: (n, d) unit embeddings of the questions.
+        count: How many questions to pick.
+        random_state: Seed of the sample that is improved.
+
+    Returns:
+        (count,) rows of the picked questions.
 
     Raises:
-        ValueError: fewer than ``count`` questions.
+        ValueError: If ``count`` is not between 1 and n.
     """
     if not 1 <= count <= len(scores):
         raise ValueError(f"cannot choose {count} of {len(scores)} questions")
-    answered = np.isfinite(scores)
-    level = np.divide(np.where(answered, scores, 0).sum(axis=0), np.maximum(answered.sum(axis=0), 1))
-    ease = np.where(answered, scores - level, 0).sum(axis=1) / np.maximum(answered.sum(axis=1), 1)
-    filled = np.where(answered, scores, np.clip(level + ease[:, None], 0, 1)).astype(np.float64)
-    centered = (vectors - vectors.mean(axis=0)).astype(np.float64)
-    axes = np.linalg.eigh(centered.T @ centered)[1][:, ::-1][:, :COMPONENTS]
-    place = GAIN * centered @ axes
-    points = np.hstack([filled, place, place * filled.mean(axis=1)[:, None]])
-    points -= points.mean(axis=0)
-    squares = np.einsum("np,np->n", points, points)
+    points = _centered_points(scores, vectors)
     rows = np.random.default_rng(random_state).choice(len(points), count, replace=False)
+    return _balance(points, rows)
+
+
+def _centered_points(scores: NDArray[Any], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, p) what is balanced, with a mean of 0: the best sample has the shortest sum."""
+    answered = np.isfinite(scores)
+    mean_score = np.divide(np.where(answered, scores, 0).sum(axis=0), np.maximum(answered.sum(axis=0), 1))
+    easiness = np.where(answered, scores - mean_score, 0).sum(axis=1) / np.maximum(answered.sum(axis=1), 1)
+    filled = np.where(answered, scores, np.clip(mean_score + easiness[:, None], 0, 1)).astype(np.float64)
+    centered = (vectors - vectors.mean(axis=0)).astype(np.float64)
+    axes = np.linalg.eigh(centered.T @ centered)[1][:, ::-1][:, :_COMPONENTS]
+    components = _COMPONENT_WEIGHT * centered @ axes
+    points = np.hstack([filled, components, components * filled.mean(axis=1)[:, None]])
+    points -= points.mean(axis=0)
+    return points
+
+
+def _balance(points: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Swap each row in turn for the row that makes the length of the sample's sum shortest."""
+    squares = np.einsum("np,np->n", points, points)
     used = np.zeros(len(points), dtype=bool)
     used[rows] = True
     total = points[rows].sum(axis=0)
-    for _ in range(PASSES):
-        for position in range(count):
+    for _ in range(_PASSES):
+        for position in range(len(rows)):
             rest = total - points[rows[position]]
-            distance = squares + 2 * points @ rest
-            now = distance[rows[position]]
-            distance[used] = np.inf
-            best = int(distance.argmin())
-            if distance[best] < now:
+            length = squares + 2 * points @ rest
+            current = length[rows[position]]
+            length[used] = np.inf
+            best = int(length.argmin())
+            if length[best] < current:
                 used[rows[position]], used[best] = False, True
                 total, rows[position] = rest + points[best], best
     return rows

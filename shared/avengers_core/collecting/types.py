@@ -1,10 +1,9 @@
-"""What a run asks, whom, and what came of it."""
+"""What a collecting run asks of which models, and its result."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
@@ -13,19 +12,16 @@ from ..dispatch.pool import ClientProfile
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import TokenUsage
 
-log = logging.getLogger("avengers")
-
-
-#: Failures in a row, of the kind that asking again does not mend, after which a model is given up.
-MAX_CONSECUTIVE_FAILURES = 5
-
-
-#: Kinds of failures that cost nothing: the provider said that it did not answer.
-UNBILLED_FAILURES = ("rate_limit", "auth", "caller", "server")
+__all__ = ["CollectionPlan", "CollectionResult", "ModelReply", "ModelResult", "ModelUnderTest"]
 
 
 class ModelReply(msgspec.Struct, frozen=True):
-    """What a model said, and the tokens that its provider reports, None where it reports none."""
+    """A model's answer.
+
+    Attributes:
+        text: The text.
+        usage: Tokens as the provider reports them, or None if it reports none.
+    """
 
     text: str
     usage: TokenUsage | None
@@ -36,31 +32,36 @@ class ModelUnderTest:
     """A model to ask.
 
     Attributes:
-        id: its name in the records. traits: what it says of itself.
-        ask: sends one prompt. tariff: what its tokens cost.
+        id: Its name in the records.
+        profile: Its provider and name, as the client reports them.
+        ask: Sends one prompt.
+        tariff: What its tokens cost.
     """
 
     id: str
-    traits: ClientProfile
+    profile: ClientProfile
     ask: Callable[[str], Awaitable[ModelReply]]
     tariff: PriceSchedule
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to collect.
+class CollectionPlan:
+    """How to collect answers.
 
     Attributes:
-        grader: see `make_grader`, or ``judge``; questions may name their own.
-        judge: who grades where the grader is ``judge``.
-        concurrency: requests at a time to each provider, or by provider.
-        retries: tries after the first where a failure may pass. timeout: seconds for each.
-        max_cost: US dollars that all runs on one journal may cost. It is held to what requests are expected to cost, so
-            without ``max_tokens`` an answer of unseen length may pass it.
-        output_tokens: expected of an answer where ``settings`` have no ``max_tokens``, until a model has given five;
-            then the longest of its last 200.
-        code_timeout, sandboxed: for code that models write, see `avengers_core.collecting.sandbox.run_python`.
-        settings: what all answers of a journal have in common, for it to check.
+        grader: Name of the grader (see `make_grader`) or ``judge``. A question may name its own.
+        judge: The model that grades, if the grader is ``judge``.
+        concurrency: Requests in flight at a time to each provider: one number, or a number by provider.
+        retries: Tries after the first, for failures that may pass.
+        timeout: Seconds for each try.
+        max_cost: US dollars that all runs on one journal may cost. Requests are held to it by their expected cost, so
+            without ``max_tokens`` an answer that is longer than expected may exceed it.
+        output_tokens: Expected output tokens of an answer if ``settings`` have no ``max_tokens``, until a model has
+            given five answers; then the longest of its last 200 answers is expected.
+        code_timeout: Seconds for a program that a model wrote.
+        sandboxed: Whether code that models wrote must run in a sandbox; see
+            `avengers_core.collecting.sandbox.run_python`.
+        settings: What all answers in a journal have in common. A run with other settings is refused.
     """
 
     grader: str = "exact"
@@ -74,44 +75,65 @@ class Plan:
     sandboxed: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def concurrency_of(self, provider: str) -> int:
+        """Requests in flight at a time to a provider."""
+        return self.concurrency if isinstance(self.concurrency, int) else self.concurrency.get(provider, 8)
+
 
 @dataclass
-class ModelOutcome:
-    """Answers of one model, over all runs: how many, how many graded and wanted, their mean score and US dollars.
+class ModelResult:
+    """The answers of one model, over all runs on a journal.
 
-    ``unknown`` answers have no known cost; ``failed`` counts this run's questions that brought no answer, and
-    ``reason`` says why the last one did not.
+    Attributes:
+        answers: Number of answers.
+        graded: Number of answers that are graded.
+        questions: Number of questions; 0 for a judge.
+        mean_score: Mean of the grades, or None if there are none.
+        cost_usd: US dollars of the answers whose cost is known.
+        unpriced: Number of answers whose cost is unknown.
+        failed: Number of this run's questions that brought no answer or no grade.
+        reason: Why the last of them failed.
     """
 
     answers: int = 0
     graded: int = 0
-    wanted: int = 0
+    questions: int = 0
     mean_score: float | None = None
     cost_usd: float = 0.0
-    unknown: int = 0
+    unpriced: int = 0
     failed: int = 0
     reason: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name."""
+        return asdict(self)
+
 
 @dataclass
-class Outcome:
-    """What a run came to.
+class CollectionResult:
+    """The result of a run.
 
     Attributes:
-        records: how many were written. models: by id.
-        spent: US dollars of all runs, judges and lost requests among them. lost: requests of killed or failed runs that
-            may have been paid, and ``lost_cost`` what they may have cost.
-        capped: the spend cap stopped it.
+        records: Number of records that were written.
+        models: Results by model.
+        spent_usd: US dollars of all runs on the journal, including judges and lost requests.
+        lost_requests: Requests of killed or failed runs that were never answered and may have been paid.
+        lost_cost_usd: US dollars that the lost requests were expected to cost.
+        capped: Whether the run ended because the next request did not fit into ``max_cost``.
     """
 
     records: int = 0
-    models: dict[str, ModelOutcome] = field(default_factory=dict)
-    spent: float = 0.0
-    lost: int = 0
-    lost_cost: float = 0.0
+    models: dict[str, ModelResult] = field(default_factory=dict)
+    spent_usd: float = 0.0
+    lost_requests: int = 0
+    lost_cost_usd: float = 0.0
     capped: bool = False
 
     @property
     def complete(self) -> bool:
         """Whether each model has answered each question, and each answer is graded."""
-        return all(one.graded == one.wanted for one in self.models.values())
+        return all(model.graded == model.questions for model in self.models.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name, with ``complete``."""
+        return {**asdict(self), "complete": self.complete}

@@ -1,13 +1,13 @@
-"""Embedders: text in, float32 vectors out. The embedded default works offline and needs no key.
+"""Embedders: text in, float32 vectors out. The default works offline and needs no key.
 
-An embedder is anything with the five members of `Embedder`. Its ``fingerprint`` names the exact function it computes:
-an artifact is only ever used with the embedder that it was trained with, and the cache never mixes two.
+An embedder is any object with the five members of `Embedder`. Its ``fingerprint`` identifies the exact function that it
+computes: an artifact can only be used with the embedder that it was trained with, and the cache never mixes two.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EmbeddingError
+
+__all__ = ["Embedder", "Vectors", "check_vectors", "digest", "embed_all", "normalize"]
 
 Vectors = NDArray[np.float32]
 
@@ -24,10 +26,10 @@ class Embedder(Protocol):
     """What the core needs of an embedder.
 
     Attributes:
-        id: name with what it takes to make it again, such as ``wordllama:l2_supercat_256``.
-        dimension: d, the length of a vector.
-        fingerprint: hex digest that changes whenever the vectors of a text would.
-        max_tokens: texts are truncated to this many tokens, or None where there is no limit.
+        id: Name from which it can be made again, such as ``wordllama:l2_supercat_256``; see `make_embedder`.
+        dimension: Length d of a vector.
+        fingerprint: Hex digest that changes whenever the vector of a text would.
+        max_tokens: Texts are truncated to this many tokens. None: there is no limit.
     """
 
     @property
@@ -40,12 +42,12 @@ class Embedder(Protocol):
     def max_tokens(self) -> int | None: ...  # noqa: D102
 
     def embed(self, texts: list[str]) -> Vectors:
-        """Embed ``n`` texts as an (n, d) float32 matrix; rows need not be normalised."""
+        """Vectors of ``n`` texts, (n, d) float32; rows need not have unit length."""
         ...
 
 
 def normalize(vectors: Vectors) -> Vectors:
-    """Rows scaled to unit length; a zero row stays zero."""
+    """(n, d) rows scaled to unit length; a zero row stays zero."""
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     out = np.zeros_like(vectors)
     np.divide(vectors, norms, out=out, where=norms > 0)
@@ -53,10 +55,16 @@ def normalize(vectors: Vectors) -> Vectors:
 
 
 def check_vectors(vectors: Any, n: int, dimension: int | None, name: str) -> Vectors:
-    """``vectors`` as float32 of shape (n, dimension).
+    """Vectors as a float32 array, if they have the right shape and values.
+
+    Args:
+        vectors: What an embedder returned.
+        n: Number of texts.
+        dimension: Length of a vector, or None: any.
+        name: Name of the embedder, for the error.
 
     Raises:
-        EmbeddingError: another shape, or a value that is not finite.
+        EmbeddingError: If the shape is not (n, dimension), or a value is not finite.
     """
     matrix = np.asarray(vectors, dtype=np.float32)
     if matrix.ndim != 2 or matrix.shape[0] != n or (dimension and matrix.shape[1] != dimension):
@@ -68,12 +76,12 @@ def check_vectors(vectors: Any, n: int, dimension: int | None, name: str) -> Vec
 
 def digest(*parts: str | bytes | Path) -> str:
     """SHA-256 over strings, bytes and files, each preceded by its length."""
-    total = hashlib.sha256()
+    sha = hashlib.sha256()
     for part in parts:
         data = part.read_bytes() if isinstance(part, Path) else part.encode() if isinstance(part, str) else part
-        total.update(len(data).to_bytes(8, "little"))
-        total.update(data)
-    return total.hexdigest()
+        sha.update(len(data).to_bytes(8, "little"))
+        sha.update(data)
+    return sha.hexdigest()
 
 
 def embed_all(
@@ -83,14 +91,24 @@ def embed_all(
     batch_size: int = 1024,
     progress: Callable[[int], None] | None = None,
 ) -> Vectors:
-    """Unit vectors of many texts, (n, d), in batches; ``progress`` is called with the texts done in each."""
-    parts = []
-    for batch in _batches(texts, batch_size):
-        parts.append(normalize(check_vectors(embedder.embed(batch), len(batch), embedder.dimension, embedder.id)))
+    """Unit vectors of many texts, embedded in batches.
+
+    Args:
+        embedder: The embedder.
+        texts: The ``n`` texts.
+        batch_size: Texts in a batch.
+        progress: Called after each batch with its number of texts.
+
+    Returns:
+        (n, d) float32.
+
+    Raises:
+        EmbeddingError: If the embedder fails, or returns another shape or a value that is not finite.
+    """
+    batches = []
+    for start in range(0, len(texts), batch_size):
+        batch = texts[start : start + batch_size]
+        batches.append(normalize(check_vectors(embedder.embed(batch), len(batch), embedder.dimension, embedder.id)))
         if progress:
             progress(len(batch))
-    return np.concatenate(parts) if parts else np.zeros((0, embedder.dimension), dtype=np.float32)
-
-
-def _batches(texts: list[str], size: int) -> Iterable[list[str]]:
-    return (texts[start : start + size] for start in range(0, len(texts), size))
+    return np.concatenate(batches) if batches else np.zeros((0, embedder.dimension), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A SQLite cache of embeddings: a second training run sends nothing."""
+"""A SQLite cache of embeddings: a second training run embeds nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ import numpy as np
 
 from .base import Embedder, Vectors, check_vectors
 
+__all__ = ["CachedEmbedder", "default_cache_path"]
+
+#: Texts that are looked up at a time; SQLite limits the variables of a statement.
+_LOOKUP_SIZE = 500
+
 
 def default_cache_path() -> Path:
     """``$AVENGERS_CACHE`` or ``~/.cache/avengers/embeddings.sqlite`` (XDG_CACHE_HOME is honoured)."""
@@ -21,13 +26,18 @@ def default_cache_path() -> Path:
 
 
 class CachedEmbedder:
-    """An embedder that asks ``embedder`` only for texts it has not seen.
+    """An embedder that passes only texts to ``embedder`` that are not in the cache yet.
 
     Rows are keyed by the embedder's fingerprint and the text's SHA-256; the text itself is not stored. The file is in
     WAL mode with a busy timeout, so several threads and processes can share it.
 
+    Args:
+        embedder: The embedder to wrap.
+        path: The cache's file. Default: see `default_cache_path`.
+
     Attributes:
-        hits, misses: texts found in the cache and sent to the embedder.
+        hits: Texts that were in the cache.
+        misses: Texts that were embedded.
     """
 
     def __init__(self, embedder: Embedder, path: str | Path | None = None) -> None:
@@ -44,22 +54,22 @@ class CachedEmbedder:
 
     @property
     def id(self) -> str:
-        """The wrapped embedder's."""
+        """The wrapped embedder's id."""
         return self._embedder.id
 
     @property
     def dimension(self) -> int:
-        """The wrapped embedder's."""
+        """The wrapped embedder's dimension."""
         return self._embedder.dimension
 
     @property
     def fingerprint(self) -> str:
-        """The wrapped embedder's."""
+        """The wrapped embedder's fingerprint."""
         return self._embedder.fingerprint
 
     @property
     def max_tokens(self) -> int | None:
-        """The wrapped embedder's."""
+        """The wrapped embedder's token limit."""
         return self._embedder.max_tokens
 
     def _connection(self) -> sqlite3.Connection:
@@ -71,33 +81,40 @@ class CachedEmbedder:
         return db
 
     def embed(self, texts: list[str]) -> Vectors:
-        """Vectors of the texts, (n, d) float32, each distinct unknown text embedded once."""
-        db = self._connection()
+        """Vectors of the texts, (n, d) float32. Each distinct text that is not in the cache is embedded once.
+
+        Raises:
+            EmbeddingError: If the wrapped embedder fails, or returns another shape or a value that is not finite.
+        """
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        found: dict[bytes, bytes] = {}
-        wanted = list(dict.fromkeys(keys))
-        for start in range(0, len(wanted), 500):
-            chunk = wanted[start : start + 500]
-            marks = ",".join("?" * len(chunk))
-            found.update(
-                db.execute(
-                    f"SELECT hash, vector FROM embeddings WHERE fingerprint = ? AND hash IN ({marks})",
-                    (self.fingerprint, *chunk),
-                )
-            )
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        rows = self._lookup(keys)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
         self.hits += len(texts) - len(missing)
         self.misses += len(missing)
         if missing:
-            vectors = check_vectors(
-                self._embedder.embed(list(missing.values())), len(missing), self.dimension, self.id
-            ).astype("<f4")
-            fresh = {key: vector.tobytes() for key, vector in zip(missing, vectors, strict=True)}
-            with db:
-                db.executemany(
-                    "INSERT OR IGNORE INTO embeddings VALUES (?, ?, ?)",
-                    [(self.fingerprint, key, vector) for key, vector in fresh.items()],
-                )
-            found.update(fresh)
-        rows = [np.frombuffer(found[key], dtype="<f4") for key in keys]
-        return np.stack(rows).astype(np.float32) if rows else np.zeros((0, self.dimension), dtype=np.float32)
+            rows |= self._embed_and_store(missing)
+        vectors = [np.frombuffer(rows[key], dtype="<f4") for key in keys]
+        return np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, self.dimension), dtype=np.float32)
+
+    def _lookup(self, keys: list[bytes]) -> dict[bytes, bytes]:
+        """The stored vectors by key."""
+        db, unique = self._connection(), list(dict.fromkeys(keys))
+        rows: dict[bytes, bytes] = {}
+        for start in range(0, len(unique), _LOOKUP_SIZE):
+            chunk = unique[start : start + _LOOKUP_SIZE]
+            marks = ",".join("?" * len(chunk))
+            query = f"SELECT hash, vector FROM embeddings WHERE fingerprint = ? AND hash IN ({marks})"
+            rows.update(db.execute(query, (self.fingerprint, *chunk)))
+        return rows
+
+    def _embed_and_store(self, texts: dict[bytes, str]) -> dict[bytes, bytes]:
+        """The vectors of texts by key, after storing them."""
+        vectors = check_vectors(self._embedder.embed(list(texts.values())), len(texts), self.dimension, self.id)
+        rows = {key: vector.tobytes() for key, vector in zip(texts, vectors.astype("<f4"), strict=True)}
+        db = self._connection()
+        with db:
+            db.executemany(
+                "INSERT OR IGNORE INTO embeddings VALUES (?, ?, ?)",
+                [(self.fingerprint, key, vector) for key, vector in rows.items()],
+            )
+        return rows

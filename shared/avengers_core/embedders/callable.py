@@ -9,15 +9,20 @@ import numpy as np
 
 from .base import Vectors, check_vectors, digest
 
+__all__ = ["CallableEmbedder"]
+
 
 class CallableEmbedder:
     """Any function from a list of texts to vectors, such as ``OpenAIEmbeddings().embed_documents``.
 
     Args:
-        function: called with a list of ``n`` texts, returns ``n`` vectors of one length.
-        id: a name that changes when the function does: it becomes the fingerprint.
-        dimension: length of a vector; asked of the function with one short text when not given.
-        max_tokens: truncate texts to this many tokens first.
+        function: Called with a list of ``n`` texts; returns ``n`` vectors of the same length.
+        id: A name that changes whenever the function does; it becomes the fingerprint.
+        dimension: Length of a vector. Default: the function is called with one short text.
+        max_tokens: Texts are truncated to this many tokens first. Default: no limit.
+
+    Raises:
+        EmbeddingError: If ``dimension`` is not given and the function returns no vector of finite values.
     """
 
     def __init__(
@@ -38,7 +43,7 @@ class CallableEmbedder:
         """Vectors of the texts, (n, d) float32.
 
         Raises:
-            EmbeddingError: the function returned another shape or a value that is not finite.
+            EmbeddingError: If the function returns another shape or a value that is not finite.
         """
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)

@@ -6,13 +6,18 @@ from ..errors import EmbeddingError
 from .base import Embedder
 from .wordllama import WordLlamaEmbedder
 
+__all__ = ["make_embedder"]
+
 
 def make_embedder(name: str | Embedder | None = None) -> Embedder:
-    """The embedder of a name: ``wordllama`` (default) or ``openai:<model>``; an embedder is returned as it is.
+    """An embedder by name.
+
+    Args:
+        name: ``wordllama`` (default) or ``openai:<model>``. An embedder is returned as it is.
 
     Raises:
-        EmbeddingError: the name is unknown, or the endpoint's settings are missing.
-        MissingExtraError: ``openai:`` without the extra ``openai``.
+        EmbeddingError: If the name is unknown, or the endpoint's settings are missing.
+        MissingExtraError: If an ``openai:`` embedder is needed and the extra ``openai`` is not installed.
     """
     if name is not None and not isinstance(name, str):
         return name

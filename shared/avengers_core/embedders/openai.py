@@ -17,29 +17,40 @@ try:
 except ImportError as error:
     raise MissingExtraError("the OpenAI-compatible embedder", "openai") from error
 
-RETRIED = (408, 409, 429, 500, 502, 503, 504)
+__all__ = ["RETRIED_STATUSES", "OpenAIEmbedder"]
+
+#: HTTP statuses after which a request is sent again.
+RETRIED_STATUSES = (408, 409, 429, 500, 502, 503, 504)
 
 
-class _Retry(Exception):
-    """A passing fault: worth another try."""
+class _RetriableError(Exception):
+    """A failure that may pass.
+
+    Attributes:
+        retry_after: The header that says after how many seconds to try again, or None.
+    """
+
+    def __init__(self, message: str, retry_after: str | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class OpenAIEmbedder:
     """``POST {base_url}/embeddings`` in batches, with retries, timeouts and truncation.
 
     Args:
-        model: the endpoint's name of the model.
-        base_url: default: the environment's EMBEDDING_BASE_URL, else ``https://api.openai.com/v1``.
-        api_key: default: the environment's EMBEDDING_API_KEY. Never shown, stored or hashed.
-        dimension: length of a vector; asked of the endpoint at first use when not given.
-        max_tokens: the model's limit; texts are truncated to it.
-        batch_size: texts a request.
-        timeout: seconds for each request.
-        retries: tries after the first, on 408, 409, 429, 5xx, timeouts and lost connections, backing off
-            exponentially or for as long as ``Retry-After`` says (at most 60 s).
+        model: The endpoint's name of the model.
+        base_url: Default: the environment's EMBEDDING_BASE_URL, else ``https://api.openai.com/v1``.
+        api_key: Default: the environment's EMBEDDING_API_KEY. Never shown, stored or hashed.
+        dimension: Length of a vector. Default: one short text is sent at first use.
+        max_tokens: The model's limit; texts are truncated to it. None: no limit.
+        batch_size: Texts in a request.
+        timeout: Seconds for each request.
+        retries: Tries after the first, on 408, 409, 429, 5xx, timeouts and lost connections. They back off
+            exponentially, or for as long as ``Retry-After`` says (at most 60 s).
 
     Raises:
-        EmbeddingError: no key, or the endpoint refused or kept failing.
+        EmbeddingError: If there is no key.
     """
 
     def __init__(
@@ -72,7 +83,7 @@ class OpenAIEmbedder:
 
     @property
     def dimension(self) -> int:
-        """Length of a vector; the first look sends one short text."""
+        """Length of a vector. If it is not known yet, one short text is sent."""
         if self._dimension is None:
             self._dimension = self.embed(["dimension"]).shape[1]
         return self._dimension
@@ -82,22 +93,27 @@ class OpenAIEmbedder:
         self._client.close()
 
     def embed(self, texts: list[str]) -> Vectors:
-        """Vectors of the texts in their order, (n, d) float32."""
-        limit = self.max_tokens
-        cut = texts if limit is None else [truncate(text, limit) for text in texts]
-        parts = [self._request(cut[start : start + self._batch_size]) for start in range(0, len(cut), self._batch_size)]
-        return np.concatenate(parts) if parts else np.zeros((0, self._dimension or 0), dtype=np.float32)
+        """Vectors of the texts in their order, (n, d) float32.
+
+        Raises:
+            EmbeddingError: If the endpoint refuses, keeps failing, or returns something else.
+        """
+        if self.max_tokens is not None:
+            texts = [truncate(text, self.max_tokens) for text in texts]
+        size = self._batch_size
+        batches = [self._request(texts[start : start + size]) for start in range(0, len(texts), size)]
+        return np.concatenate(batches) if batches else np.zeros((0, self._dimension or 0), dtype=np.float32)
 
     def _request(self, texts: list[str]) -> Vectors:
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((_Retry, httpx.TransportError)),
+            retry=tenacity.retry_if_exception_type((_RetriableError, httpx.TransportError)),
             stop=tenacity.stop_after_attempt(self._retries + 1),
             wait=_wait,
             reraise=True,
         )
         try:
             data = retrying(self._send, texts)
-        except (_Retry, httpx.TransportError) as error:
+        except (_RetriableError, httpx.TransportError) as error:
             detail = str(error) or type(error).__name__
             raise EmbeddingError(f"{self.id}: gave up after {self._retries + 1} tries: {detail}") from None
         return check_vectors(data, len(texts), self._dimension, self.id)
@@ -106,10 +122,8 @@ class OpenAIEmbedder:
         response = self._client.post(
             "embeddings", json={"model": self._model, "input": texts, "encoding_format": "float"}
         )
-        if response.status_code in RETRIED:
-            error = _Retry(f"HTTP {response.status_code}")
-            error.after = response.headers.get("retry-after")  # type: ignore[attr-defined]
-            raise error
+        if response.status_code in RETRIED_STATUSES:
+            raise _RetriableError(f"HTTP {response.status_code}", response.headers.get("retry-after"))
         if response.is_error:
             raise EmbeddingError(f"{self.id}: HTTP {response.status_code}: {response.text[:300]}")
         try:
@@ -123,8 +137,9 @@ _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
+    """Seconds before the next try."""
     error = state.outcome.exception() if state.outcome else None
     try:
-        return min(60.0, float(getattr(error, "after", None) or ""))
+        return min(60.0, float(getattr(error, "retry_after", None) or ""))
     except ValueError:
         return _backoff(state)

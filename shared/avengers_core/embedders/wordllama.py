@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from ..errors import EmbeddingError
 from .base import Vectors, digest
 
+__all__ = ["WordLlamaEmbedder"]
+
 
 class WordLlamaEmbedder:
-    """The default: wordllama's static token vectors (256 dimensions), averaged. Microseconds a query, no network.
+    """The default: the mean of wordllama's static token vectors (256 dimensions). Microseconds a query, no network.
 
-    The weights and the tokenizer are read from the installed ``wordllama`` package without importing it: its own
-    loader looks for the tokenizer where the wheel does not have it, and its import reconfigures logging.
+    The weights and the tokenizer are read from the installed ``wordllama`` package without importing it: its own loader
+    looks for the tokenizer in a place where the wheel does not have it, and its import reconfigures logging.
 
     Raises:
-        EmbeddingError: the package's files are not there.
+        EmbeddingError: If the package's files are missing.
     """
 
     id = "wordllama:l2_supercat_256"
@@ -46,7 +48,7 @@ class WordLlamaEmbedder:
         self.fingerprint: str = digest(self.id, data, config)
 
     def embed(self, texts: list[str]) -> Vectors:
-        """Mean token vector of each text, (n, 256); a text without tokens is a zero row."""
+        """Mean token vector of each text, (n, 256) float32; a text without tokens has a zero row."""
         encode = self._tokenizer.encode_batch_fast
         out = np.zeros((len(texts), self.dimension), dtype=np.float32)
         last = len(self._table) - 1

@@ -13,7 +13,8 @@ from ..records.io import Source
 from ..records.table import load_records
 from ..routing.expectations import expected_cluster_scores
 from ..routing.manifest import Artifact
-from ..training.estimator import RouterEstimator, load_encoded
+from ..training.encoding import encode_records
+from ..training.estimator import RouterEstimator
 from .calibration import Calibration, UnseenDataset, calibrate, leave_one_out
 from .evaluate import Evaluation, Progress, evaluate_router
 from .recommend import Recommendation, recommend_alpha
@@ -128,7 +129,7 @@ def gather(
     Raises:
         RecordError: If the records are unusable.
     """
-    table = load_encoded(load_records(records), make_embedder(), progress)
+    table = encode_records(load_records(records), make_embedder(), progress)
     estimator = RouterEstimator(n_clusters[0], random_state=SPLIT_SEED, train_ratio=TRAIN_RATIO, progress=progress)
     estimator.fit(table)
     router, test = estimator.router_, estimator.held_out_

@@ -26,7 +26,8 @@ from ..records.io import Source
 from ..records.table import RecordTable, load_records
 from ..routing.router import Router
 from ..routing.scoring import check_alpha, check_scoring
-from ..training.estimator import RouterEstimator, load_encoded
+from ..training.encoding import encode_records
+from ..training.estimator import RouterEstimator
 from .baselines import oracle_choices
 from .bootstrap import answered_enough
 from .curves import ALPHAS, Curve, available, measure, singles
@@ -151,7 +152,7 @@ def _run(
     for embedder, group in itertools.groupby(units, key=lambda unit: unit.embedder):
         of_embedder = list(group)
         table.encoded = None
-        table = load_encoded(table, make_embedder(embedder), progress)
+        table = encode_records(table, make_embedder(embedder), progress)
         if jobs == 1 or len(of_embedder) == 1:
             for unit in of_embedder:
                 yield unit, evaluate_unit(table, grid, unit)

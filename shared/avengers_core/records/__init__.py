@@ -1,9 +1,9 @@
-"""What models scored on queries, and what that cost: reading, checking, columns."""
+"""What models scored on queries, and what that cost: files, validation, columns, partitions."""
 
 from .io import find_files, read_records, write_records
-from .parts import LocalPartitions, Partitions
+from .partitions import LocalPartitions, Partitions
 from .schema import TOKEN_KINDS, Record, Usage
-from .table import RecordTable, load_records
+from .table import RecordTable, TableBuilder, load_records
 
 __all__ = [
     "TOKEN_KINDS",
@@ -11,6 +11,7 @@ __all__ = [
     "Partitions",
     "Record",
     "RecordTable",
+    "TableBuilder",
     "Usage",
     "find_files",
     "load_records",

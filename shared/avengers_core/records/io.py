@@ -1,4 +1,4 @@
-"""Records from and to JSON lines, plain or gzip; what is wrong is named by file, line and field."""
+"""Records from and to JSON lines, plain or gzip. Errors name the file, the line and the field."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,33 +16,45 @@ from .._utils.files import replacing
 from ..errors import RecordError
 from .schema import OLD_NAMES, Record, Usage
 
+__all__ = [
+    "MAX_LINE_BYTES",
+    "SUFFIXES",
+    "Source",
+    "find_files",
+    "parse_record",
+    "read_lines",
+    "read_records",
+    "write_lines",
+    "write_records",
+]
+
+#: A file, a folder, or several of them.
 Source = str | Path | Iterable[str | Path]
 
-
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-
 
 #: A longer line is refused, so that a damaged or hostile file (a small .gz may hold terabytes) cannot fill the memory.
 MAX_LINE_BYTES = 64 << 20
 
 
 def find_files(source: Source, more_suffixes: tuple[str, ...] = ()) -> list[Path]:
-    """The record files of a file, a folder (searched in depth) or a list of either.
+    """The record files of a file, of a folder and its subfolders, or of several of them.
 
     Args:
-        more_suffixes: of other files that a folder is searched for.
+        source: The files and folders.
+        more_suffixes: Further suffixes of files that are looked for in folders.
 
     Raises:
-        RecordError: a path does not exist, or a folder holds no ``.jsonl`` or ``.jsonl.gz`` file.
+        RecordError: If a path does not exist, or a folder holds no file of records.
     """
     paths = [source] if isinstance(source, (str, Path)) else list(source)
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES + more_suffixes))
-            if not found:
+            inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES + more_suffixes))
+            if not inside:
                 raise RecordError(f"{path}: no {' or '.join(SUFFIXES[:2])} file in this folder")
-            files += found
+            files += inside
         elif path.is_file():
             files.append(path)
         else:
@@ -53,17 +65,20 @@ def find_files(source: Source, more_suffixes: tuple[str, ...] = ()) -> list[Path
 
 
 def read_records(source: Source) -> Iterator[Record]:
-    """Stream validated records, in file order, in constant memory but for the names seen.
+    """Stream validated records, in the order of the files, in constant memory except for the names seen.
+
+    Args:
+        source: A file or folder, or several of them.
 
     Raises:
-        RecordError: names the file, the line and the field of the first fault; also for a file without records and
-            for an index that stands twice in one dataset.
+        RecordError: If a record is not valid (the message names the file, the line and the field), an index occurs
+            twice in a dataset, or a file has no records.
     """
     seen: dict[int, tuple[int, int]] = {}
     files = find_files(source)
     for number, path in enumerate(files):
         count = 0
-        for line_number, line in _lines(path):
+        for line_number, line in read_lines(path):
             where = f"{path}:{line_number}"
             try:
                 record = parse_record(line)
@@ -88,14 +103,14 @@ _OLD_NAME = re.compile(rb'"(?:%s)"\s*:' % "|".join(OLD_NAMES).encode())
 
 
 def parse_record(line: bytes) -> Record:
-    """A validated record.
+    """The validated record of a JSON line.
 
     Raises:
-        ValueError: names the field of the first fault.
+        ValueError: If the record is not valid; the message names the first field at fault.
     """
     try:
         record = _decoder.decode(_with_new_names(line) if _OLD_NAME.search(line) else line)
-        _check_values(record)
+        _check_record(record)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(_name_fault(line, error)) from None
     return record
@@ -108,11 +123,18 @@ def _with_new_names(line: bytes) -> bytes:
     for usage in usages.values() if isinstance(usages, dict) else ():
         for old, new in OLD_NAMES.items():
             if isinstance(usage, dict) and old in usage:
-                usage.setdefault(new, usage.pop(old))
+                value = usage.pop(old)
+                if usage.get(new) is None:
+                    usage[new] = value
     return msgspec.json.encode(fields)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, plain or gzip, that are not blank, with their numbers.
+
+    Raises:
+        RecordError: If the file cannot be read, or a line is longer than `MAX_LINE_BYTES`.
+    """
     opener: Callable[..., IO[bytes]] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
     try:
         with opener(path, "rb") as file:
@@ -128,7 +150,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise RecordError(f"{path}: cannot be read: {error}") from error
 
 
-def _check_values(record: Record) -> None:
+def _check_record(record: Record) -> None:
     if not record.records:
         raise ValueError("field 'records': no model; remove the line or add a score")
     if not record.query.strip():
@@ -137,14 +159,8 @@ def _check_values(record: Record) -> None:
         if score is not None and not 0 <= score <= 1:
             raise ValueError(f"field 'records[{model!r}]': score {score} is not in [0, 1]")
     for model, usage in record.usages.items():
-        if usage is None:
-            continue
-        if model not in record.records:
-            raise ValueError(f"field 'usages[{model!r}]': the model has no score in 'records'")
-        for name in usage.__struct_fields__:
-            value = getattr(usage, name)
-            if value is not None and not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"field 'usages[{model!r}].{name}': {value} is not a finite number of 0 or more")
+        if usage is not None:
+            _check_usage(model, usage, record.records)
     for model, weight in record.weights.items():
         if model not in record.records:
             raise ValueError(f"field 'weights[{model!r}]': the model has no score in 'records'")
@@ -152,15 +168,37 @@ def _check_values(record: Record) -> None:
             raise ValueError(f"field 'weights[{model!r}]': {weight} is not a finite number above 0")
 
 
+def _check_usage(model: str, usage: Usage, scores: Mapping[str, Any]) -> None:
+    if model not in scores:
+        raise ValueError(f"field 'usages[{model!r}]': the model has no score in 'records'")
+    for name in usage.__struct_fields__:
+        value = getattr(usage, name)
+        if value is not None and not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"field 'usages[{model!r}].{name}': {value} is not a finite number of 0 or more")
+
+
 def write_records(path: str | Path, records: Iterable[Record]) -> int:
-    """Write records as JSON lines, gzip where the name ends in ``.gz``; returns how many."""
-    return write_lines(path, (msgspec.json.encode(_bare(record)) for record in records))
+    """Write records as JSON lines; see `write_lines`.
+
+    Args:
+        path: The file; gzip if the name ends in ``.gz``.
+        records: The records.
+
+    Returns:
+        How many records were written.
+    """
+    return write_lines(path, (msgspec.json.encode(_known_fields(record)) for record in records))
 
 
 def write_lines(path: str | Path, lines: Iterable[bytes]) -> int:
-    """Write lines, gzip where the name ends in ``.gz``; returns how many.
+    """Write lines to a file whole or not at all: an interrupted write leaves the file as it was.
 
-    They are written beside ``path`` and renamed, so that an interrupted write leaves what was there.
+    Args:
+        path: The file; gzip if the name ends in ``.gz``.
+        lines: The lines, without their ends.
+
+    Returns:
+        How many lines were written.
     """
     path, count = Path(path), 0
     opener: Callable[..., IO[bytes]] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
@@ -170,39 +208,53 @@ def write_lines(path: str | Path, lines: Iterable[bytes]) -> int:
     return count
 
 
-def _bare(record: Record) -> dict[str, Any]:
+def _known_fields(record: Record) -> dict[str, Any]:
     """A record without what is unknown or default."""
-    plain: dict[str, Any] = msgspec.to_builtins(record)
-    plain["usages"] = {
+    fields: dict[str, Any] = msgspec.to_builtins(record)
+    fields["usages"] = {
         model: {name: value for name, value in (usage or {}).items() if value is not None}
-        for model, usage in plain["usages"].items()
+        for model, usage in fields["usages"].items()
     }
-    return {name: value for name, value in plain.items() if value or name not in ("usages", "weights")}
+    return {name: value for name, value in fields.items() if value or name not in ("usages", "weights")}
 
 
-class _Values(msgspec.Struct):
+class _RawFields(msgspec.Struct):
     records: dict[str, msgspec.Raw] = {}
     usages: dict[str, msgspec.Raw] = {}
     weights: dict[str, msgspec.Raw] = {}
 
 
 def _name_fault(line: bytes, error: Exception) -> str:
-    """The fault with the model's name in it: msgspec's path says ``[...]`` for a dictionary's value."""
+    """The error's message with the names of the model and the field as they are written in the line."""
     message = str(error)
-    if not isinstance(error, msgspec.ValidationError):
-        return message if message.startswith("field") else f"not valid JSON: {message}"
-    reason, _, path = message.partition(" - at ")
+    if isinstance(error, msgspec.ValidationError):
+        message = _name_model(line, message)
+    elif not message.startswith("field"):
+        return f"not valid JSON: {message}"
+    for old, new in OLD_NAMES.items():
+        if f'"{old}"'.encode() in line:
+            message = message.replace(f"].{new}'", f"].{old}'")
+    return message
+
+
+def _name_model(line: bytes, message: str) -> str:
+    """A message of msgspec's with the model's name: its path says ``[...]`` for the value of a dictionary."""
     try:
-        raw = msgspec.json.decode(_with_new_names(line), type=_Values)
+        raw = msgspec.json.decode(_with_new_names(line), type=_RawFields)
     except (msgspec.DecodeError, RecursionError):
-        raw = _Values()
+        raw = _RawFields()
     for name, kind in (("records", float | bool | None), ("usages", Usage | None), ("weights", float)):
         for model, value in getattr(raw, name).items():
             try:
                 msgspec.json.decode(value, type=kind)
-            except msgspec.DecodeError as inner:
-                reason, _, inside = str(inner).partition(" - at ")
-                field = inside.strip("`").removeprefix("$")
-                old = next((o for o, new in OLD_NAMES.items() if field == f".{new}" and o.encode() in line), None)
-                return f"field '{name}[{model!r}]{f'.{old}' if old else field}': {reason}"
-    return f"field '{path.strip('`').removeprefix('$.')}': {reason}" if path else reason
+            except msgspec.DecodeError as error:
+                reason, path = _reason_and_path(str(error))
+                return f"field '{name}[{model!r}]{path}': {reason}"
+    reason, path = _reason_and_path(message)
+    return f"field '{path.removeprefix('.')}': {reason}" if path else reason
+
+
+def _reason_and_path(message: str) -> tuple[str, str]:
+    """The parts of a message of msgspec's: a reason, ``- at``, and a path after ``$``."""
+    reason, _, path = message.partition(" - at ")
+    return reason, path.strip("`").removeprefix("$")

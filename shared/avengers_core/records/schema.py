@@ -1,8 +1,10 @@
-"""One query's record: what each model scored on it, and what its answer cost."""
+"""One query's record: the score of each model that answered it, and what each answer cost."""
 
 from __future__ import annotations
 
 import msgspec
+
+__all__ = ["OLD_NAMES", "TOKEN_KINDS", "Record", "Usage"]
 
 #: Token kinds are kept apart because providers price them apart. Input and output are totals: cached and audio input
 #: tokens are part of ``input_tokens``, reasoning and audio output tokens part of ``output_tokens``.
@@ -16,12 +18,23 @@ TOKEN_KINDS = (
     "output_audio_tokens",
 )
 
-#: Names of older records files, which are still read.
+#: Field names of older records files, which are still read, and today's names.
 OLD_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "cost": "cost_usd"}
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens and US dollars of one answer; ``None`` is unknown, never zero."""
+    """Tokens and US dollars of one answer. ``None`` means unknown, never zero.
+
+    Attributes:
+        input_tokens: All input tokens.
+        output_tokens: All output tokens.
+        cache_read_tokens: Input tokens that were read from the provider's prompt cache.
+        cache_write_tokens: Input tokens that were written to the provider's prompt cache.
+        reasoning_tokens: Output tokens that were spent on reasoning.
+        input_audio_tokens: Input tokens of audio.
+        output_audio_tokens: Output tokens of audio.
+        cost_usd: US dollars.
+    """
 
     input_tokens: float | None = None
     output_tokens: float | None = None
@@ -34,7 +47,16 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One query with the scores, and where known the usages, of the models that were asked it."""
+    """One query with the scores and usages of the models that answered it.
+
+    Attributes:
+        index: Name of the record, unique within its dataset.
+        dataset: Name of the dataset.
+        query: What the user asked.
+        records: Score in [0, 1] or bool by model. ``None``: the model was asked and failed, which scores 0.
+        usages: Usage by model, if known.
+        weights: How many answers each answer counts as, by model. Default: 1.
+    """
 
     index: str | int
     dataset: str

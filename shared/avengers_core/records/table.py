@@ -8,7 +8,7 @@ A record is one JSON object a line::
 
 A score is a bool, a number in [0, 1] or null (the model was asked and failed: 0.0). A model that is absent from
 ``records`` was not asked: sparse records are normal. Usage is optional, and so are ``weights``, ``{model: weight}``:
-how many answers an answer counts as, 1 where it does not say.
+how many answers each answer counts as, 1 by default.
 """
 
 from __future__ import annotations
@@ -25,25 +25,30 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from .io import Source, read_records
-from .schema import TOKEN_KINDS, Record
+from .schema import TOKEN_KINDS, Record, Usage
+
+__all__ = ["RecordTable", "TableBuilder", "load_records"]
+
+#: What a token kind counts when a usage does not report it: input and output are unknown, the other kinds are rare.
+_UNREPORTED = tuple(math.nan if kind in ("input_tokens", "output_tokens") else 0.0 for kind in TOKEN_KINDS)
 
 
 @dataclass
 class RecordTable:
-    """Records as columns: ``n`` queries by ``m`` models, NaN where a model was not asked or a figure is unknown.
+    """Records as columns: ``n`` queries by ``m`` models. NaN: the model was not asked, or the figure is unknown.
 
     Attributes:
         index: ``n`` record names.
-        datasets: names of the datasets, sorted.
+        datasets: Names of the datasets, sorted.
         dataset: (n,) position of each record's dataset in ``datasets``.
-        models: names of the ``m`` models, sorted.
+        models: Names of the ``m`` models, sorted.
         scores: (n, m) float32 in [0, 1].
-        tokens: (n, m, kinds) float32, by `TOKEN_KINDS`; ``input_tokens`` and ``output_tokens`` are NaN where unknown.
+        tokens: (n, m, kinds) float32, by `TOKEN_KINDS`. ``input_tokens`` and ``output_tokens`` are NaN if unknown.
         cost: (n, m) float64, US dollars.
-        weights: (n, m) float32, how many answers each counts as, or None where each counts as one.
-        queries: ``n`` texts, empty when the table was built with ``encode``.
-        encoded: (n, p) float32, what ``encode`` made of the texts, or None.
-        position: its number among the parts of a larger table.
+        queries: ``n`` texts; empty if the table was built with ``encode``.
+        encoded: (n, p) float32, what ``encode`` returned for the texts, or None.
+        weights: (n, m) float32, how many answers each answer counts as, or None if each counts as one.
+        partition_index: Position of the table among the partitions of a larger table.
     """
 
     index: list[str]
@@ -56,13 +61,17 @@ class RecordTable:
     queries: list[str] = field(default_factory=list)
     encoded: NDArray[np.float32] | None = None
     weights: NDArray[np.float32] | None = None
-    position: int = 0
+    partition_index: int = 0
 
     def __len__(self) -> int:
         return len(self.index)
 
     def rows(self, keep: NDArray[Any]) -> RecordTable:
-        """The table of the chosen rows (a boolean mask or positions), with all models and datasets."""
+        """The table of some rows, with all models and datasets.
+
+        Args:
+            keep: (n,) boolean mask, or positions of the rows in the order wanted.
+        """
         positions = np.flatnonzero(keep) if keep.dtype == bool else keep
         return RecordTable(
             [self.index[i] for i in positions],
@@ -78,10 +87,14 @@ class RecordTable:
         )
 
     def without(self, models: Iterable[str] = (), datasets: Iterable[str] = ()) -> RecordTable:
-        """The table without these models' columns and these datasets' rows, and without rows nobody answered.
+        """The table without some models and datasets, and without the rows that no remaining model answered.
+
+        Args:
+            models: Names of the models whose columns are dropped.
+            datasets: Names of the datasets whose rows are dropped.
 
         Raises:
-            RecordError: a name is not in the records, or nothing is left.
+            RecordError: If a name is not in the records, or nothing is left.
         """
         models, datasets = list(models), list(datasets)
         for kind, names, known in (("model", models, self.models), ("dataset", datasets, self.datasets)):
@@ -106,7 +119,15 @@ class RecordTable:
         return table
 
     def split(self, train_ratio: float, random_state: int) -> tuple[RecordTable, RecordTable]:
-        """Split each dataset by ``train_ratio`` in [0, 1]; the same seed gives the same split."""
+        """Split each dataset at random into a training part and the rest.
+
+        Args:
+            train_ratio: Share of each dataset in the first table, in [0, 1].
+            random_state: Seed of the random choice; the same seed gives the same split.
+
+        Raises:
+            ValueError: If ``train_ratio`` is outside [0, 1].
+        """
         if not 0 <= train_ratio <= 1:
             raise ValueError(f"train_ratio must be in [0, 1], not {train_ratio}")
         rng = np.random.default_rng(random_state)
@@ -115,6 +136,104 @@ class RecordTable:
             rows = np.flatnonzero(self.dataset == code)
             train[rng.permutation(rows)[: round(len(rows) * train_ratio)]] = True
         return self.rows(train), self.rows(~train)
+
+
+class TableBuilder:
+    """Collects records and turns them into a `RecordTable`, in memory proportional to the answers, not to ``n * m``.
+
+    Args:
+        encode: Called with batches of query texts. Its (b, p) results are kept and the texts are dropped, so that a
+            million records fit in memory. Default: the texts are kept.
+        batch_size: Texts per call of ``encode``.
+    """
+
+    def __init__(
+        self, encode: Callable[[list[str]], NDArray[np.float32]] | None = None, batch_size: int = 4096
+    ) -> None:
+        self._encode, self._batch_size = encode, batch_size
+        self._index: list[str] = []
+        self._queries: list[str] = []
+        self._encoded: list[NDArray[np.float32]] = []
+        self._model_codes: dict[str, int] = {}
+        self._dataset_codes: dict[str, int] = {}
+        self._dataset = array("i")  # one item for each record
+        self._row, self._model = array("q"), array("i")  # one item for each answer, as in the next line
+        self._score, self._cost, self._weight = array("d"), array("d"), array("d")
+        self._tokens = array("d")  # len(TOKEN_KINDS) items for each answer
+        self._weighted = False
+
+    def add(self, record: Record) -> None:
+        """Append a validated record."""
+        row = len(self._index)
+        self._index.append(str(record.index))
+        self._dataset.append(self._dataset_codes.setdefault(record.dataset, len(self._dataset_codes)))
+        self._weighted = self._weighted or bool(record.weights)
+        for model, score in record.records.items():
+            usage = record.usages.get(model)
+            self._row.append(row)
+            self._model.append(self._model_codes.setdefault(model, len(self._model_codes)))
+            self._score.append(0.0 if score is None else float(score))
+            self._weight.append(record.weights.get(model, 1.0))
+            self._cost.append(math.nan if usage is None or usage.cost_usd is None else usage.cost_usd)
+            self._tokens.extend(_token_counts(usage))
+        self._queries.append(record.query)
+        if len(self._queries) >= self._batch_size:
+            self._encode_queries()
+
+    def build(self) -> RecordTable:
+        """The table of all records that were added.
+
+        Raises:
+            RecordError: If no record was added.
+        """
+        if not self._index:
+            raise RecordError("no record was given")
+        self._encode_queries()
+        models, datasets = sorted(self._model_codes), sorted(self._dataset_codes)
+        columns = _sorted_positions(self._model_codes)[np.frombuffer(self._model, dtype=np.int32)]
+        cells = np.frombuffer(self._row, dtype=np.int64), columns
+        shape = (len(self._index), len(models))
+        scores = np.full(shape, np.nan, dtype=np.float32)
+        cost = np.full(shape, np.nan)
+        tokens = np.full((*shape, len(TOKEN_KINDS)), np.nan, dtype=np.float32)
+        scores[cells] = np.frombuffer(self._score)
+        cost[cells] = np.frombuffer(self._cost)
+        tokens[cells] = np.frombuffer(self._tokens).reshape(-1, len(TOKEN_KINDS))
+        weights = None
+        if self._weighted:
+            weights = np.zeros(shape, dtype=np.float32)
+            weights[cells] = np.frombuffer(self._weight)
+        dataset = _sorted_positions(self._dataset_codes)[np.frombuffer(self._dataset, dtype=np.int32)]
+        return RecordTable(
+            list(self._index),
+            datasets,
+            dataset.astype(np.int32),
+            models,
+            scores,
+            tokens,
+            cost,
+            list(self._queries),
+            np.concatenate(self._encoded) if self._encoded else None,
+            weights,
+        )
+
+    def _encode_queries(self) -> None:
+        if self._encode is not None and self._queries:
+            self._encoded.append(self._encode(self._queries))
+            self._queries = []
+
+
+def _token_counts(usage: Usage | None) -> tuple[float, ...]:
+    """Tokens by `TOKEN_KINDS`, NaN if there is no usage."""
+    if usage is None:
+        return (math.nan,) * len(TOKEN_KINDS)
+    counts = (getattr(usage, kind) for kind in TOKEN_KINDS)
+    return tuple(default if count is None else count for count, default in zip(counts, _UNREPORTED, strict=True))
+
+
+def _sorted_positions(codes: dict[str, int]) -> NDArray[np.intp]:
+    """The position of each code's name among the sorted names; codes are numbered in the order of the dictionary."""
+    return np.argsort(np.argsort(list(codes)))
 
 
 def load_records(
@@ -126,79 +245,23 @@ def load_records(
     """Read records into columns.
 
     Args:
-        source: path(s) or folder(s), or records already in memory.
-        encode: called with batches of query texts; its (b, p) results are kept and the texts are dropped, so that
-            a million records fit in memory.
-        batch_size: texts per call of ``encode``.
+        source: A file or folder, several of them, or records already in memory.
+        encode: Called with batches of query texts. Its (b, p) results are kept and the texts are dropped, so that a
+            million records fit in memory. Default: the texts are kept.
+        batch_size: Texts per call of ``encode``.
 
     Raises:
-        RecordError: see `read_records`.
+        RecordError: If a record is not valid; see `read_records`.
     """
-    is_path = isinstance(source, (str, Path))
-    items = [source] if is_path else source if isinstance(source, list) else list(source)  # type: ignore[arg-type]
-    stream: Iterable[Record]
+    builder = TableBuilder(encode, batch_size)
+    for record in _records(source):
+        builder.add(record)
+    return builder.build()
+
+
+def _records(source: Source | Iterable[Record]) -> Iterable[Record]:
+    if isinstance(source, (str, Path)):
+        return read_records(source)
+    items: list[Any] = source if isinstance(source, list) else list(source)
     in_memory = bool(items) and all(isinstance(item, Record) for item in items)
-    stream = items if in_memory else read_records(items)  # type: ignore[assignment,arg-type]
-
-    index: list[str] = []
-    queries: list[str] = []
-    parts: list[NDArray[np.float32]] = []
-    model_codes: dict[str, int] = {}
-    dataset_codes: dict[str, int] = {}
-    dataset = array("i")
-    rows, columns, values = array("q"), array("i"), array("d")
-    width = 3 + len(TOKEN_KINDS)
-    weighted, nan = False, math.nan
-    for row, record in enumerate(stream):
-        index.append(str(record.index))
-        queries.append(record.query)
-        dataset.append(dataset_codes.setdefault(record.dataset, len(dataset_codes)))
-        for model, score in record.records.items():
-            rows.append(row)
-            columns.append(model_codes.setdefault(model, len(model_codes)))
-            usage = record.usages.get(model)
-            values.append(record.weights.get(model, 1.0))
-            values.append(0.0 if score is None else float(score))
-            if usage is None:
-                values.extend((nan,) * (width - 2))
-                continue
-            values.append(nan if usage.cost_usd is None else usage.cost_usd)
-            for position, name in enumerate(TOKEN_KINDS):
-                amount = getattr(usage, name)
-                values.append((nan if position < 2 else 0.0) if amount is None else amount)
-        weighted = weighted or bool(record.weights)
-        if encode is not None and len(queries) >= batch_size:
-            parts.append(encode(queries))
-            queries = []
-    if not index:
-        raise RecordError("no record was given")
-    if encode is not None and queries:
-        parts.append(encode(queries))
-        queries = []
-
-    models, datasets = sorted(model_codes), sorted(dataset_codes)
-    model_at = np.argsort(np.argsort(list(model_codes)))
-    dataset_at = np.argsort(np.argsort(list(dataset_codes))).astype(np.int32)
-    flat = np.frombuffer(values, dtype=np.float64).reshape(-1, width)
-    cells = np.frombuffer(rows, dtype=np.int64), model_at[np.frombuffer(columns, dtype=np.int32)]
-    shape = (len(index), len(models))
-    scores = np.full(shape, nan, dtype=np.float32)
-    cost = np.full(shape, nan)
-    tokens = np.full((*shape, len(TOKEN_KINDS)), nan, dtype=np.float32)
-    scores[cells], cost[cells], tokens[cells] = flat[:, 1], flat[:, 2], flat[:, 3:]
-    weights = None
-    if weighted:
-        weights = np.zeros(shape, dtype=np.float32)
-        weights[cells] = flat[:, 0]
-    return RecordTable(
-        index,
-        datasets,
-        dataset_at[np.frombuffer(dataset, dtype=np.int32)],
-        models,
-        scores,
-        tokens,
-        cost,
-        queries,
-        np.concatenate(parts) if parts else None,
-        weights,
-    )
+    return items if in_memory else read_records(items)

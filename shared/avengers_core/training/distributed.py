@@ -1,7 +1,7 @@
-"""Training on a Dask cluster (extra ``dask``): partitions are read, embedded and summed up where they are.
+"""Training on a Dask cluster (extra ``dask``): records are read, embedded and summed up where they are.
 
-Only sums, a sample of 50,000 embeddings and names travel. A partition whose worker dies is read and embedded again by
-another.
+Only sums, a sample of 50,000 embeddings and names travel. If a worker dies, its partitions are read and embedded again
+by another worker.
 """
 
 from __future__ import annotations
@@ -20,74 +20,93 @@ import numpy as np
 from ..embedders.base import Embedder
 from ..embedders.factory import make_embedder
 from ..errors import MissingExtraError, RecordError
-from ..records.io import find_files, parse_record
-from ..records.parts import add
+from ..records.io import Source, find_files, parse_record, read_records
+from ..records.partitions import add
 from ..records.schema import Record
 from ..records.table import RecordTable, load_records
-from .estimator import RouterEstimator, load_encoded
+from .encoding import encode_records
+from .estimator import RouterEstimator
 
-Progress = Callable[[str, int, int], None]
+__all__ = ["DaskPartitions", "FileSlice", "connect", "find_slices", "fit_on_cluster", "load_partition", "read_slice"]
 
-#: Bytes of JSON lines, and rows of Parquet, in a partition.
-PART_BYTES, PART_ROWS = 32 << 20, 20_000
+#: Bytes of JSON lines in a partition.
+PARTITION_BYTES = 32 << 20
+#: Rows of Parquet in a partition.
+PARTITION_ROWS = 20_000
 
 
-class Partition(NamedTuple):
-    """A piece of a file: bytes of JSON lines, row groups of Parquet, or (``end`` None) the whole of it."""
+class FileSlice(NamedTuple):
+    """A piece of a file: the records of one partition.
+
+    Attributes:
+        path: The file.
+        start: First byte (JSON lines) or row group (Parquet).
+        end: Byte or row group after the last, or None for the whole file.
+    """
 
     path: str
     start: int = 0
     end: int | None = None
 
 
-def find_partitions(source: Any, part_bytes: int = PART_BYTES, part_rows: int = PART_ROWS) -> list[Partition]:
-    """Pieces of JSON lines and Parquet files, in order; a compressed file is one piece.
+def find_slices(
+    source: Source, partition_bytes: int = PARTITION_BYTES, partition_rows: int = PARTITION_ROWS
+) -> list[FileSlice]:
+    """The slices of JSON lines and Parquet files, in order. A compressed file is one slice.
+
+    Args:
+        source: Files and folders.
+        partition_bytes: Bytes of JSON lines in a slice.
+        partition_rows: Rows of Parquet in a slice, rounded up to whole row groups.
 
     Raises:
-        RecordError: a path does not exist, or there is no file of records.
+        RecordError: If a path does not exist, or there is no file of records.
     """
-    parts = []
+    slices = []
     for path in find_files(source, (".parquet",)):
         if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            meta = pq.ParquetFile(path).metadata
-            first = rows = 0
-            for group in range(meta.num_row_groups):
-                rows += meta.row_group(group).num_rows
-                if rows >= part_rows or group == meta.num_row_groups - 1:
-                    parts.append(Partition(str(path), first, group + 1))
-                    first, rows = group + 1, 0
+            slices += _parquet_slices(path, partition_rows)
         elif path.suffix == ".gz":
-            parts.append(Partition(str(path)))
+            slices.append(FileSlice(str(path)))
         else:
             size = os.path.getsize(path)
-            parts += [Partition(str(path), at, min(at + part_bytes, size)) for at in range(0, size, part_bytes)]
-    return parts
+            starts = range(0, size, partition_bytes)
+            slices += [FileSlice(str(path), start, min(start + partition_bytes, size)) for start in starts]
+    return slices
 
 
-def read_partition(partition: Partition) -> list[Record]:
-    """Its validated records.
+def _parquet_slices(path: Path, partition_rows: int) -> list[FileSlice]:
+    import pyarrow.parquet as pq
+
+    meta = pq.ParquetFile(path).metadata
+    slices = []
+    first = rows = 0
+    for group in range(meta.num_row_groups):
+        rows += meta.row_group(group).num_rows
+        if rows >= partition_rows or group == meta.num_row_groups - 1:
+            slices.append(FileSlice(str(path), first, group + 1))
+            first, rows = group + 1, 0
+    return slices
+
+
+def read_slice(file_slice: FileSlice) -> list[Record]:
+    """The validated records of a slice.
 
     Raises:
-        RecordError: names the file, the line (JSON) or the row (Parquet) and the field.
+        RecordError: If a record is not valid; the message names the file, the line (JSON) or the row (Parquet), and
+            the field.
     """
-    path = Path(partition.path)
+    path = Path(file_slice.path)
     if path.suffix == ".parquet":
-        return _read_parquet(partition)
-    if partition.end is None:
-        from ..records.io import read_records
-
+        return _read_parquet(file_slice)
+    if file_slice.end is None:
         return list(read_records(path))
     records = []
     with path.open("rb") as file:
-        file.seek(partition.start)
-        if partition.start:  # the line that begins before is the last part's
-            file.seek(partition.start - 1)
+        if file_slice.start:  # a line that begins before belongs to the slice before
+            file.seek(file_slice.start - 1)
             file.readline()
-        number = 0
-        while file.tell() < partition.end and (line := file.readline()):
-            number += 1
+        while file.tell() < file_slice.end and (line := file.readline()):
             if line.strip():
                 try:
                     records.append(parse_record(line))
@@ -101,13 +120,13 @@ def _lines_before(path: Path, position: int) -> int:
         return sum(piece.count(b"\n") for piece in iter(lambda: file.read(min(1 << 20, position - file.tell())), b""))
 
 
-def _read_parquet(partition: Partition) -> list[Record]:
+def _read_parquet(file_slice: FileSlice) -> list[Record]:
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(partition.path)
-    wanted = [name for name in Record.__struct_fields__ if name in file.schema_arrow.names]
-    table = file.read_row_groups(list(range(partition.start, partition.end or 0)), columns=wanted)
-    before = sum(file.metadata.row_group(group).num_rows for group in range(partition.start))
+    file = pq.ParquetFile(file_slice.path)
+    columns = [name for name in Record.__struct_fields__ if name in file.schema_arrow.names]
+    table = file.read_row_groups(list(range(file_slice.start, file_slice.end or 0)), columns=columns)
+    before = sum(file.metadata.row_group(group).num_rows for group in range(file_slice.start))
     records = []
     for number, row in enumerate(table.to_pylist(), start=before + 1):
         for name in ("records", "usages", "weights"):
@@ -115,23 +134,34 @@ def _read_parquet(partition: Partition) -> list[Record]:
         try:
             records.append(parse_record(msgspec.json.encode(row)))
         except (ValueError, json.JSONDecodeError) as error:
-            raise RecordError(f"{partition.path}: row {number}: {error}") from None
+            raise RecordError(f"{file_slice.path}: row {number}: {error}") from None
     return records
 
 
 def _mapping(value: Any, keep_null: bool) -> dict[str, Any]:
-    """A Parquet map, struct or JSON text as a mapping; a struct has null where a model was not asked."""
+    """A Parquet map, struct or JSON text as a mapping. In a struct, null means that a model was not asked."""
     value = json.loads(value) if isinstance(value, str) else value
     pairs = value if isinstance(value, list) else (value or {}).items()
-    return {key: one for key, one in pairs if one is not None or keep_null}
+    return {key: item for key, item in pairs if item is not None or keep_null}
 
 
-def load_part(partition: Partition, embedder: str | None) -> RecordTable | None:
-    """A partition's records with embeddings and without texts; None where there is no record."""
-    records = read_partition(partition)
+def load_partition(file_slice: FileSlice, embedder: str | None) -> RecordTable | None:
+    """The records of a slice with embeddings and without texts.
+
+    Args:
+        file_slice: Where the records are.
+        embedder: Name of the embedder; see `make_embedder`.
+
+    Returns:
+        The table, or None if the slice has no record.
+
+    Raises:
+        RecordError: If a record is not valid.
+    """
+    records = read_slice(file_slice)
     if not records:
         return None
-    table = load_encoded(load_records(records), _embedder(embedder))
+    table = encode_records(load_records(records), _embedder(embedder))
     return replace(table, queries=[], index=[""] * len(table))
 
 
@@ -145,53 +175,56 @@ def _names(table: RecordTable | None) -> tuple[list[str], list[str]]:
 
 
 def _align(table: RecordTable | None, models: list[str], datasets: list[str]) -> RecordTable | None:
-    """The part with these models' columns and these datasets' rows."""
+    """The partition with these models' columns and these datasets' rows."""
     if table is None:
         return None
     kept = np.array([name in datasets for name in table.datasets])[table.dataset]
     columns = [name for name in table.models if name in models]
-    at, here = [models.index(name) for name in columns], [table.models.index(name) for name in columns]
+    targets, sources = [models.index(name) for name in columns], [table.models.index(name) for name in columns]
 
-    def spread(values: Any, blank: float) -> Any:
-        out = np.full((len(table), len(models), *values.shape[2:]), blank, dtype=values.dtype)
-        out[:, at] = values[:, here]
+    def spread(values: Any, default: float) -> Any:
+        out = np.full((len(table), len(models), *values.shape[2:]), default, dtype=values.dtype)
+        out[:, targets] = values[:, sources]
         return out
 
-    nan = float("nan")
+    codes = [datasets.index(name) if name in datasets else -1 for name in table.datasets]
     wide = RecordTable(
         table.index,
         datasets,
-        np.array([datasets.index(name) if name in datasets else -1 for name in table.datasets], dtype=np.int32)[
-            table.dataset
-        ],
+        np.array(codes, dtype=np.int32)[table.dataset],
         models,
-        spread(table.scores, nan),
-        spread(table.tokens, nan),
-        spread(table.cost, nan),
+        spread(table.scores, np.nan),
+        spread(table.tokens, np.nan),
+        spread(table.cost, np.nan),
         encoded=table.encoded,
         weights=None if table.weights is None else spread(table.weights, 0.0),
     )
-    part = wide.rows(kept & ~np.isnan(wide.scores).all(axis=1))
-    return part if len(part) else None
+    aligned = wide.rows(kept & ~np.isnan(wide.scores).all(axis=1))
+    return aligned if len(aligned) else None
 
 
 class DaskPartitions:
-    """Partitions on a cluster's workers; see `avengers_core.records.parts.Partitions`."""
+    """Partitions on the workers of a cluster; see `avengers_core.records.partitions.Partitions`.
+
+    Args:
+        client: A `distributed.Client` of the cluster.
+        futures: Record tables on the workers.
+    """
 
     def __init__(self, client: Any, futures: list[Any]) -> None:
         self._client = client
         self._futures = futures
 
-    def _map(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> list[Any]:
+    def _submit(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> list[Any]:
         return [self._client.submit(function, future, *arguments, pure=False) for future in self._futures]
 
-    def gather(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-        """``function(part, *arguments)`` of each part, in order."""
-        return list(self._client.gather(self._map(function, arguments)))
+    def map(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """``function(table, *arguments)`` for each partition, in order."""
+        return list(self._client.gather(self._submit(function, arguments)))
 
-    def total(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The sum of what ``gather`` gives, added pair by pair on the workers."""
-        level = self._map(function, arguments)
+    def reduce(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The sum of ``function(table, *arguments)`` over all partitions, added pair by pair on the workers."""
+        level = self._submit(function, arguments)
         while len(level) > 1:
             pairs = [self._client.submit(add, *level[i : i + 2], pure=False) for i in range(0, len(level) - 1, 2)]
             level = [*pairs, *(level[-1:] if len(level) % 2 else [])]
@@ -200,49 +233,69 @@ class DaskPartitions:
 
 def fit_on_cluster(
     estimator: RouterEstimator,
-    source: Any,
+    source: Source,
     client: Any,
     *,
-    part_bytes: int = PART_BYTES,
-    part_rows: int = PART_ROWS,
+    partition_bytes: int = PARTITION_BYTES,
+    partition_rows: int = PARTITION_ROWS,
 ) -> RouterEstimator:
     """`RouterEstimator.fit` on a Dask cluster: the same artifact, up to the rounding of sums in another order.
 
     Args:
-        estimator: its ``embedder`` must be a name, which each worker makes for itself; ``train_ratio`` must be 1.
-        source: files or folders of JSON lines (plain or gzip) and Parquet, at the same paths on all workers.
-        client: a `distributed.Client`.
+        estimator: The estimator. Its ``embedder`` must be a name, from which each worker makes its own embedder, and
+            its ``train_ratio`` must be 1.
+        source: Files or folders of JSON lines (plain or gzip) and Parquet, at the same paths on all workers.
+        client: A `distributed.Client`.
+        partition_bytes: Bytes of JSON lines in a partition.
+        partition_rows: Rows of Parquet in a partition.
+
+    Returns:
+        The estimator.
 
     Raises:
-        RecordError: unusable records; that an index stands twice is noticed within a partition's file piece only.
-        ValueError: an estimator that cannot be trained so.
+        RecordError: If a record is not valid, or no record is left. An index that occurs twice is noticed within a
+            compressed file only.
+        ValueError: If a parameter is out of its range, or the estimator cannot be trained on a cluster.
     """
-    estimator._check()
-    if estimator.train_ratio != 1:
-        raise ValueError("on a cluster train_ratio must be 1: keep the records to evaluate on in files of their own")
-    if not (estimator.embedder is None or isinstance(estimator.embedder, str)):
-        raise ValueError("on a cluster the embedder must be a name, which each worker makes for itself")
-    from distributed import as_completed
-
-    finished: Any = as_completed
-
-    partitions = find_partitions(source, part_bytes, part_rows)
-    loaded = [client.submit(load_part, one, estimator.embedder, pure=False) for one in partitions]
-    for done, future in enumerate(finished(loaded), start=1):
-        if future.status == "error":
-            future.result()
-        if estimator.progress:
-            estimator.progress("read and embed partitions", done, len(loaded))
-    found = client.gather([client.submit(_names, future, pure=False) for future in loaded])
-    models = _kept("model", (n for n, _ in found), estimator.exclude_models, estimator.soft_exclude_models)
-    datasets = _kept("dataset", (n for _, n in found), estimator.exclude_datasets, estimator.soft_exclude_datasets)
-    aligned = [client.submit(_align, f, models, datasets, pure=False) for f in loaded]
+    _check_estimator(estimator)
+    loaded = _load_partitions(estimator, find_slices(source, partition_bytes, partition_rows), client)
+    names = client.gather([client.submit(_names, future, pure=False) for future in loaded])
+    models = _remaining(
+        "model", (models for models, _ in names), estimator.exclude_models, estimator.soft_exclude_models
+    )
+    datasets = _remaining(
+        "dataset", (datasets for _, datasets in names), estimator.exclude_datasets, estimator.soft_exclude_datasets
+    )
+    aligned = [client.submit(_align, future, models, datasets, pure=False) for future in loaded]
     sizes = client.gather([client.submit(_size, future, pure=False) for future in aligned])
     if not any(sizes):
         raise RecordError("no record is left after the exclusions")
     kept = [future for future, size in zip(aligned, sizes, strict=True) if size]
     numbered = [client.submit(_number, future, position, pure=False) for position, future in enumerate(kept)]
-    return estimator.fit_parts(DaskPartitions(client, numbered), models, datasets, make_embedder(estimator.embedder))
+    embedder = make_embedder(estimator.embedder)
+    return estimator.fit_partitions(DaskPartitions(client, numbered), models, datasets, embedder)
+
+
+def _check_estimator(estimator: RouterEstimator) -> None:
+    estimator.check_parameters()
+    if estimator.train_ratio != 1:
+        raise ValueError("on a cluster train_ratio must be 1: keep the records to evaluate on in files of their own")
+    if not (estimator.embedder is None or isinstance(estimator.embedder, str)):
+        raise ValueError("on a cluster the embedder must be a name, from which each worker makes its own")
+
+
+def _load_partitions(estimator: RouterEstimator, slices: list[FileSlice], client: Any) -> list[Any]:
+    """Futures of the tables of all slices, once all are loaded."""
+    import distributed
+
+    as_completed: Any = distributed.as_completed  # untyped
+    futures: list[Any] = [client.submit(load_partition, item, estimator.embedder, pure=False) for item in slices]
+    for done, future in enumerate(as_completed(futures), start=1):
+        if future.status == "error":
+            future.result()
+        if estimator.progress:
+            estimator.progress("read and embed partitions", done, len(futures))
+    return futures
 
 
 def _size(table: RecordTable | None) -> int:
@@ -250,29 +303,38 @@ def _size(table: RecordTable | None) -> int:
 
 
 def _number(table: RecordTable, position: int) -> RecordTable:
-    return replace(table, position=position)
+    return replace(table, partition_index=position)
 
 
-def _kept(kind: str, found: Iterable[list[str]], *excluded: Iterable[str]) -> list[str]:
-    names = sorted({name for part in found for name in part})
-    out = {name for part in excluded for name in part}
-    if unknown := sorted(out - set(names)):
+def _remaining(kind: str, names_by_partition: Iterable[list[str]], *excluded: Iterable[str]) -> list[str]:
+    """All names except the excluded ones, sorted.
+
+    Raises:
+        RecordError: If an excluded name is not in the records.
+    """
+    names = sorted({name for names in names_by_partition for name in names})
+    removed = {name for names in excluded for name in names}
+    if unknown := sorted(removed - set(names)):
         raise RecordError(f"cannot exclude {kind} {unknown[0]!r}: the records have {', '.join(names)}")
-    return [name for name in names if name not in out]
+    return [name for name in names if name not in removed]
 
 
 def connect(address: str) -> Any:
-    """A client of the scheduler at ``tcp://host:port``.
+    """A `distributed.Client` of a Dask scheduler.
+
+    Args:
+        address: ``tcp://host:port``.
 
     Raises:
-        MissingExtraError: Dask is not installed. ValueError: nothing answers there.
+        MissingExtraError: If Dask is not installed.
+        ValueError: If no scheduler answers at the address.
     """
     try:
-        from distributed import Client
+        import distributed
     except ImportError:
-        raise MissingExtraError("--scheduler", "dask") from None
-    make: Any = Client
+        raise MissingExtraError("training on a Dask cluster", "dask") from None
+    make_client: Any = distributed.Client  # untyped
     try:
-        return make(address, timeout=20)
+        return make_client(address, timeout=20)
     except (OSError, TimeoutError, ValueError) as error:
         raise ValueError(f"no Dask scheduler at {address}: {error}") from None

@@ -6,35 +6,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pricing.types import PER, Price
-from ..records.parts import Partitions
+from ..records.partitions import Partitions
 from ..records.table import RecordTable
 
+__all__ = ["implied_prices"]
 
-def implied_prices(parts: Partitions, models: list[str]) -> dict[str, Price]:
+
+def implied_prices(partitions: Partitions, models: list[str]) -> dict[str, Price]:
     """Prices that explain each model's recorded dollars by its recorded tokens (least squares).
 
-    A model is left out where the records have no tokens or dollars, or where a linear price misses their total by
-    more than a percent or any tenth of the answers by more than 5% (tiers, caching, rounded costs).
+    A model is left out if its records have no tokens or dollars, if a linear price misses their total by more than 1%,
+    or if it misses more than a tenth of the answers by more than 5% (because of tiers, caching or rounded costs).
+
+    Args:
+        partitions: The records.
+        models: Names of the records' models.
+
+    Returns:
+        Prices in US dollars per million tokens, by model.
     """
-    sums = parts.total(_price_equations)
+    sums = partitions.reduce(_price_equations)
     rates = np.zeros((len(models), 2))
     for column in range(len(models)):
         if sums["n"][column] >= 2:
             rates[column] = np.linalg.lstsq(sums["gram"][column], sums["moment"][column], rcond=1e-12)[0]
-    fit = parts.total(_price_fit, rates)
+    fit = partitions.reduce(_price_fit, rates)
     prices = {}
     for column, model in enumerate(models):
         n, total = sums["n"][column], sums["cost"][column]
-        right = abs(fit["cost"][column] - total) <= 0.01 * total and fit["close"][column] >= 0.9 * n
-        if n >= 2 and (rates[column] >= 0).all() and right:
-            # Recorded costs are rounded; four figures are what they can tell.
+        fits = abs(fit["cost"][column] - total) <= 0.01 * total and fit["close"][column] >= 0.9 * n
+        if n >= 2 and (rates[column] >= 0).all() and fits:
+            # Recorded costs are rounded, so more than four figures would be noise.
             rounded = [float(f"{rate * PER:.4g}") for rate in rates[column]]
             prices[model] = Price(rounded[0], rounded[1], "records")
     return prices
 
 
 def _paid(table: RecordTable) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """(n, m, 2) tokens and (n, m) dollars, 0 where either is unknown, and where both are known."""
+    """(n, m, 2) tokens and (n, m) US dollars, both 0 if either is unknown, and (n, m) whether both are known."""
     tokens = table.tokens[:, :, :2].astype(np.float64)
     known = np.isfinite(tokens).all(axis=2) & np.isfinite(table.cost)
     return np.where(known[:, :, None], tokens, 0), np.where(known, table.cost, 0), known

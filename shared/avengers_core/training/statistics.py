@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 from ..records.table import RecordTable
 from ..routing.statistics import Array, ClusterStatistics
 
+__all__ = ["cluster_statistics"]
+
 
 def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_clusters: int) -> ClusterStatistics:
-    """Sum a table's scores, tokens and dollars by cluster; ``labels`` (n,) are in ``range(n_clusters)``."""
+    """Sum a table's scores, tokens and US dollars by cluster.
+
+    Args:
+        table: The ``n`` records.
+        labels: (n,) cluster of each record, in ``range(n_clusters)``.
+        n_clusters: Number of clusters.
+    """
     order = np.argsort(labels, kind="stable")
     present, starts = np.unique(labels[order], return_index=True)
 
@@ -25,9 +33,9 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
     answered = np.isfinite(np.asarray(table.scores))
     scores: NDArray[Any] = np.where(answered, table.scores, 0).astype(np.float64)
     priced = np.isfinite(np.asarray(table.cost))
-    counted = np.asarray(np.isfinite(table.tokens[:, :, :2]).all(axis=2))
+    reported = np.asarray(np.isfinite(table.tokens[:, :, :2]).all(axis=2))
     tokens = np.stack(
-        [sums(np.where(counted, table.tokens[:, :, kind], 0)) for kind in range(table.tokens.shape[2])],
+        [sums(np.where(reported, table.tokens[:, :, kind], 0)) for kind in range(table.tokens.shape[2])],
         axis=2,
     )
     dataset_n = np.zeros((n_clusters, len(table.datasets)))
@@ -38,7 +46,7 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
         score_squares=sums(scores**2),
         n_with_cost=sums(priced.astype(np.float64)),
         cost_sum=sums(np.where(priced, table.cost, 0)),
-        n_with_usage=sums(counted.astype(np.float64)),
+        n_with_usage=sums(reported.astype(np.float64)),
         tokens=tokens,
         dataset_n=dataset_n,
     )

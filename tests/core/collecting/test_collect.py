@@ -93,7 +93,7 @@ def test_killed_many_times_it_ends_with_one_record_a_question_and_a_model(
         with sqlite3.connect(journal) as db:
             models = {"mini": MINI, "big": BIG}
             kept = db.execute("SELECT model, text FROM answers").fetchall()
-            in_flight = db.execute("SELECT COUNT(*) FROM asked").fetchone()[0]
+            in_flight = db.execute("SELECT COUNT(*) FROM requests").fetchone()[0]
         saved = {(models[model], re.findall(r"Question (\d+)", text)[0]) for model, text in kept}
         assert len(saved) == len(kept)
     server.delay = 0.0
@@ -106,12 +106,12 @@ def test_killed_many_times_it_ends_with_one_record_a_question_and_a_model(
     pairs = 2 * QUESTIONS
     assert len(requests) == pairs
     # What was asked more than once is what a kill cut off, and the run says so.
-    assert sum(requests.values()) - pairs <= outcome["lost"] == in_flight
+    assert sum(requests.values()) - pairs <= outcome["lost_requests"] == in_flight
     assert in_flight <= lives * 8
     cost = {model: outcome["models"][model]["cost_usd"] for model in ("mini", "big")}
     table = load_records(output)
     assert {m: pytest.approx(float(table.cost[:, i].sum())) for i, m in enumerate(table.models)} == cost
-    assert outcome["spent"] == pytest.approx(sum(cost.values()) + outcome["lost_cost"])
+    assert outcome["spent_usd"] == pytest.approx(sum(cost.values()) + outcome["lost_cost_usd"])
     run(server, questions, "-o", output, *OPENAI)
     assert sum(asked(server).values()) == sum(requests.values()), "a complete run asks nothing"
 
@@ -133,7 +133,7 @@ def test_the_spend_cap_holds_and_a_higher_one_goes_on(server: LLMServer, questio
     cap = 0.0005
     capped = run(server, questions, "-o", output, *TWO, "--max-cost", str(cap), "--max-tokens", "40", code=1)
     assert capped["capped"]
-    assert 0.8 * cap < capped["spent"] <= cap
+    assert 0.8 * cap < capped["spent_usd"] <= cap
     answered = sum(server.answered.values())
     assert 0 < answered < 2 * QUESTIONS
     assert run(server, questions, "-o", output, *TWO, "--max-tokens", "40")["complete"]
@@ -158,7 +158,7 @@ def test_passing_faults_are_retried_and_hopeless_models_are_given_up(
     assert outcome["models"]["haiku"]["reason"].startswith("auth: ")
     assert outcome["models"]["mini"]["reason"].startswith("caller: ")
     assert sum(server.asked.values()) <= 8 + 16, "both are given up soon"
-    assert outcome["spent"] == 0
+    assert outcome["spent_usd"] == 0
     assert not output.exists()
     server.reset()
     assert run(server, questions, "-o", output, *TWO)["complete"], "what failed is asked in the next run"
@@ -187,7 +187,7 @@ def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questi
     outcome = run(server, short, "-o", output, *judged)
     assert server.asked == {MINI: 6, HAIKU: 6}
     assert outcome["models"]["mini"]["mean_score"] == pytest.approx(0.8)
-    assert outcome["spent"] > outcome["models"]["mini"]["cost_usd"] > 0
+    assert outcome["spent_usd"] > outcome["models"]["mini"]["cost_usd"] > 0
     regraded = run(server, short, "-o", output, "-m", f"mini=openai:{MINI}", "--grader", "regex")
     assert server.asked[MINI] == 6, "another grader grades what is there"
     assert regraded["models"]["mini"]["mean_score"] == 0
@@ -195,8 +195,8 @@ def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questi
     silent = run(server, short, "-o", tmp_path / "s.jsonl", *judged, code=1)
     assert (silent["models"]["mini"]["answers"], silent["models"]["mini"]["graded"]) == (6, 0)
     assert not silent["complete"]
-    assert silent["lost"] == 0
-    assert silent["spent"] > silent["models"]["mini"]["cost_usd"], "a judge without a verdict was paid"
+    assert silent["lost_requests"] == 0
+    assert silent["spent_usd"] > silent["models"]["mini"]["cost_usd"], "a judge without a verdict was paid"
     dry = run(server, short, *judged, "--dry-run")
     assert [row["requests"] for row in dry["models"]] == [6, 6]
     twice = ("-m", "ollama:llama3.1:8b", "-m", "ollama:llama3.1:8b")
@@ -222,7 +222,7 @@ def test_questions_name_no_code_and_bad_references_are_told_before_asking(server
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\n")
     rows = {
         "field 'grader'": {"query": "q", "answer": "a", "grader": f"{tmp_path}/evil.py:f"},
-        "no regular expression": {"query": "q", "answer": "(open", "grader": "regex"},
+        "not a regular expression": {"query": "q", "answer": "(open", "grader": "regex"},
         "is not a number": {"query": "q", "answer": "four", "grader": "numeric"},
     }
     for message, row in rows.items():
@@ -253,7 +253,7 @@ def test_two_runs_do_not_share_a_journal(server: LLMServer, questions: Path, tmp
     while not server.requests:
         assert first.exitcode is None, log.read_text()
         time.sleep(0.01)
-    assert "another run is at work" in run(server, questions, "-o", output, *TWO, code=1)["error"]
+    assert "another run is working on it" in run(server, questions, "-o", output, *TWO, code=1)["error"]
     first.kill()
     first.join()
 
@@ -277,4 +277,4 @@ def test_a_second_run_in_one_process_pays_for_nothing_twice(server: LLMServer, q
         server.reset()
         outcome = run(server, questions, "-o", tmp_path / f"{name}.jsonl", *TWO)
         assert server.asked == {MINI: QUESTIONS, HAIKU: QUESTIONS}
-        assert outcome["lost"] == 0
+        assert outcome["lost_requests"] == 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +86,11 @@ def test_a_judge_is_asked_and_read() -> None:
     assert read_verdict("seven") is None
 
 
-needs_wall = pytest.mark.skipif(sandbox.bubblewrap_command() is None, reason="bubblewrap does not work here")
-WALLED = pytest.param(True, marks=needs_wall)
+needs_bubblewrap = pytest.mark.skipif(sandbox.bubblewrap_command() is None, reason="bubblewrap does not work here")
+SANDBOXED = pytest.param(True, marks=needs_bubblewrap)
 
 
-@pytest.mark.parametrize("sandboxed", [WALLED, False])
+@pytest.mark.parametrize("sandboxed", [SANDBOXED, False])
 def test_code_is_graded_by_its_tests(sandboxed: bool) -> None:
     tests = "assert add(2, 3) == 5"
     good, bad = "Here:\n```python\ndef add(a, b):\n    return a + b\n```", "def add(a, b): return a - b"
@@ -102,8 +104,8 @@ def test_code_is_graded_by_its_tests(sandboxed: bool) -> None:
     assert grade("code", good + "\n", "open('f', 'wb').write(b'x' * (64 << 20))", sandboxed=sandboxed) == 0
 
 
-@needs_wall
-def test_walled_code_sees_no_file_no_secret_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@needs_bubblewrap
+def test_sandboxed_code_sees_no_file_no_secret_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret"
     secret.write_text("canary")
     monkeypatch.setenv("OPENAI_API_KEY", "canary")
@@ -133,6 +135,23 @@ def test_without_bubblewrap_code_is_not_run(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sandbox, "bubblewrap_command", lambda: None)
     with pytest.raises(SandboxError, match="install it"):
         sandbox.run_python("print(1)")
+
+
+def test_without_limits_for_processes_code_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "resource", None)
+    for sandboxed in (True, False):
+        with pytest.raises(SandboxError, match="cannot be run on this system"):
+            sandbox.run_python("print(1)", sandboxed=sandboxed)
+
+
+def test_modules_of_posix_systems_are_not_needed_to_import() -> None:
+    code = (
+        "import sys\nsys.modules['fcntl'] = sys.modules['resource'] = None\n"
+        "import avengers_core.collecting, avengers_core.collecting.sandbox as s, avengers_core.cli\n"
+        "assert s.resource is None\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_process_outlives_its_program() -> None:

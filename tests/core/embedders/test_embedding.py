@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,6 +122,42 @@ def test_truncation_counts_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(_tokens.truncate(text, 20)) == 80
 
 
+def test_the_packaged_encoding_is_tiktokens_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    import llama_index.core
+    import tiktoken
+
+    ours = _tokens.encoding()
+    assert isinstance(ours, tiktoken.Encoding)
+    assert _tokens._packaged_ranks() is not None, "llama-index-core has the file here"
+    cache = Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(cache))
+    theirs = tiktoken.get_encoding("cl100k_base")
+    for text in (*TEXTS, "a  b\n\n\tc 12345 I'll O'Neill's <|endoftext|>", "\ud83d lone"):
+        assert ours.encode(text, disallowed_special=()) == theirs.encode(text, disallowed_special=())
+    assert (ours.n_vocab, ours.special_tokens_set) == (theirs.n_vocab, theirs.special_tokens_set)
+
+
+def test_loading_the_encoding_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other threads read it at the same time."""
+    before = dict(os.environ)
+    changes: list[str] = []
+    monkeypatch.setattr(os, "putenv", lambda name, value: changes.append(name))
+    _tokens.encoding.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        counts = set(pool.map(lambda _: _tokens.count_tokens("strawberry fields", "forever"), range(8)))
+    assert len(counts) == 1
+    assert (dict(os.environ), changes) == (before, [])
+
+
+def test_a_damaged_packaged_file_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "core" / "_static" / "tiktoken_cache"
+    folder.mkdir(parents=True)
+    (folder / _tokens._CACHED_RANKS).write_bytes(b"IQ== 0\n")
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    assert _tokens._packaged_ranks() is None
+
+
 def test_missing_encoding_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     import tiktoken
 
@@ -125,6 +165,7 @@ def test_missing_encoding_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError
 
     _tokens.encoding.cache_clear()
+    monkeypatch.setattr(_tokens, "_packaged_ranks", lambda: None)
     monkeypatch.setattr(tiktoken, "get_encoding", offline)
     with pytest.warns(UserWarning, match="estimated") as caught:
         found = [_tokens.encoding() for _ in range(2)]

@@ -11,14 +11,14 @@ from avengers_core.evaluation.plots import along_alpha, elbows, shares
 from avengers_core.evaluation.sweep import Grid, run_sweep
 from avengers_core.evaluation.sweep_rows import mean_shares
 from avengers_core.records.table import RecordTable
-from avengers_core.training.estimator import load_encoded
+from avengers_core.training.encoding import encode_records
 
 from tests.support.records import make_records
 
 
 @pytest.fixture(scope="module")
 def table() -> RecordTable:
-    return load_encoded(load_records(make_records(360)), make_embedder())
+    return encode_records(load_records(make_records(360)), make_embedder())
 
 
 def test_auroc() -> None:

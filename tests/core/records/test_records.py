@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import RecordError, load_records, read_records
+from avengers_core.records import TOKEN_KINDS, Record, RecordTable, TableBuilder
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.records import write_jsonl
+from tests.support.strategies import DATASETS, MODELS, record_lists
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -54,8 +58,11 @@ def test_reads_many_files_and_folders(tmp_path: Path) -> None:
         (row(query=7), "'query'"),
         (row(query=" "), "'query'"),
         ({"index": "x", "query": "q", "records": {"m": 1}}, "dataset"),
-        (row(usages={"m1": {"cost": -1}}), r"usages\['m1'\].cost"),
-        (row(usages={"m1": {"prompt_tokens": "many"}}), r"usages\['m1'\].prompt_tokens"),
+        (row(usages={"m1": {"cost": -1}}), r"usages\['m1'\].cost'"),
+        (row(usages={"m1": {"prompt_tokens": "many"}}), r"usages\['m1'\].prompt_tokens'"),
+        (row(usages={"m1": {"input_tokens": "many"}}), r"usages\['m1'\].input_tokens'"),
+        (row(usages={"m1": {"completion_tokens": -1}}), r"usages\['m1'\].completion_tokens'"),
+        (row(usages={"m1": {"cost_usd": -1}}), r"usages\['m1'\].cost_usd'"),
         (row(usages={"m9": {"cost": 1}}), r"usages\['m9'\]"),
         ('{"index": "x", "dataset": "d", "query": "q", "records": {"m": 1e999}}', "x.jsonl:2"),
         ("[1]", "Expected `object`"),
@@ -125,3 +132,164 @@ def test_encode_drops_texts(records: Any) -> None:
 def test_real_records(data_folder: Path) -> None:
     table = load_records(data_folder / "zeroeval.train.jsonl.gz")
     assert (len(table), len(table.models), table.datasets) == (1987, 16, ["crux", "gsm", "math-l5"])
+
+
+# --- old names of fields ---
+
+OLD_USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "cost": 0.5}
+NEW_USAGE = {"input_tokens": 10, "output_tokens": 5, "cost_usd": 0.5}
+
+
+def assert_same_table(one: RecordTable, other: RecordTable) -> None:
+    assert (one.index, one.datasets, one.models, one.queries) == (
+        other.index,
+        other.datasets,
+        other.models,
+        other.queries,
+    )
+    for name in ("dataset", "scores", "tokens", "cost"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert (one.weights is None) == (other.weights is None)
+    if one.weights is not None and other.weights is not None:
+        np.testing.assert_array_equal(one.weights, other.weights)
+
+
+def test_old_names_of_usages_give_the_same_table_as_new_ones(tmp_path: Path) -> None:
+    more = {"cache_read_tokens": 3, "reasoning_tokens": 2}
+    tables = [
+        load_records(write_jsonl(tmp_path / f"{name}.jsonl", [row(usages={"m1": usage, "m3": usage | more})]))
+        for name, usage in (("old", OLD_USAGE), ("new", NEW_USAGE), ("mixed", {**OLD_USAGE, "cost": None} | NEW_USAGE))
+    ]
+    assert_same_table(tables[0], tables[1])
+    assert_same_table(tables[2], tables[1])
+    np.testing.assert_array_equal(tables[0].tokens[0, 2], [10, 5, 3, 0, 2, 0, 0])
+    assert tables[0].cost[0, 0] == 0.5
+
+
+def test_a_null_of_a_new_name_does_not_hide_the_old_one(tmp_path: Path) -> None:
+    """Parquet files of old and new rows have both columns, one of them null."""
+    usage = dict.fromkeys(NEW_USAGE, None) | OLD_USAGE
+    table = load_records(write_jsonl(tmp_path / "r.jsonl", [row(usages={"m1": usage})]))
+    assert table.tokens[0, 0, :2].tolist() == [10, 5]
+    assert table.cost[0, 0] == 0.5
+
+
+def test_old_names_are_read_in_usages_only(tmp_path: Path) -> None:
+    named = row(query='"cost": 1', records={"cost": 1.0, "prompt_tokens": 0.5}, usages={"cost": OLD_USAGE})
+    table = load_records(write_jsonl(tmp_path / "r.jsonl", [named]))
+    assert table.models == ["cost", "prompt_tokens"]
+    assert table.queries == ['"cost": 1']
+    assert table.cost[0].tolist()[0] == 0.5
+
+
+# --- properties of tables ---
+
+
+def cells(table: RecordTable) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """All that a table says of each answer, by record and model: the plain view that properties are stated in."""
+    out = {}
+    for i, index in enumerate(table.index):
+        for j, model in enumerate(table.models):
+            if not np.isnan(table.scores[i, j]):
+                weight = 1.0 if table.weights is None else float(table.weights[i, j])
+                numbers = (float(table.scores[i, j]), float(table.cost[i, j]), weight, *table.tokens[i, j].tolist())
+                dataset = table.datasets[table.dataset[i]]
+                out[index, model] = (dataset, table.queries[i], *(None if np.isnan(n) else n for n in numbers))
+    return out
+
+
+def expected_cells(records: list[Record]) -> dict[tuple[str, str], tuple[Any, ...]]:
+    out = {}
+    for record in records:
+        for model, score in record.records.items():
+            usage = record.usages.get(model)
+            tokens: list[float | None] = [None] * len(TOKEN_KINDS)
+            if usage is not None:
+                reported = [getattr(usage, kind) for kind in TOKEN_KINDS]
+                tokens = [*reported[:2], *(count or 0.0 for count in reported[2:])]
+            cost = None if usage is None else usage.cost_usd
+            weight = record.weights.get(model, 1.0)
+            out[str(record.index), model] = (
+                record.dataset, record.query, float(score or 0), cost, weight, *tokens,
+            )  # fmt: skip
+    return out
+
+
+@given(record_lists())
+def test_a_table_holds_what_the_records_say(records: list[Record]) -> None:
+    table = load_records(records)
+    assert cells(table) == expected_cells(records)
+    assert table.models == sorted({model for record in records for model in record.records})
+    assert table.datasets == sorted({record.dataset for record in records})
+
+
+@given(record_lists(), st.integers(1, 4))
+def test_a_builder_encodes_each_text_once_and_in_order(records: list[Record], batch_size: int) -> None:
+    batches: list[list[str]] = []
+
+    def encode(texts: list[str]) -> Any:
+        batches.append(list(texts))
+        return np.array([[float(text.removeprefix("query "))] for text in texts], dtype=np.float32)
+
+    builder = TableBuilder(encode, batch_size)
+    for record in records:
+        builder.add(record)
+    table = builder.build()
+    assert [text for batch in batches for text in batch] == [record.query for record in records]
+    assert all(len(batch) <= batch_size for batch in batches)
+    assert table.encoded is not None
+    assert table.encoded[:, 0].tolist() == [float(name) for name in table.index]
+    assert table.queries == []
+
+
+def test_a_builder_without_records_has_no_table() -> None:
+    with pytest.raises(RecordError, match="no record was given"):
+        TableBuilder().build()
+
+
+@given(record_lists(), st.data())
+def test_rows_keeps_what_was_chosen(records: list[Record], data: st.DataObject) -> None:
+    table = load_records(records)
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(table), max_size=len(table))), dtype=bool)
+    by_mask, by_position = table.rows(mask), table.rows(np.flatnonzero(mask))
+    assert_same_table(by_mask, by_position)
+    assert by_mask.index == [name for name, kept in zip(table.index, mask, strict=True) if kept]
+    assert (by_mask.models, by_mask.datasets) == (table.models, table.datasets)
+    assert cells(by_mask) == {key: cell for key, cell in cells(table).items() if key[0] in by_mask.index}
+    order = np.array(data.draw(st.permutations(range(len(table)))))
+    shuffled = table.rows(order)
+    assert shuffled.index == [table.index[i] for i in order]
+    assert cells(shuffled) == cells(table)
+
+
+@given(record_lists(), st.sets(st.sampled_from(MODELS)), st.sets(st.sampled_from(DATASETS)))
+def test_without_is_the_table_of_the_records_that_are_left(
+    records: list[Record], models: set[str], datasets: set[str]
+) -> None:
+    table = load_records(records)
+    unknown = (models - set(table.models)) | (datasets - set(table.datasets))
+    left = {key: cell for key, cell in cells(table).items() if key[1] not in models and cell[0] not in datasets}
+    if unknown or not left:
+        with pytest.raises(RecordError, match=r"cannot exclude|no record is left"):
+            table.without(models, datasets)
+        return
+    rest = table.without(models, datasets)
+    assert cells(rest) == left
+    assert rest.models == [name for name in table.models if name not in models]
+    assert rest.datasets == [name for name in table.datasets if name not in datasets]
+    assert not np.isnan(rest.scores).all(axis=1).any(), "no row without an answer"
+    assert_same_table(table.without(), table)
+
+
+@given(record_lists(), st.floats(0, 1), st.integers(0, 5))
+def test_split_takes_each_datasets_share_and_loses_nothing(records: list[Record], ratio: float, seed: int) -> None:
+    table = load_records(records)
+    train, rest = table.split(ratio, seed)
+    assert_same_table(train, table.split(ratio, seed)[0])
+    assert sorted(train.index + rest.index) == sorted(table.index)
+    assert cells(train) | cells(rest) == cells(table)
+    for code in range(len(table.datasets)):
+        assert (train.dataset == code).sum() == round((table.dataset == code).sum() * ratio)
+    for bad in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="train_ratio"):
+            table.split(bad, seed)

@@ -76,7 +76,7 @@ def test_parts_of_all_formats_train_as_one_machine_does(client: Any, tmp_path: P
     options: dict[str, Any] = {"n_clusters": 6, "exclude_models": ["mid"], "exclude_datasets": ["verse"]}
     steps: list[str] = []
     estimator = RouterEstimator(**options, progress=lambda step, done, total: steps.append(f"{step} {done}/{total}"))
-    fit_on_cluster(estimator, folder, client, part_bytes=3000, part_rows=20)
+    fit_on_cluster(estimator, folder, client, partition_bytes=3000, partition_rows=20)
     alone = RouterEstimator(**options).fit(records)
     assert_same(estimator.artifact_, alone.artifact_)
     parts = int(steps[0].rpartition("/")[2])
@@ -102,10 +102,10 @@ def test_more_records_than_the_sample_take_the_same_steps(
     from avengers_core.training import clustering
     from avengers_core.training.distributed import fit_on_cluster
 
-    monkeypatch.setattr(clustering, "SAMPLE", 60)
+    monkeypatch.setattr(clustering, "KMEANS_SAMPLE_SIZE", 60)
     records = make_records(400)
     source = write_jsonl(tmp_path / "r.jsonl", map(plain, records))
-    there = fit_on_cluster(RouterEstimator(5), source, client, part_bytes=10_000)
+    there = fit_on_cluster(RouterEstimator(5), source, client, partition_bytes=10_000)
     here = RouterEstimator(5).fit(records)
     assert_same(there.artifact_, here.artifact_)
     sampled_only = clustering.nearest(here.artifact_.centers, here.artifact_.centers)
@@ -133,7 +133,7 @@ def test_a_killed_worker_is_survived(tmp_path: Path) -> None:
                 killed.append(next(iter(pids.values())))
                 os.kill(killed[0], signal.SIGKILL)
 
-        estimator = fit_on_cluster(RouterEstimator(6, progress=progress), source, client, part_bytes=10_000)
+        estimator = fit_on_cluster(RouterEstimator(6, progress=progress), source, client, partition_bytes=10_000)
         assert killed
         assert_same(estimator.artifact_, alone.artifact_)
         deadline = time.monotonic() + 30
@@ -150,7 +150,7 @@ def test_faults_name_the_file_and_the_line(client: Any, tmp_path: Path) -> None:
     lines[86] = lines[86].replace('"dataset"', '"dataser"')
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(RecordError, match=r"r\.jsonl:87: .*dataset"):
-        fit_on_cluster(RouterEstimator(3), path, client, part_bytes=4000)
+        fit_on_cluster(RouterEstimator(3), path, client, partition_bytes=4000)
     good = write_jsonl(tmp_path / "g.jsonl", map(plain, make_records(30)))
     for options, message in (
         ({"train_ratio": 0.5}, "train_ratio must be 1"),

@@ -1,16 +1,37 @@
 from __future__ import annotations
 
+import dataclasses
+import functools
+import operator
+import pickle
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from avengers_core import RecordError, Router, RouterEstimator, load_records
+from avengers_core import (
+    AvengersError,
+    CachedEmbedder,
+    CallableEmbedder,
+    NotFittedError,
+    Price,
+    RecordError,
+    Router,
+    RouterEstimator,
+    load_records,
+)
 from avengers_core.records.schema import Record
 from avengers_core.records.table import RecordTable
 from avengers_core.routing.features import feature_matrix, text_features
+from avengers_core.routing.statistics import ClusterStatistics
+from avengers_core.training import sklearn_conventions
 from avengers_core.training.statistics import cluster_statistics
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.records import make_records, plain, write_jsonl
+from tests.support.strategies import record_lists
 
 
 def test_fit_gives_fitted_attributes(estimator: RouterEstimator, records: list[Record]) -> None:
@@ -19,8 +40,6 @@ def test_fit_gives_fitted_attributes(estimator: RouterEstimator, records: list[R
     assert len(estimator.labels_) == len(records) == estimator.n_records_
     assert estimator.held_out_ is None
     assert estimator.predict([records[1].query], alpha=1) == ["big"]
-    with pytest.raises(AttributeError, match="not fitted"):
-        RouterEstimator().predict(["x"])
 
 
 def test_statistics_are_the_plain_sums(estimator: RouterEstimator, records: list[Record]) -> None:
@@ -38,14 +57,24 @@ def test_statistics_are_the_plain_sums(estimator: RouterEstimator, records: list
             assert statistics.tokens[cluster, column, 1] == sum(u.output_tokens or 0 for u in usages if u)
 
 
-def test_statistics_merge_by_addition(records: list[Record]) -> None:
+def assert_same_sums(one: ClusterStatistics, other: ClusterStatistics) -> None:
+    for item in dataclasses.fields(ClusterStatistics):
+        np.testing.assert_array_equal(getattr(one, item.name), getattr(other, item.name), err_msg=item.name)
+
+
+@given(record_lists(), st.data())
+def test_statistics_of_partitions_add_up_to_those_of_the_whole(records: list[Record], data: st.DataObject) -> None:
+    """However the records are partitioned and in whatever order the partitions are added."""
     table = load_records(records)
-    labels = np.arange(len(table)) % 4
-    halves = [np.arange(len(table)) < 100, np.arange(len(table)) >= 100]
-    first, second = (cluster_statistics(table.rows(half), labels[half], 4) for half in halves)
-    merged, whole = first + second, cluster_statistics(table, labels, 4)
-    for name in ("n_answers", "score_sum", "cost_sum", "tokens", "dataset_n"):
-        np.testing.assert_allclose(getattr(merged, name), getattr(whole, name))
+    labels = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(table), max_size=len(table))))
+    owner = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(table), max_size=len(table))))
+    whole = cluster_statistics(table, labels, 4)
+    pieces = [cluster_statistics(table.rows(owner == n), labels[owner == n], 4) for n in range(3) if (owner == n).any()]
+    assert_same_sums(functools.reduce(operator.add, data.draw(st.permutations(pieces))), whole)
+    nothing = ClusterStatistics(
+        **{item.name: np.zeros_like(getattr(whole, item.name)) for item in dataclasses.fields(whole)}
+    )
+    assert_same_sums(whole + nothing, whole)
 
 
 def test_training_repeats_and_streams(tmp_path: Path, records: list[Record]) -> None:
@@ -92,11 +121,15 @@ def test_exclusions_soft_and_hard(records: list[Record]) -> None:
         {"scoring": "best"},
         {"alpha": 2},
         {"min_records": -1},
+        {"exclude_models": "big"},
+        {"soft_exclude_datasets": "verse"},
     ],
 )
-def test_bad_parameters(parameters: dict[str, float], records: list[Record]) -> None:
+def test_bad_parameters(parameters: dict[str, Any], records: list[Record]) -> None:
+    estimator = RouterEstimator(**parameters)
+    assert estimator.get_params().items() >= parameters.items(), "stored as given, checked in fit"
     with pytest.raises(ValueError, match=next(iter(parameters))):
-        RouterEstimator(**parameters).fit(records)  # type: ignore[arg-type]
+        estimator.fit(records)
 
 
 def test_too_few_records() -> None:
@@ -147,3 +180,89 @@ def test_real_records_train_and_beat_the_reference_shape(data_folder: Path, tmp_
     assert router.prices["claude-3-opus-20240229"].input == pytest.approx(15, rel=0.01)
     assert router.prices["claude-3-opus-20240229"].output == pytest.approx(75, rel=0.01)
     assert fitted.artifact_.manifest.characters_per_token == 4  # prompts hold more than the query
+
+
+# --- the conventions of scikit-learn ---
+
+
+def test_clone_makes_an_unfitted_estimator_with_the_same_parameters(estimator: RouterEstimator, tmp_path: Path) -> None:
+    from sklearn.base import clone
+
+    assert repr(clone(RouterEstimator(5))) == "RouterEstimator(n_clusters=5)"
+    copied = clone(estimator)
+    assert copied.get_params() == estimator.get_params()
+    assert not hasattr(copied, "router_")
+    embedder = CachedEmbedder(CallableEmbedder(lambda texts: [[1.0]] * len(texts), id="one"), tmp_path / "c.sqlite")
+    prices = {"big": Price(1.0, 2.0)}
+    given = RouterEstimator(embedder=embedder, prices=prices, exclude_models=["odd"], progress=print)
+    copied = clone(given)
+    assert copied.embedder is embedder, "an embedder has connections, which cannot be copied"
+    assert copied.get_params() == given.get_params()
+    prices["mid"] = Price(1.0, 1.0)
+    assert copied.prices == {"big": Price(1.0, 2.0)}
+
+
+def test_parameters_are_those_of_the_constructor() -> None:
+    estimator = RouterEstimator(5, alpha=0.3)
+    parameters = estimator.get_params(deep=True)
+    assert (parameters["n_clusters"], parameters["alpha"], parameters["beta"]) == (5, 0.3, None)
+    assert RouterEstimator(**parameters).get_params() == parameters
+    assert estimator.set_params(beta=2.0, n_clusters=7) is estimator
+    assert (estimator.beta, estimator.n_clusters) == (2.0, 7)
+    with pytest.raises(ValueError, match=r"invalid parameter 'clusters' of RouterEstimator: .*'n_clusters'"):
+        estimator.set_params(alpha=0.9, clusters=3)
+    assert estimator.alpha == 0.3, "nothing is set if one name is wrong"
+
+
+def test_parameters_can_be_searched_as_scikit_learn_does(records: list[Record]) -> None:
+    from sklearn.base import clone
+    from sklearn.model_selection import ParameterGrid
+
+    base = RouterEstimator(min_records=0)
+    grid = ParameterGrid({"n_clusters": [2, 3], "alpha": [0.0, 1.0]})
+    fitted = [clone(base).set_params(**point).fit(records) for point in grid]
+    assert [len(one.cluster_centers_) for one in fitted] == [point["n_clusters"] for point in grid]
+    assert not hasattr(base, "router_")
+
+
+def test_repr_shows_what_is_not_default() -> None:
+    assert repr(RouterEstimator()) == "RouterEstimator()"
+    assert repr(RouterEstimator(n_clusters=40, alpha=0.3)) == "RouterEstimator(alpha=0.3)"
+    assert repr(RouterEstimator(scoring="reference", exclude_models=["a"])) == (
+        "RouterEstimator(exclude_models=['a'], scoring='reference')"
+    )
+    many = RouterEstimator(price_ids={f"model-{n}": f"openai:model-{n}" for n in range(500)})
+    assert len(repr(many)) < 300
+
+
+@pytest.mark.parametrize("use", [lambda e: e.predict(["x"]), lambda e: e.decide(["x"]), lambda e: e.save("a.zip")])
+def test_use_before_fit_is_scikit_learns_error_too(use: Any) -> None:
+    import sklearn.exceptions
+
+    with pytest.raises(NotFittedError, match="this RouterEstimator is not fitted yet: call fit first") as caught:
+        use(RouterEstimator())
+    for kind in (AvengersError, sklearn.exceptions.NotFittedError, ValueError, AttributeError):
+        assert isinstance(caught.value, kind)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is type(caught.value)
+    assert str(again) == str(caught.value)
+
+
+def test_use_before_fit_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    sklearn_conventions._not_fitted_class.cache_clear()
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    try:
+        with pytest.raises(NotFittedError) as caught:
+            RouterEstimator().predict(["x"])
+        assert type(caught.value) is NotFittedError
+    finally:
+        sklearn_conventions._not_fitted_class.cache_clear()
+
+
+def test_scikit_learns_check_knows_a_fitted_estimator(estimator: RouterEstimator) -> None:
+    from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(estimator)
+    with pytest.raises(SklearnNotFittedError):
+        check_is_fitted(RouterEstimator())

@@ -11,11 +11,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import MissingExtraError
+from ..errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from .collecting.types import ModelUnderTest
-    from .pricing.types import Price
+    from ..collecting.types import ModelUnderTest
+    from ..pricing.types import Price
 
 __all__ = ["GROUP", "Adapter", "ServingAdapter", "load_adapter"]
 

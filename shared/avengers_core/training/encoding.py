@@ -1,0 +1,52 @@
+"""What training needs of a query's text, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..embedders.base import Embedder, embed_all
+from ..records.io import Source
+from ..records.schema import Record
+from ..records.table import RecordTable, load_records
+from ..routing.features import N_FEATURES, feature_matrix
+
+__all__ = ["encode_records"]
+
+
+def encode_records(
+    records: RecordTable | Source | Iterable[Record],
+    embedder: Embedder,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> RecordTable:
+    """Records with ``encoded``: (n, d + f + 1) unit embedding, text features and number of characters of each query.
+
+    Args:
+        records: Files or folders, records, or a table. The texts of files and records are dropped once encoded.
+        embedder: Embeds the queries.
+        progress: Called with (step, done, total).
+
+    Raises:
+        RecordError: If a record is not valid.
+        ValueError: If the records are a table that another embedder has encoded.
+    """
+    done = 0
+
+    def encode(texts: list[str]) -> NDArray[np.float32]:
+        nonlocal done
+        vectors = embed_all(embedder, texts)
+        characters = np.array([[len(text)] for text in texts])
+        done += len(texts)
+        if progress:
+            progress("embed", done, 0)
+        return np.hstack([vectors, feature_matrix(texts), characters]).astype(np.float32)
+
+    table = records if isinstance(records, RecordTable) else load_records(records, encode=encode)
+    if table.encoded is None:
+        table = table.rows(np.arange(len(table)))
+        table.encoded = encode(table.queries)
+    elif table.encoded.shape[1] != embedder.dimension + N_FEATURES + 1:
+        raise ValueError(f"table.encoded is {table.encoded.shape[1]} wide: not made by this embedder's encoder")
+    return table

@@ -1,0 +1,95 @@
+"""The manifest of a trained artifact, with the figures that are read from the training records."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._version import __version__
+from ..embedders.base import Embedder
+from ..records.partitions import Partitions, quantile
+from ..records.schema import TOKEN_KINDS
+from ..records.table import RecordTable
+from ..routing.expectations import INPUT
+from ..routing.manifest import FORMAT, SCHEMA_VERSION, EmbedderInfo, Manifest, ModelInfo, Settings
+from ..routing.statistics import ClusterStatistics, divide
+from .clustering import max_similarity
+
+__all__ = ["artifact_timestamp", "build_manifest"]
+
+#: Share of the training queries that count as out of distribution: those least similar to any cluster.
+OOD_QUANTILE = 0.01
+#: Characters per input token if the records do not tell.
+DEFAULT_CHARACTERS_PER_TOKEN = 4.0
+#: US dollars that an answer costs if the records do not tell.
+DEFAULT_TYPICAL_COST = 1e-3
+
+
+def build_manifest(
+    partitions: Partitions,
+    *,
+    settings: Settings,
+    embedder: Embedder,
+    models: list[ModelInfo],
+    datasets: list[str],
+    centers: NDArray[np.float32],
+    statistics: ClusterStatistics,
+) -> Manifest:
+    """The manifest of an artifact.
+
+    Args:
+        partitions: The encoded training records.
+        settings: The settings of the estimator.
+        embedder: The embedder that encoded the records.
+        models: The models, in the order of the records' columns.
+        datasets: Names of the datasets.
+        centers: (k, d) centres of the clusters.
+        statistics: Sums by cluster.
+    """
+    threshold = quantile(partitions, max_similarity, (embedder.dimension, centers), OOD_QUANTILE, (-1.0, 1.0))
+    return Manifest(
+        format=FORMAT,
+        schema_version=SCHEMA_VERSION,
+        library_version=__version__,
+        created=artifact_timestamp(),
+        settings=settings,
+        embedder=EmbedderInfo(embedder.id, embedder.dimension, embedder.fingerprint),
+        models=models,
+        datasets=datasets,
+        token_kinds=[kind.removesuffix("_tokens") for kind in TOKEN_KINDS],
+        n_records=sum(partitions.map(len)),
+        characters_per_token=_characters_per_token(partitions),
+        typical_cost=_typical_cost(statistics),
+        ood_threshold=threshold or 0.0,
+    )
+
+
+def artifact_timestamp() -> str:
+    """The time in ISO 8601 (UTC): now, or the environment's SOURCE_DATE_EPOCH, so that builds can be reproduced."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    utc = datetime.timezone.utc
+    moment = datetime.datetime.fromtimestamp(int(epoch), utc) if epoch else datetime.datetime.now(utc)
+    return moment.isoformat(timespec="seconds")
+
+
+def _typical_cost(statistics: ClusterStatistics) -> float:
+    """The mean over models of an answer's mean cost in US dollars."""
+    mean_cost = divide(statistics.cost_sum.sum(axis=0), statistics.n_with_cost.sum(axis=0))
+    return float(np.nanmean(mean_cost)) if np.nansum(mean_cost) > 0 else DEFAULT_TYPICAL_COST
+
+
+def _characters_per_token(partitions: Partitions) -> float:
+    """Median characters of a query per recorded input token, or the default if prompts hold more than the query."""
+    median = quantile(partitions, _token_ratios, (), 0.5, (0.0, 20.0))
+    return median if median is not None and 2.5 <= median <= 6 else DEFAULT_CHARACTERS_PER_TOKEN
+
+
+def _token_ratios(table: RecordTable) -> NDArray[Any]:
+    assert table.encoded is not None
+    input_tokens = table.tokens[:, :, INPUT].astype(np.float64)
+    ratio = table.encoded[:, -1:] / np.where(input_tokens > 0, input_tokens, np.nan)
+    return np.asarray(ratio[np.isfinite(ratio)])
