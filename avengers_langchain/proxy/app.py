@@ -68,7 +68,7 @@ def make_app(
     app = FastAPI(title="Avengers", docs_url=None, redoc_url=None, openapi_url=None)
     keys = keys or Keys()
     metrics = Metrics()
-    ids = llm._engine.pool.ids
+    ids = llm.dispatcher.pool.ids
     app.add_middleware(_Gate, max_body_bytes=max_body_bytes, max_concurrent=max_concurrent, metrics=metrics)
 
     @app.exception_handler(_Refused)
@@ -94,7 +94,7 @@ def make_app(
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        return {"status": "ok", "models": len(ids) - len(llm._engine.pool.unavailable)}
+        return {"status": "ok", "models": len(ids) - len(llm.dispatcher.pool.unavailable)}
 
     @app.get("/metrics")
     async def metrics_page(request: Request) -> Response:

@@ -632,11 +632,11 @@ async def test_usage_counts_once(make: Make, server: LLMServer, how: str) -> Non
         (one,) = counted.values()
         assert (one["input_tokens"], one["output_tokens"]) == charged
     assert (len(recorder.starts), recorder.ends) == (1, 1)
-    for handler in (ours, mine):
-        assert handler.totals.calls == 1
-        assert handler.totals.cost_usd == pytest.approx(told(answer)["cost_usd"])
-        assert list(handler.totals.models) == [MINI]
-        assert handler.totals.saved_usd > 0
+    for totals in (ours.totals, mine):
+        assert totals.calls == 1
+        assert totals.cost_usd == pytest.approx(told(answer)["cost_usd"])
+        assert list(totals.models) == [MINI]
+        assert totals.saved_usd > 0
     assert recorder.starts[0]["metadata"]["ls_model_name"] == MINI
     assert recorder.starts[0]["metadata"]["ls_provider"] == "openai"
 
@@ -695,7 +695,7 @@ async def test_a_cancelled_call_gives_its_money_back(make: Make, server: LLMServ
     rows = list(Ledger(tmp_path / "l.sqlite").entries())
     assert [row["status"] for row in rows] == ["cancelled"] * 2
     day = budget_scopes("")["day"]
-    assert llm._engine.dispatcher.context.spend.spent([day]) == {
+    assert llm.dispatcher.context.spend.spent([day]) == {
         day: sum(picodollars(row["expected_cost_usd"]) for row in rows)
     }
 

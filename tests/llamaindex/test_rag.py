@@ -218,7 +218,7 @@ def test_other_ways_to_choose_the_text(make: Make, ledger: Ledger, index: Vector
     stuffed = make(ledger=ledger, route_on="last_human")
     index.as_query_engine(llm=stuffed).query(QUESTION)
     assert QUESTION in routed(stuffed)[-1] != QUESTION
-    with pytest.raises(ValueError, match="route_on must be 'question'"):
+    with pytest.raises(ValueError, match="route_on must be 'last_human'"):
         make(route_on="nonsense")
 
 

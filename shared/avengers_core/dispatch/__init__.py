@@ -3,16 +3,16 @@
 from .call import Attempt, Call
 from .dispatcher import Dispatcher
 from .factory import open_dispatcher, open_router
-from .options import Options, Prompt
+from .options import CallLabels, Prompt
 from .pool import ClientProfile, ModelPool, PoolModel
 
 __all__ = [
     "Attempt",
     "Call",
+    "CallLabels",
     "ClientProfile",
     "Dispatcher",
     "ModelPool",
-    "Options",
     "PoolModel",
     "Prompt",
     "open_dispatcher",

@@ -16,10 +16,11 @@ from ..ledger.entry import Entry, now, spent_amount
 from ..pricing.types import TokenUsage
 from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
+from ..routing.options import RouteOptions
 from . import telemetry
 from .context import DispatchContext
 from .failures import TRANSIENT, failure_kind
-from .options import Options, Prompt, _needs, log
+from .options import CallLabels, Prompt, _needs, log
 from .pool import M, PoolModel
 
 
@@ -38,7 +39,8 @@ class Call(Generic[M]):
         decision: Decision,
         order: list[str],
         prompt: Prompt,
-        options: Options,
+        options: RouteOptions,
+        labels: CallLabels,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.context = context
@@ -46,6 +48,7 @@ class Call(Generic[M]):
         self.order = order
         self.prompt = prompt
         self.options = options
+        self.labels = labels
         self.attempts: list[Attempt[M]] = []
 
     @property
@@ -113,7 +116,7 @@ class Attempt(Generic[M]):
         self._last = last
         self._finished = False
         self._reserved = 0
-        self._scopes = budget_scopes(call.options.session)
+        self._scopes = budget_scopes(call.labels.session)
         self._limits = call.options.budget.limits(self._scopes)
 
     @property
@@ -182,9 +185,9 @@ class Attempt(Generic[M]):
             provider=member.provider,
             status=status,
             alpha=call.decision.alpha,
-            session=call.options.session,
-            run=call.options.run,
-            tags=list(call.options.tags),
+            session=call.labels.session,
+            run=call.labels.run,
+            tags=list(call.labels.tags),
             error=error,
             usage=self.usage,
             cost_pico=picodollars(self.cost_usd) if charged else 0,
@@ -201,7 +204,7 @@ class Attempt(Generic[M]):
             if context.ledger is None:
                 context.purse.settle(self._reserved, self._limits, spent_amount(entry))
             else:
-                session = [self._scopes["session"]] if call.options.session else []
+                session = [self._scopes["session"]] if call.labels.session else []
                 scopes = [self._scopes["day"], *session]
                 context.ledger.record(entry, scopes, dict.fromkeys(self._limits, self._reserved))
         except LedgerError as failure:  # the answer is paid for; raising would have it asked again

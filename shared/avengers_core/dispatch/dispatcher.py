@@ -2,7 +2,7 @@
 
 A framework's adapter writes this loop in its sync and in its async twin; all but the model's own call is here::
 
-    call = dispatcher.plan(prompt, options)
+    call = dispatcher.plan(prompt, options, labels)
     for attempt in call:
         with attempt:
             message = attempt.member.client.invoke(...)
@@ -24,12 +24,13 @@ from ..ledger.budget import PICO, budget_scopes, fits, remaining
 from ..ledger.store import Ledger
 from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
+from ..routing.options import RouteOptions
 from ..routing.router import Router
 from ..routing.scoring import utilities
 from .call import Call
 from .context import DispatchContext
 from .failures import Cooldowns
-from .options import Options, Prompt, _needs
+from .options import CallLabels, Prompt, _needs
 from .pool import M, ModelPool
 
 #: Texts whose vectors are kept: at least these, for the steps of a tool loop, and a batch of up to so many.
@@ -78,7 +79,7 @@ class Dispatcher(Generic[M]):
         while len(self._vectors) > self._remembered:
             self._vectors.popitem(last=False)
 
-    def plan(self, prompt: Prompt, options: Options) -> Call[M]:
+    def plan(self, prompt: Prompt, options: RouteOptions, labels: CallLabels) -> Call[M]:
         """Choose a model, and those that may follow it.
 
         Raises:
@@ -91,26 +92,27 @@ class Dispatcher(Generic[M]):
             asleep = {name: why for name, why in resting.items() if name not in unfit}
             if len(unfit) + len(asleep) >= len(self.pool.ids):
                 asleep = {}  # a model that rests is better than none
-            decision = self._decide(prompt, options, {**unfit, **asleep})
+            decision = self._decide(prompt, options, labels, {**unfit, **asleep})
             chosen = self._chosen(decision, prompt, options)
             try:
                 member = self.pool.get(chosen)
             except UnavailableError:
                 continue
             if not lacking(member.capabilities, _needs(prompt), LENIENT):
-                return Call(self.context, decision, self._order(decision, chosen, options), prompt, options)
+                return Call(self.context, decision, self._order(decision, chosen, options), prompt, options, labels)
 
-    def _unfit(self, prompt: Prompt, options: Options) -> dict[str, str]:
+    def _unfit(self, prompt: Prompt, options: RouteOptions) -> dict[str, str]:
         """Models that must not be asked, with the reason."""
-        excluded = set([options.exclude] if isinstance(options.exclude, str) else options.exclude)
-        named = excluded if isinstance(options.fallbacks, (bool, int)) else excluded | set(options.fallbacks)
+        given = options.exclude_models
+        excluded = given if isinstance(given, Mapping) else dict.fromkeys(given, "excluded by the caller")
+        named = set(excluded) if isinstance(options.fallbacks, (bool, int)) else {*excluded, *options.fallbacks}
         if unknown := sorted(named - set(self.router.models)):
             raise NoCandidateError(f"the artifact has no model {unknown[0]!r}: it has {', '.join(self.router.models)}")
         unfit = dict(self.pool.unavailable)
         needs = _needs(prompt)
         for name in self.pool.ids:
             if name in excluded:
-                unfit[name] = "excluded by the caller"
+                unfit[name] = excluded[name]
             elif name not in unfit and (why := lacking(self.pool.capabilities(name), needs, LENIENT)):
                 unfit[name] = why
         if len(unfit) == len(self.pool.ids):
@@ -121,10 +123,10 @@ class Dispatcher(Generic[M]):
             raise NoCandidateError(f"no model can take this call: {told}{hint}", unfit)
         return unfit
 
-    def _decide(self, prompt: Prompt, options: Options, unfit: dict[str, str]) -> Decision:
+    def _decide(self, prompt: Prompt, options: RouteOptions, labels: CallLabels, unfit: dict[str, str]) -> Decision:
         """A decision among the models that fit and can be paid."""
         decision = self._route(prompt, options, unfit)
-        limits = options.budget.limits(budget_scopes(options.session))
+        limits = options.budget.limits(budget_scopes(labels.session))
         ceiling = options.budget.ceiling(remaining(self.context.spend, limits))
         if ceiling is None:
             return decision
@@ -138,7 +140,7 @@ class Dispatcher(Generic[M]):
             raise BudgetError(f"the budget ({options.budget}) leaves no model for this call: {told}")
         return self._route(prompt, options, {**unfit, **dear}) if dear else decision
 
-    def _route(self, prompt: Prompt, options: Options, unfit: Mapping[str, str]) -> Decision:
+    def _route(self, prompt: Prompt, options: RouteOptions, unfit: Mapping[str, str]) -> Decision:
         self.embed([prompt.text])
         vector = self._vectors.get(prompt.text)
         return next(
@@ -154,7 +156,7 @@ class Dispatcher(Generic[M]):
             )
         )
 
-    def _conversation_cost(self, prompt: Prompt, options: Options) -> dict[str, float]:
+    def _conversation_cost(self, prompt: Prompt, options: RouteOptions) -> dict[str, float]:
         """Dollars of the rest of the request for each model, less what the current one's prompt cache saves."""
         rest = prompt.tokens - len(prompt.text) / self.router.artifact.manifest.characters_per_token
         prices = self.router.prices
@@ -167,7 +169,7 @@ class Dispatcher(Generic[M]):
             extra[prompt.current] = extra.get(prompt.current, 0.0) - discount * prompt.cached_tokens
         return extra
 
-    def _chosen(self, decision: Decision, prompt: Prompt, options: Options) -> str:
+    def _chosen(self, decision: Decision, prompt: Prompt, options: RouteOptions) -> str:
         current = prompt.current
         if not options.sticky or current is None or current not in decision.candidates:
             return decision.model
@@ -184,7 +186,7 @@ class Dispatcher(Generic[M]):
         here, there = (values[decision.candidates.index(name)] for name in (current, decision.model))
         return bool(there > here)
 
-    def _order(self, decision: Decision, chosen: str, options: Options) -> list[str]:
+    def _order(self, decision: Decision, chosen: str, options: RouteOptions) -> list[str]:
         """The chosen model and those that may follow it."""
         allowed = options.fallbacks
         if isinstance(allowed, (bool, int)):

@@ -1,12 +1,10 @@
-"""What a request is to the dispatcher, and how to choose for it."""
+"""What a request is to the dispatcher, and what its call is recorded under. How to choose is `RouteOptions`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from ..ledger.budget import Budget
 
 log = logging.getLogger("avengers")
 
@@ -33,27 +31,18 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to choose; see `Router.route` for the first three.
+class CallLabels:
+    """What a call is recorded under.
 
     Attributes:
-        fallbacks: how many models may follow a failing one (True: all, False: none), or their ids in order.
-        exploration: share of calls whose model is drawn at random, see `Router.route`.
-        sticky: keep the model within a tool loop and price the lost prompt cache between turns.
-        budget: limits, if any.
-        session: adds up ``budget.per_session``. run, tags: for the ledger.
+        session: The conversation or job that ``budget.per_session`` adds up, and the ledger's column of that name.
+        run: Id of the framework's run or span, for the ledger.
+        tags: For the ledger's reports.
     """
 
-    alpha: float | None = None
-    scoring: str | None = None
-    exclude: Iterable[str] = ()
-    fallbacks: bool | int | Sequence[str] = True
-    exploration: float = 0.0
-    sticky: bool = True
-    budget: Budget = field(default_factory=Budget)
     session: str = ""
     run: str = ""
-    tags: Sequence[str] = ()
+    tags: tuple[str, ...] = ()
 
 
 def _needs(prompt: Prompt) -> dict[str, bool | int]:
