@@ -21,6 +21,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.llms import LLM
 from llama_index.core.llms import callbacks as llm_callbacks
+from wrapt import FunctionWrapper
 
 __all__ = ["aiterate_in_span", "in_span", "iterate_in_span", "suppress_events"]
 
@@ -86,7 +87,7 @@ def _silent_method(method: Any) -> Any:
         return copy
     if hasattr(method, "_self_wrapper"):  # made by wrapt, as LlamaIndex's spans are
         inner = _silent_method(method.__wrapped__)
-        return inner and type(method)(inner, method._self_wrapper)
+        return inner and FunctionWrapper(inner, method._self_wrapper)
     return None
 
 

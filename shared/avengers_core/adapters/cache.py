@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable
 from pathlib import PurePath
@@ -76,6 +77,7 @@ class DispatcherCache:
 
 
 def _same(values: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
-    return all(
-        a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and a == b) for a, b in zip(values, others, strict=True)
+    return all(map(operator.is_, values, others)) or all(
+        value is other or (type(value) is type(other) and isinstance(value, _PLAIN) and value == other)
+        for value, other in zip(values, others, strict=True)
     )
