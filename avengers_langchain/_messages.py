@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from avengers_core.adapters import last_turn, rewrite_history
 from avengers_core.dispatch import conversation
-from avengers_core.dispatch.conversation import MIN_CACHED_TOKENS
 from avengers_core.dispatch.options import Prompt
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
 
-RouteOn = Literal["last_human", "with_system", "conversation"] | Callable[[list[BaseMessage]], str]
+__all__ = ["RouteOn", "as_prompt", "count_tokens", "portable", "routing_text"]
+
+RouteOn = Literal["last_human", "question", "with_system", "conversation"] | Callable[[list[BaseMessage]], str]
 
 _BLOCKS = {
     "image": "images",
@@ -28,7 +30,12 @@ _MIME = {"image": "images", "audio": "audio", "video": "video"}
 
 
 def routing_text(messages: Sequence[BaseMessage], route_on: RouteOn) -> str:
-    """The text that is embedded."""
+    """The text that is embedded.
+
+    Args:
+        messages: The conversation, oldest message first.
+        route_on: The name of a text, or a function of the messages.
+    """
     return conversation.routing_text(messages, route_on, _role, _text)
 
 
@@ -43,19 +50,26 @@ def _text(message: BaseMessage) -> str:
 def as_prompt(
     messages: Sequence[BaseMessage], route_on: RouteOn, needs: Mapping[str, bool | int], *, tool_tokens: float = 0.0
 ) -> Prompt:
-    """What the dispatcher knows of messages."""
-    wanted = dict(needs)
+    """What the dispatcher must know about the messages of a request.
+
+    Args:
+        messages: The conversation, oldest message first.
+        route_on: The name of the text that is embedded, or a function of the messages.
+        needs: Capabilities that the request's arguments ask for.
+        tool_tokens: Input tokens of the request's tools.
+    """
+    all_needs = dict(needs)
     for message in messages:
         if not isinstance(message.content, str):
-            wanted.update(dict.fromkeys(_media(message.content), True))
-    current, cached, in_loop = _conversation(messages)
+            all_needs.update(dict.fromkeys(_media(message.content), True))
+    turn = last_turn(messages, lambda message: isinstance(message, ToolMessage), _read_answer)
     return Prompt(
         text=routing_text(messages, route_on),
-        needs=wanted,
+        needs=all_needs,
         tokens=count_tokens(messages) + tool_tokens,
-        current=current,
-        in_tool_loop=in_loop,
-        cached_tokens=cached,
+        current=turn.model,
+        in_tool_loop=turn.in_tool_loop,
+        cached_tokens=turn.cached_tokens,
     )
 
 
@@ -65,7 +79,7 @@ def count_tokens(messages: Sequence[BaseMessage]) -> float:
 
 
 def _media(blocks: Sequence[str | dict[str, Any]]) -> set[str]:
-    found = set()
+    kinds = set()
     for block in blocks:
         if isinstance(block, dict):
             kind = _BLOCKS.get(str(block.get("type")))
@@ -73,34 +87,35 @@ def _media(blocks: Sequence[str | dict[str, Any]]) -> set[str]:
                 mime = str(block.get("mime_type") or (block.get("source") or {}).get("media_type") or "")
                 kind = _MIME.get(mime.partition("/")[0], kind) if not mime.startswith("text/") else None
             if kind:
-                found.add(kind)
-    return found
+                kinds.add(kind)
+    return kinds
 
 
-def _conversation(messages: Sequence[BaseMessage]) -> tuple[str | None, int, bool]:
-    """The model of the last answer, the tokens its provider may have cached, and whether a tool loop goes on."""
-    in_loop = False
-    for message in reversed(messages):
-        if isinstance(message, ToolMessage):
-            in_loop = True
-        elif isinstance(message, AIMessage):
-            model = (message.response_metadata.get("avengers") or {}).get("model")
-            usage = message.usage_metadata
-            tokens = usage["input_tokens"] + usage["output_tokens"] if usage else 0
-            known = model or message.response_metadata.get("model_name")
-            return known, tokens if tokens >= MIN_CACHED_TOKENS else 0, in_loop
-    return None, 0, False
+def _read_answer(message: BaseMessage) -> tuple[str | None, int] | None:
+    """The model and the tokens of a model's answer."""
+    if not isinstance(message, AIMessage):
+        return None
+    usage = message.usage_metadata
+    tokens = usage["input_tokens"] + usage["output_tokens"] if usage else 0
+    decision = message.response_metadata.get("avengers") or {}
+    return decision.get("model") or message.response_metadata.get("model_name"), tokens
 
 
 def portable(messages: list[BaseMessage], provider: str) -> list[BaseMessage]:
-    """Messages that ``provider`` accepts: answers of other providers as plain text and tool calls.
+    """Messages that a provider accepts: answers of other providers as plain text and tool calls.
 
-    Reasoning blocks, signatures and other providers' content blocks are left out, tool-call ids are made to fit all.
-    The list itself is returned where nothing was to do.
+    Reasoning blocks, signatures and other providers' content blocks are left out. Ids of tool calls are changed if some
+    provider refuses them.
+
+    Args:
+        messages: The conversation, oldest message first.
+        provider: LangChain's name of the provider.
+
+    Returns:
+        The rewritten messages, or the list itself if there is nothing to change.
     """
-    ids = conversation.safe_call_ids(call_id for message in messages for call_id in _call_ids(message))
-    out = [_portable(message, provider, ids) for message in messages]
-    return out if any(a is not b for a, b in zip(out, messages, strict=True)) else messages
+    rewritten = rewrite_history(messages, _call_ids, lambda message, ids: _portable(message, provider, ids))
+    return rewritten if any(a is not b for a, b in zip(rewritten, messages, strict=True)) else messages
 
 
 def _call_ids(message: BaseMessage) -> list[str | None]:

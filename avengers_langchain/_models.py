@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avengers_core import MissingExtraError, UnavailableError
+from avengers_core.adapters import Framework
 from avengers_core.dispatch.pool import ClientProfile
 from avengers_core.pricing.catalog import split_price_id
 from avengers_core.pricing.types import TokenUsage
@@ -14,7 +15,12 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import Runnable, RunnableBinding
 
-#: genai-prices' provider ids under LangChain's names for them.
+__all__ = ["LANGCHAIN", "Client", "describe", "is_client", "make_model", "price_id", "token_usage", "unwrap"]
+
+#: A chat model, perhaps with bound arguments.
+Client = Runnable[Any, Any]
+
+#: genai-prices' ids of providers by LangChain's names.
 PRICE_PROVIDERS = {
     "google_genai": "google",
     "google_vertexai": "google",
@@ -26,34 +32,43 @@ PRICE_PROVIDERS = {
     "azure_openai": "azure",
     "xai": "x-ai",
 }
-#: LangChain's providers under genai-prices' ids.
+#: LangChain's names of providers by genai-prices' ids.
 _PROVIDERS = {"google": "google_genai", "mistral": "mistralai", "x-ai": "xai"}
 
 
 def is_client(value: Any) -> bool:
-    """Whether it is a chat model, perhaps with bound arguments."""
+    """Whether a value is a chat model, perhaps with bound arguments."""
     while isinstance(value, RunnableBinding):
         value = value.bound
     return isinstance(value, BaseChatModel)
 
 
 def unwrap(model: Any) -> tuple[BaseChatModel, dict[str, Any]]:
-    """The chat model behind bindings, and what they bind."""
+    """The chat model behind bindings, and what they bind.
+
+    Raises:
+        TypeError: If there is no chat model behind them.
+    """
     kwargs: dict[str, Any] = {}
     while isinstance(model, RunnableBinding):
         kwargs = {**model.kwargs, **kwargs}
         model = model.bound
     if not isinstance(model, BaseChatModel):
-        raise TypeError(f"{type(model).__name__} is no chat model")
+        raise TypeError(f"{type(model).__name__} is not a chat model")
     return model, kwargs
 
 
 def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> BaseChatModel:
-    """A chat model from ``provider:model``, or from an artifact's id with the provider of its price.
+    """Make a chat model.
+
+    Args:
+        name: ``provider:model``, or an id of the artifact.
+        price_id: The artifact's price id of the model, whose provider is used if ``name`` has none; may be empty.
+        init_kwargs: Arguments for making the model.
 
     Raises:
-        UnavailableError: no integration is known for it.
-        MissingExtraError: ``langchain`` is not installed.
+        UnavailableError: If no integration is known for the model.
+        MissingExtraError: If ``langchain`` is not installed.
     """
     try:
         from langchain.chat_models import init_chat_model
@@ -68,7 +83,7 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> Base
     return model
 
 
-def describe(client: Runnable[Any, Any]) -> ClientProfile:
+def describe(client: Client) -> ClientProfile:
     """Provider, name, capabilities and price id of a chat model."""
     model, kwargs = unwrap(client)
     params = model._get_ls_params(**{key: value for key, value in kwargs.items() if key == "model"})
@@ -81,21 +96,40 @@ def describe(client: Runnable[Any, Any]) -> ClientProfile:
     )
 
 
+def price_id(spec: str) -> str:
+    """genai-prices' id of a model that is given as LangChain's ``provider:model``."""
+    provider, name = split_price_id(spec)
+    return f"{PRICE_PROVIDERS.get(provider, provider)}:{name}" if provider else name
+
+
+LANGCHAIN = Framework[Client](
+    kind="a chat model (give the model itself, and with_retry or with_fallbacks to ChatAvengers)",
+    make_model=make_model,
+    is_client=is_client,
+    describe=describe,
+    price_id=price_id,
+)
+
+
 def token_usage(usage: UsageMetadata | None) -> TokenUsage | None:
-    """LangChain's usage as the core's; None stays None."""
+    """LangChain's usage as the core's; None stays None.
+
+    Args:
+        usage: Usage metadata of a message.
+    """
     if usage is None:
         return None
-    read: dict[str, Any] = dict(usage.get("input_token_details") or {})
-    wrote: dict[str, Any] = dict(usage.get("output_token_details") or {})
-    hour = read.get("ephemeral_1h_input_tokens") or 0
-    timed = (read.get("ephemeral_5m_input_tokens") or 0) + hour
+    input_details: dict[str, Any] = dict(usage.get("input_token_details") or {})
+    output_details: dict[str, Any] = dict(usage.get("output_token_details") or {})
+    hour = input_details.get("ephemeral_1h_input_tokens") or 0
+    timed = (input_details.get("ephemeral_5m_input_tokens") or 0) + hour
     return TokenUsage(
         input_tokens=usage["input_tokens"],
         output_tokens=usage["output_tokens"],
-        cache_read_tokens=read.get("cache_read") or 0,
-        cache_write_tokens=max(read.get("cache_creation") or 0, timed),
+        cache_read_tokens=input_details.get("cache_read") or 0,
+        cache_write_tokens=max(input_details.get("cache_creation") or 0, timed),
         cache_write_1h_tokens=hour,
-        reasoning_tokens=wrote.get("reasoning") or 0,
-        input_audio_tokens=read.get("audio") or 0,
-        output_audio_tokens=wrote.get("audio") or 0,
+        reasoning_tokens=output_details.get("reasoning") or 0,
+        input_audio_tokens=input_details.get("audio") or 0,
+        output_audio_tokens=output_details.get("audio") or 0,
     )

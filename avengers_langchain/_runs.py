@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -26,15 +27,39 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers import BaseTracer
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
+__all__ = ["InnerRequest", "InnerRun", "ainner_run", "child_manager", "inner_run"]
+
+
+@dataclass(frozen=True)
+class InnerRequest:
+    """What a chosen model is asked.
+
+    Attributes:
+        model: The chat model.
+        messages: The messages that it gets.
+        stop: Stop words.
+        arguments: All other arguments.
+    """
+
+    model: BaseChatModel
+    messages: list[BaseMessage]
+    stop: list[str] | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+
 
 def child_manager(
     outer: BaseCallbackManager | BaseRunManager, run_id: UUID
 ) -> CallbackManager | AsyncCallbackManager | None:
-    """A manager for runs below ``run_id``, or None where no tracer listens."""
+    """A manager for the runs of chosen models, or None if no tracer listens.
+
+    Args:
+        outer: The callbacks of the outer run.
+        run_id: The id of the outer run.
+    """
     handlers: list[BaseCallbackHandler] = [
-        h
-        for h in outer.inheritable_handlers
-        if isinstance(h, BaseTracer) and not isinstance(h, _StreamingCallbackHandler)
+        handler
+        for handler in outer.inheritable_handlers
+        if isinstance(handler, BaseTracer) and not isinstance(handler, _StreamingCallbackHandler)
     ]
     if not handlers:
         return None
@@ -61,30 +86,32 @@ class InnerRun:
         return LLMResult(generations=[[ChatGeneration(message=message)]])
 
 
-def _start(
-    manager: Any, model: BaseChatModel, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-) -> Any:
-    plain = {key: value for key, value in kwargs.items() if key in ("model", "temperature", "max_tokens")}
+def _start(manager: Any, request: InnerRequest) -> Any:
+    model, stop, arguments = request.model, request.stop, request.arguments
+    plain = {key: value for key, value in arguments.items() if key in ("model", "temperature", "max_tokens")}
     manager = manager.copy()
     manager.add_metadata({**model._get_ls_params_with_defaults(stop=stop, **plain)}, inherit=False)
     for handler in model.callbacks if isinstance(model.callbacks, list) else ():
         manager.add_handler(handler, inherit=False)
-    params = model._get_invocation_params(stop=stop, **kwargs)
+    params = model._get_invocation_params(stop=stop, **arguments)
     return manager.on_chat_model_start(
-        model._serialized, [messages], invocation_params=params, options={"stop": stop}, name=model.get_name()
+        model._serialized, [request.messages], invocation_params=params, options={"stop": stop}, name=model.get_name()
     )
 
 
 @contextmanager
-def inner_run(
-    manager: Any, model: BaseChatModel, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-) -> Iterator[InnerRun]:
-    """Show a run of ``model`` to the handlers."""
+def inner_run(manager: Any, request: InnerRequest) -> Iterator[InnerRun]:
+    """Show the run of a chosen model to tracers.
+
+    Args:
+        manager: The callbacks for it, None if no tracer listens.
+        request: What the model is asked.
+    """
     run = InnerRun()
     if manager is None:
         yield run
         return
-    (shown,) = _start(manager, model, messages, stop, kwargs)
+    (shown,) = _start(manager, request)
     try:
         yield run
     except BaseException as error:
@@ -94,15 +121,13 @@ def inner_run(
 
 
 @asynccontextmanager
-async def ainner_run(
-    manager: Any, model: BaseChatModel, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-) -> AsyncIterator[InnerRun]:
+async def ainner_run(manager: Any, request: InnerRequest) -> AsyncIterator[InnerRun]:
     """`inner_run` for async handlers."""
     run = InnerRun()
     if manager is None:
         yield run
         return
-    (shown,) = await _start(manager, model, messages, stop, kwargs)
+    (shown,) = await _start(manager, request)
     try:
         yield run
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""Structured output before the model is known: kept, bound on the chosen model, parsed from whatever way it answers."""
+"""Structured output: kept until the model is known, bound on the chosen model, parsed from text or a tool call."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from avengers_core.adapters import needs_from_arguments
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
@@ -19,6 +20,18 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ._models import unwrap
 
+__all__ = [
+    "METHODS",
+    "StructuredParser",
+    "bind",
+    "needs_of",
+    "plain_tools",
+    "structured_chain",
+    "tool_dict",
+    "tools_size",
+]
+
+#: Capabilities that a model must have for a method of structured output.
 METHODS = {
     None: "tools|structured_output",
     "function_calling": "tools",
@@ -27,15 +40,11 @@ METHODS = {
 }
 
 
-#: Arguments of a call that mean a reasoning model is wanted.
-REASONING = ("reasoning", "reasoning_effort", "thinking")
-
-
 class StructuredParser(BaseOutputParser[Any]):
-    """Reads an answer as the schema asks, from a tool call or from JSON text.
+    """Reads an answer that fits a schema, from a tool call or from JSON text.
 
     Raises:
-        OutputParserException: the answer is no such thing.
+        OutputParserException: If the answer does not fit.
     """
 
     target: Any = None
@@ -87,7 +96,13 @@ class StructuredParser(BaseOutputParser[Any]):
 
 
 def structured_chain(model: Runnable[Any, Any], schema: Any, include_raw: bool) -> Runnable[Any, Any]:
-    """``model`` with a parser, in the shape that LangChain's models give."""
+    """A model with a parser, in the shape that LangChain's models return.
+
+    Args:
+        model: The model, with what it needs for structured output.
+        schema: The schema.
+        include_raw: Return ``{"raw", "parsed", "parsing_error"}``.
+    """
     parser = StructuredParser(target=schema)
     if not include_raw:
         return model | parser
@@ -99,12 +114,18 @@ def structured_chain(model: Runnable[Any, Any], schema: Any, include_raw: bool) 
 def bind(
     client: Runnable[Any, Any], kwargs: Mapping[str, Any], structured: Mapping[str, Any] | None
 ) -> tuple[BaseChatModel, dict[str, Any]]:
-    """The chosen model with everything that was bound before it was known, as it wants it: model and arguments.
+    """The chosen model and its arguments, with tools and schema in its own form.
 
-    With tools and a schema that is asked for as a tool, both are offered and one must be called.
+    If the model takes the schema as a tool and there are other tools, all are offered and one must be called.
+
+    Args:
+        client: The chosen model.
+        kwargs: The arguments of the call.
+        structured: Schema and arguments of `with_structured_output`, if it was used.
 
     Raises:
-        ValueError, NotImplementedError: of the model, where it does not take such arguments.
+        ValueError: If the model does not take such arguments.
+        NotImplementedError: If the model has no tools or no structured output.
     """
     model, bound = unwrap(client)
     arguments = {**bound, **kwargs}
@@ -128,28 +149,23 @@ def bind(
 def _raw_step(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
     first = chain.first if isinstance(chain, RunnableSequence) else None
     if not isinstance(first, RunnableMap) or "raw" not in first.steps__:
-        raise NotImplementedError(f"the structured output of {type(chain).__name__} is of an unknown shape")
+        raise NotImplementedError(f"the structured output of {type(chain).__name__} has an unknown shape")
     return first.steps__["raw"]
 
 
-def needs_of(kwargs: Mapping[str, Any]) -> dict[str, bool | int]:
-    """Capabilities that arguments of a call ask for."""
-    needs: dict[str, bool | int] = {}
-    if kwargs.get("tools"):
-        needs["tools"] = True
-    if kwargs.get("tool_choice") not in (None, "auto", "none", False):
-        needs["tool_choice"] = True
-    structured = kwargs.get("avengers_structured")
+def needs_of(arguments: Mapping[str, Any]) -> dict[str, bool | int]:
+    """Capabilities that the arguments of a call ask for, structured output among them."""
+    needs = needs_from_arguments(arguments)
+    structured = arguments.get("avengers_structured")
     if structured:
         needs[METHODS[structured["kwargs"].get("method")]] = True
-    if kwargs.get("response_format"):
+    if arguments.get("response_format"):
         needs["structured_output"] = True
-    if any(kwargs.get(name) for name in REASONING):
-        needs["reasoning"] = True
     return needs
 
 
 def tool_dict(tool: Any) -> dict[str, Any]:
+    """A tool or a schema as OpenAI's plain values."""
     return tool if isinstance(tool, dict) else convert_to_openai_tool(tool)
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from avengers_core.adapters.collecting import make_model_under_test
 from avengers_core.collecting.types import ModelReply, ModelUnderTest
-from avengers_core.pricing.catalog import split_price_id
-from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import Price
-from langchain_core.runnables import Runnable
 
-from ._models import PRICE_PROVIDERS, describe, make_model, token_usage
+from ._models import LANGCHAIN, Client, price_id, token_usage
 
-
-def price_id(spec: str) -> str:
-    """genai-prices' id of a model given as LangChain's ``provider:model``."""
-    provider, name = split_price_id(spec)
-    return f"{PRICE_PROVIDERS.get(provider, provider)}:{name}" if provider else name
+__all__ = ["model_under_test", "price_id"]
 
 
 def model_under_test(
     id: str,
-    model: str | Runnable[Any, Any],
+    model: str | Client,
     *,
     price: Price | None = None,
     system: str = "",
@@ -32,21 +26,25 @@ def model_under_test(
     """A model to ask.
 
     Args:
-        id: its name in the records. model: a chat model, or ``provider:model`` for `init_chat_model`.
-        price: a contract, in place of list prices. system: a system message.
-        init_kwargs: for making it. options: sent with each request, such as ``temperature``.
+        id: The model's name in the records.
+        model: A chat model, or ``provider:model`` for `init_chat_model`.
+        price: A contract price, in place of list prices.
+        system: A system message.
+        init_kwargs: Arguments for making the model.
+        options: Sent with each request, such as ``temperature``.
 
     Raises:
-        UnavailableError: it cannot be made.
+        UnavailableError: If the model cannot be made.
     """
-    made = make_model(model, "", {"max_retries": 0, **(init_kwargs or {})}) if isinstance(model, str) else model
-    traits = describe(made)
-    client = made.bind(**options) if options else made
     before = [("system", system)] if system else []
 
-    async def ask(prompt: str) -> ModelReply:
-        message = await client.ainvoke([*before, ("human", prompt)])
-        return ModelReply(str(message.text), token_usage(message.usage_metadata))
+    def asker(client: Client) -> Callable[[str], Awaitable[ModelReply]]:
+        bound = client.bind(**options) if options else client
 
-    ids = () if price else (*traits.price_ids, *([price_id(model)] if isinstance(model, str) else []))
-    return ModelUnderTest(id, traits, ask, PriceSchedule.find(ids, price))
+        async def ask(prompt: str) -> ModelReply:
+            message = await bound.ainvoke([*before, ("human", prompt)])
+            return ModelReply(str(message.text), token_usage(message.usage_metadata))
+
+        return ask
+
+    return make_model_under_test(LANGCHAIN, id, model, asker, price=price, init_kwargs=init_kwargs)

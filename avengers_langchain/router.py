@@ -10,12 +10,14 @@ from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 
 from .chat_models import ChatAvengers
 
+__all__ = ["AvengersRouter"]
+
 
 class AvengersRouter(Runnable[LanguageModelInput, Decision]):
-    """Text or messages in, `Decision` out; no model is asked.
+    """Text or messages in, `Decision` out. No model is asked.
 
     Args:
-        fields: those of `ChatAvengers`. They can be set for one call in the same ways.
+        fields: The fields of `ChatAvengers`. They can be set for one call in the same ways.
     """
 
     def __init__(self, **fields: Any) -> None:
@@ -24,15 +26,20 @@ class AvengersRouter(Runnable[LanguageModelInput, Decision]):
     def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Decision:
         """Choose a model.
 
-        Raises:
-            NoCandidateError, BudgetError: no model can be chosen.
-        """
+        Args:
+            input: A text, messages or a prompt value.
+            config: LangChain's config. ``configurable`` may hold fields.
+            kwargs: Fields for this call.
 
+        Raises:
+            NoCandidateError: If no model can do what the request needs.
+            BudgetError: If the budget leaves no model.
+        """
         config = ensure_config(config)
         settings: RunnableConfig = {"configurable": config.get("configurable", {}), "callbacks": []}
 
-        def decide(one: LanguageModelInput) -> Decision:
-            return self.model.route(one, settings, **kwargs)
+        def decide(request: LanguageModelInput) -> Decision:
+            return self.model.route(request, settings, **kwargs)
 
         return self._call_with_config(decide, input, config, run_type="chain")
 
@@ -44,7 +51,7 @@ class AvengersRouter(Runnable[LanguageModelInput, Decision]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[Decision]:
-        """Choose for many inputs, whose queries are embedded together."""
+        """`invoke` for many inputs. Their queries are embedded together."""
         if inputs:
-            self.model._embed_together(inputs, config, kwargs)
+            self.model.embed_inputs(inputs, **kwargs)
         return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)

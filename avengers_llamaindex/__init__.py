@@ -6,7 +6,7 @@ from avengers_core.ledger.store import Ledger
 from .callbacks import AvengersCallbackHandler, AvengersEventHandler, get_avengers_callback
 from .embeddings import as_embedder
 from .llms import AvengersLLM
-from .questions import routing
+from .query_context import routing
 from .selectors import AvengersSelector
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from avengers_core.adapters import last_turn, rewrite_history
 from avengers_core.dispatch import conversation
-from avengers_core.dispatch.conversation import MIN_CACHED_TOKENS
 from avengers_core.dispatch.options import Prompt
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -20,36 +20,53 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 
-#: The key of `additional_kwargs` that holds what Avengers says of a message or a response.
+__all__ = ["KEY", "as_prompt", "portable", "routing_text"]
+
+#: The key of ``additional_kwargs`` that holds the decision of a message or a response.
 KEY = "avengers"
 
 _NEEDS = {ImageBlock: "images", AudioBlock: "audio", VideoBlock: "video", DocumentBlock: "pdf"}
 _TOOL_ROLES = (MessageRole.TOOL, MessageRole.FUNCTION)
 
-#: Tokens that a picture, a sound or a document is taken for, and that a message's frame takes.
-_MEDIA_TOKENS, _FRAME_TOKENS = 85, 3
+#: Input tokens that a picture, a sound or a document is counted as.
+_MEDIA_TOKENS = 85
+
+#: Input tokens of what a provider puts around a message.
+_FRAME_TOKENS = 3
 
 
 def as_prompt(
     messages: Sequence[ChatMessage], question: str, needs: Mapping[str, bool | int], *, tool_tokens: float = 0.0
 ) -> Prompt:
-    """What the dispatcher knows of messages."""
+    """What the dispatcher must know about the messages of a request.
+
+    Args:
+        messages: The conversation, oldest message first.
+        question: The text that is embedded.
+        needs: Capabilities that the request's arguments ask for.
+        tool_tokens: Input tokens of the request's tools.
+    """
     media = [need for message in messages for block in message.blocks if (need := _NEEDS.get(type(block)))]
-    current, cached, in_loop = _conversation(messages)
+    turn = last_turn(messages, lambda message: message.role in _TOOL_ROLES, _read_answer)
     texts = [_content(message) for message in messages]
     estimate = sum(map(len, texts)) / 4 + _FRAME_TOKENS * len(texts) + _MEDIA_TOKENS * len(media) + tool_tokens
     return Prompt(
         text=question,
         needs={**needs, **dict.fromkeys(media, True)},
         tokens=conversation.refine_count(estimate, lambda: texts),
-        current=current,
-        in_tool_loop=in_loop,
-        cached_tokens=cached,
+        current=turn.model,
+        in_tool_loop=turn.in_tool_loop,
+        cached_tokens=turn.cached_tokens,
     )
 
 
 def routing_text(messages: Sequence[ChatMessage], route_on: Any) -> str:
-    """The text that is embedded where no engine tells the question."""
+    """The text that is embedded if the question of an engine is not known.
+
+    Args:
+        messages: The conversation, oldest message first.
+        route_on: The name of a text, or a function of the messages.
+    """
     return conversation.routing_text(messages, route_on, lambda message: message.role.value, _text)
 
 
@@ -58,32 +75,30 @@ def _text(message: ChatMessage) -> str:
 
 
 def _content(message: ChatMessage) -> str:
-    """All text of a message, arguments of its tool calls among it."""
+    """All text of a message, with the arguments of its tool calls."""
     calls = [f"{block.tool_name} {block.tool_kwargs}" for block in message.blocks if isinstance(block, ToolCallBlock)]
     return "\n".join([_text(message), *calls]) if calls else _text(message)
 
 
-def _conversation(messages: Sequence[ChatMessage]) -> tuple[str | None, int, bool]:
-    """The model of the last answer, the tokens its provider may have cached, and whether a tool loop goes on."""
-    in_loop = False
-    for message in reversed(messages):
-        if message.role in _TOOL_ROLES:
-            in_loop = True
-        elif message.role == MessageRole.ASSISTANT:
-            mark = message.additional_kwargs.get(KEY) or {}
-            tokens = mark.get("tokens") or 0
-            return mark.get("model"), tokens if tokens >= MIN_CACHED_TOKENS else 0, in_loop
-    return None, 0, False
+def _read_answer(message: ChatMessage) -> tuple[str | None, int] | None:
+    """The model and the tokens of a model's answer."""
+    if message.role != MessageRole.ASSISTANT:
+        return None
+    mark = message.additional_kwargs.get(KEY) or {}
+    return mark.get("model"), mark.get("tokens") or 0
 
 
 def portable(messages: Sequence[ChatMessage], provider: str) -> list[ChatMessage]:
-    """Messages that ``provider`` accepts: answers of other providers as plain text and tool calls.
+    """Messages that a provider accepts: answers of other providers as plain text and tool calls.
 
-    Thoughts, signatures and other providers' extras are left out, as is Avengers' own mark; tool-call ids are made to
-    fit all.
+    Thoughts, signatures and other providers' extras are left out, as is Avengers' own mark. Ids of tool calls are
+    changed if some provider refuses them.
+
+    Args:
+        messages: The conversation, oldest message first.
+        provider: The provider's name, as `provider_name` returns it.
     """
-    ids = conversation.safe_call_ids(call_id for message in messages for call_id in _call_ids(message))
-    return [_portable(message, provider, ids) for message in messages]
+    return rewrite_history(messages, _call_ids, lambda message, ids: _portable(message, provider, ids))
 
 
 def _call_ids(message: ChatMessage) -> list[str | None]:

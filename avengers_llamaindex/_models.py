@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from avengers_core import UnavailableError
+from avengers_core.adapters import Framework
 from avengers_core.dispatch.pool import ClientProfile
 from avengers_core.pricing.catalog import provider_of, split_price_id
 from llama_index.core.llms import LLM
@@ -15,18 +16,38 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.loading import load_llm
 from pydantic import BaseModel
 
-from ._inner import suppress_handlers
+from ._events import suppress_events
+
+__all__ = [
+    "INTEGRATIONS",
+    "LLAMAINDEX",
+    "Integration",
+    "answering_name",
+    "as_client",
+    "describe",
+    "is_client",
+    "make_model",
+    "provider_name",
+    "reported_usage",
+    "streams_usage_on_request",
+]
 
 
 class Integration(NamedTuple):
-    """Where LlamaIndex has the LLMs of a provider, and the environment's names for its key."""
+    """LlamaIndex's package for a provider.
+
+    Attributes:
+        module: The module below ``llama_index.llms``.
+        name: The class of LLMs.
+        keys: Environment variables that may hold the key.
+    """
 
     module: str
     name: str
     keys: tuple[str, ...] = ()
 
 
-#: By genai-prices' ids of providers.
+#: Integrations by genai-prices' ids of providers.
 INTEGRATIONS = {
     "anthropic": Integration("anthropic", "Anthropic", ("ANTHROPIC_API_KEY",)),
     "aws": Integration("bedrock_converse", "BedrockConverse"),
@@ -46,29 +67,37 @@ _PROVIDERS = {integration.module: provider for provider, integration in INTEGRAT
 
 
 def is_client(value: Any) -> bool:
-    """Whether it is an LLM."""
+    """Whether a value is an LLM."""
     return isinstance(value, LLM)
 
 
 def as_client(value: Any) -> Any:
-    """What a user gives for a model, ready for a pool: an LLM is quieted, a dumped one loaded, an id stays.
+    """Make a value that a user gives for a model ready for a pool.
+
+    Args:
+        value: An LLM, which is copied without its events; a dumped LLM, which is loaded; or an id, which stays.
 
     Raises:
-        ValueError: a dumped LLM is of a class that LlamaIndex does not load by name.
+        ValueError: If LlamaIndex does not load the class of a dumped LLM by name.
     """
     if isinstance(value, Mapping):
         try:
             value = load_llm(dict(value))
         except ValueError as error:
             raise ValueError(f"models: {error}; give the LLM itself") from None
-    return suppress_handlers(value) if isinstance(value, LLM) else value
+    return suppress_events(value) if isinstance(value, LLM) else value
 
 
 def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> LLM:
-    """An LLM from ``provider:model``, or from a name with the provider of its price, by LlamaIndex's integration.
+    """Make an LLM with LlamaIndex's integration.
+
+    Args:
+        name: ``provider:model``, or the name of a model.
+        price_id: The artifact's price id of the model, whose provider is used if ``name`` has none; may be empty.
+        init_kwargs: Arguments for making the LLM.
 
     Raises:
-        UnavailableError: no integration is known for it, or it is not installed, or its key is missing.
+        UnavailableError: If no integration is known for the model, or it is not installed, or its key is missing.
     """
     provider, model = split_price_id(name)
     if provider not in INTEGRATIONS:
@@ -81,11 +110,11 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> LLM:
         module = importlib.import_module(f"llama_index.llms.{integration.module}")
     except ImportError:
         raise UnavailableError(f"pip install {package}") from None
-    given = {"api_key"} & set(init_kwargs) or not integration.keys
-    if not given and not any(os.environ.get(key) for key in integration.keys):
+    keyless = "api_key" in init_kwargs or not integration.keys
+    if not keyless and not any(os.environ.get(key) for key in integration.keys):
         raise UnavailableError(f"{' or '.join(integration.keys)} is not set")
     llm: LLM = getattr(module, integration.name)(model=model, **init_kwargs)
-    return suppress_handlers(llm)
+    return suppress_events(llm)
 
 
 def describe(client: LLM) -> ClientProfile:
@@ -112,13 +141,13 @@ def provider_name(client: LLM) -> str:
 
 
 def streams_usage_on_request(client: LLM) -> bool:
-    """Whether it reports a stream's tokens only when asked with ``stream_options``, and was not told otherwise."""
+    """Whether an LLM reports a stream's tokens only if ``stream_options`` asks for them, and its own fields do not."""
     is_openai = any(base.__module__ == "llama_index.llms.openai.base" for base in type(client).__mro__)
     return is_openai and "stream_options" not in getattr(client, "additional_kwargs", {})
 
 
 def reported_usage(response: Any) -> dict[str, Any]:
-    """The usage part of a response as its provider names it; empty where there is none."""
+    """The usage part of a response under its provider's names, empty if there is none."""
     raw = response.raw
     for name in ("usage", "usage_metadata"):
         usage = raw.get(name) if isinstance(raw, Mapping) else getattr(raw, name, None)
@@ -126,11 +155,16 @@ def reported_usage(response: Any) -> dict[str, Any]:
             break
     if isinstance(usage, BaseModel):
         usage = usage.model_dump()
-    found = dict(usage) if isinstance(usage, Mapping) else dict(response.additional_kwargs)
-    return {name: value for name, value in found.items() if value is not None}
+    counts = dict(usage) if isinstance(usage, Mapping) else dict(response.additional_kwargs)
+    return {name: value for name, value in counts.items() if value is not None}
 
 
 def answering_name(response: Any) -> str:
-    """The name under which a provider says that it answered."""
+    """The name that a response reports for its model, empty if it reports none."""
     raw = response.raw
     return str((raw.get("model") if isinstance(raw, Mapping) else getattr(raw, "model", None)) or "")
+
+
+LLAMAINDEX = Framework[LLM](
+    kind="an LLM", make_model=make_model, is_client=is_client, describe=describe, prepare=as_client
+)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
+from avengers_core.adapters import TotalsBlocks
 from avengers_core.ledger.totals import Totals
 from avengers_core.pricing.usage import read_usage
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
@@ -20,15 +20,20 @@ from pydantic import Field, PrivateAttr
 from ._messages import KEY
 from ._models import reported_usage
 
+__all__ = ["AvengersCallbackHandler", "AvengersEventHandler", "get_avengers_callback"]
+
 
 def _count(totals: Totals, response: Any) -> None:
-    told = getattr(response, "additional_kwargs", {}).get(KEY)
-    if told:
-        totals.add(told, read_usage(reported_usage(response)))
+    summary = getattr(response, "additional_kwargs", {}).get(KEY)
+    if summary:
+        totals.add(summary, read_usage(reported_usage(response)))
 
 
 class AvengersEventHandler(BaseEventHandler):
     """Adds up what `AvengersLLM` spends, from instrumentation events.
+
+    Attributes:
+        totals: The sums.
 
     Example:
         >>> handler = AvengersEventHandler()  # doctest: +SKIP
@@ -39,17 +44,21 @@ class AvengersEventHandler(BaseEventHandler):
 
     @classmethod
     def class_name(cls) -> str:
-        """Its name."""
+        """The name of the class in a dump."""
         return "AvengersEventHandler"
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:
-        """Count an answer, once: at the end of the call."""
+        """Count an answer once, at the end of the call."""
         if isinstance(event, (LLMChatEndEvent, LLMCompletionEndEvent)):
             _count(self.totals, event.response)
 
 
 class AvengersCallbackHandler(BaseCallbackHandler):
-    """Adds up what `AvengersLLM` spends under a `CallbackManager` that it is given to."""
+    """Adds up what `AvengersLLM` spends under a `CallbackManager` that has this handler.
+
+    Attributes:
+        totals: The sums.
+    """
 
     def __init__(self) -> None:
         super().__init__(event_starts_to_ignore=[], event_ends_to_ignore=[])
@@ -63,24 +72,24 @@ class AvengersCallbackHandler(BaseCallbackHandler):
         parent_id: str = "",
         **kwargs: Any,
     ) -> str:
-        """Nothing to do."""
+        """Do nothing."""
         return event_id
 
     def on_event_end(
         self, event_type: CBEventType, payload: dict[str, Any] | None = None, event_id: str = "", **kwargs: Any
     ) -> None:
-        """Count an answer, once: at the end of the call."""
+        """Count an answer once, at the end of the call."""
         if event_type == CBEventType.LLM and payload:
             _count(self.totals, payload.get(EventPayload.RESPONSE) or payload.get(EventPayload.COMPLETION))
 
     def start_trace(self, trace_id: str | None = None) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
-_blocks: ContextVar[tuple[Totals, ...]] = ContextVar("avengers_spending", default=())
+_blocks = TotalsBlocks("avengers_llamaindex_totals")
 
 
 class _BlockHandler(BaseEventHandler):
@@ -90,7 +99,7 @@ class _BlockHandler(BaseEventHandler):
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:
         if isinstance(event, (LLMChatEndEvent, LLMCompletionEndEvent)):
-            for totals in _blocks.get():
+            for totals in _blocks.current():
                 _count(totals, event.response)
 
     def watch(self) -> None:
@@ -104,11 +113,10 @@ _handler = _BlockHandler()
 
 @contextmanager
 def get_avengers_callback() -> Iterator[Totals]:
-    """Count everything that runs inside the block, in tasks and threads that LlamaIndex starts there too."""
+    """Count everything that runs inside the block, and in tasks and threads that LlamaIndex starts there.
+
+    Blocks can be nested.
+    """
     _handler.watch()
-    totals = Totals()
-    token = _blocks.set((*_blocks.get(), totals))
-    try:
+    with _blocks.open() as totals:
         yield totals
-    finally:
-        _blocks.reset(token)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from avengers_core.adapters.collecting import make_model_under_test
 from avengers_core.collecting.types import ModelReply, ModelUnderTest
-from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import Price
 from avengers_core.pricing.usage import read_usage
 from llama_index.core.llms import LLM, ChatMessage
 
-from ._models import describe, make_model, reported_usage
+from ._models import LLAMAINDEX, reported_usage
 
+__all__ = ["model_under_test", "price_id"]
 
-def price_id(spec: str) -> str:
-    """genai-prices' id of a model given as ``provider:model``: LlamaIndex's integrations go by the same names here."""
-    return spec
+#: genai-prices' id of a model that is given as ``provider:model``: the names are the same.
+price_id = LLAMAINDEX.price_id
 
 
 def model_under_test(
@@ -31,20 +31,23 @@ def model_under_test(
     """A model to ask.
 
     Args:
-        id: its name in the records. model: an LLM, or ``provider:model``.
-        price: a contract, in place of list prices. system: a system message.
-        init_kwargs: for making it. options: sent with each request, such as ``temperature``.
+        id: The model's name in the records.
+        model: An LLM, or ``provider:model``.
+        price: A contract price, in place of list prices.
+        system: A system message.
+        init_kwargs: Arguments for making the model.
+        options: Sent with each request, such as ``temperature``.
 
     Raises:
-        UnavailableError: it cannot be made.
+        UnavailableError: If the model cannot be made.
     """
-    client = make_model(model, "", {"max_retries": 0, **(init_kwargs or {})}) if isinstance(model, str) else model
-    traits = describe(client)
     before = [ChatMessage(role="system", content=system)] if system else []
 
-    async def ask(prompt: str) -> ModelReply:
-        response = await client.achat([*before, ChatMessage(role="user", content=prompt)], **options)
-        return ModelReply(response.message.content or "", read_usage(reported_usage(response)))
+    def asker(client: LLM) -> Callable[[str], Awaitable[ModelReply]]:
+        async def ask(prompt: str) -> ModelReply:
+            response = await client.achat([*before, ChatMessage(role="user", content=prompt)], **options)
+            return ModelReply(response.message.content or "", read_usage(reported_usage(response)))
 
-    ids = () if price else (*traits.price_ids, *([price_id(model)] if isinstance(model, str) else []))
-    return ModelUnderTest(id, traits, ask, PriceSchedule.find(ids, price))
+        return ask
+
+    return make_model_under_test(LLAMAINDEX, id, model, asker, price=price, init_kwargs=init_kwargs)

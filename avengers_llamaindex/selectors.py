@@ -17,25 +17,27 @@ from llama_index.core.tools.types import ToolMetadata
 
 from .embeddings import as_embedder
 
+__all__ = ["AvengersSelector"]
+
 
 class AvengersSelector(BaseSelector):
     """Selects by what each choice is expected to score and cost, or by what its description says.
 
-    Where all choices are named by ids of the artifact (trained on records in which the "models" are your query
-    engines, or mapped to ids with ``models``), the router decides, as it decides between models. Elsewhere the choices
-    whose descriptions are most like the question win, by the router's embedder. No text is generated, so none can be
+    If all choices are named by ids of the artifact (trained on records in which the "models" are your query engines, or
+    mapped to ids with ``models``), the router decides, as it decides between models. Otherwise the choices whose
+    descriptions are most like the question win, by the router's embedder. No text is generated, so none can be
     malformed.
 
     Args:
-        artifact: path or pretrained name of a trained router, or a `Router`; default: the packaged one.
-        alpha: from 0 (cost only) to 1 (quality only); default: the artifact's.
-        models: ids of the artifact by the name of a choice.
-        embed_model: the embeddings that the artifact was trained with; default: made from the artifact's id.
-        max_selections: how many choices are selected, best first; more than one goes to a summarizer.
+        artifact: Path or pretrained name of a trained router, or a `Router`. Default: the packaged router.
+        alpha: From 0 (cost only) to 1 (quality only). Default: the artifact's.
+        models: Ids of the artifact by the name of a choice.
+        embed_model: The embeddings that the artifact was trained with. Default: made from the artifact's id.
+        max_selections: How many choices are selected, best first. More than one goes to a summarizer.
 
     Raises:
-        ArtifactError: the artifact is missing or damaged, or was trained with other embeddings.
-        ValueError: ``models`` names an id that the artifact has not, or ``max_selections`` is below 1.
+        ArtifactError: If the artifact is missing or damaged, or was trained with other embeddings.
+        ValueError: If ``models`` names an id that is not in the artifact, or ``max_selections`` is below 1.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class AvengersSelector(BaseSelector):
 
     def _by_description(self, choices: Sequence[ToolMetadata], question: str) -> list[tuple[int, str]]:
         texts = [f"{choice.name or ''} {choice.description or ''}".strip() for choice in choices]
-        asked, *described = self.router.embed([question, *texts])
-        likeness = np.stack(described) @ asked
-        order = np.argsort(-likeness, kind="stable").tolist()
-        return [(index, f"likeness of its description {likeness[index]:.2f}") for index in order]
+        query, *descriptions = self.router.embed([question, *texts])
+        similarity = np.stack(descriptions) @ query
+        order = np.argsort(-similarity, kind="stable").tolist()
+        return [(index, f"similarity of its description {similarity[index]:.2f}") for index in order]

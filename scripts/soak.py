@@ -147,7 +147,7 @@ def soak(seconds: float, concurrency: int, folder: Path) -> dict[str, Any]:
     other = AvengersLLM(models=plain, ledger=ledger, cooldown=0.01, alpha=0.5)
     llm.route("warm up")
     # Clients keep idle connections for the next call: they are closed in the end, to see what else is left.
-    quiet: list[Any] = [other._dispatcher.pool.get(name).client for name in plain]
+    quiet: list[Any] = [other.dispatcher.pool.get(name).client for name in plain]
     gc.collect()
     before = {"threads": threading.active_count(), "sockets": sockets()}
     attempts = count_attempts()

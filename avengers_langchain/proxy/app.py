@@ -94,7 +94,7 @@ class _Endpoints:
 
     @property
     def _pool(self) -> ModelPool[Any]:
-        return self._llm._engine.pool
+        return self._llm.dispatcher.pool
 
     async def health(self) -> dict[str, Any]:
         """``GET /health``."""

@@ -127,6 +127,38 @@ def test_a_ledger_and_models_for_one_call(make: Make, server: LLMServer, tmp_pat
     assert server.asked["gpt-4o"] == 1
 
 
+def test_models_of_one_call_have_their_own_cached_answers(make: Make, server: LLMServer) -> None:
+    llm = make(alpha=0.0, cache=InMemoryCache())
+    other = {BIG: openai_model(server, "gpt-4o")}
+    for _ in range(2):
+        assert told(llm.invoke("hi"))["model"] == MINI
+        assert told(llm.invoke("hi", models=other))["model"] == BIG
+    assert sum(server.asked.values()) == 2
+    assert "canary" not in str(llm.cache.__dict__)
+
+
+def test_calls_with_an_equal_ledger_share_their_budget(make: Make, tmp_path: Any) -> None:
+    """A path is the same path each time, whatever text object it is."""
+    llm = make(alpha=0.0)
+    dispatchers = {id(llm.plan("hi", ledger=f"{tmp_path}/one.sqlite").context) for _ in range(3)}
+    assert len(dispatchers) == 1
+
+
+def test_options_are_checked_alike_in_fields_and_calls(make: Make, server: LLMServer) -> None:
+    server.model_faults = {MINI: 500}
+    assert told(make(alpha=0, fallbacks=BIG).invoke("hi"))["model"] == BIG
+    assert told(make(alpha=0).invoke("hi", fallbacks=BIG, sticky=True))["model"] == BIG
+    assert told(make(alpha=0, route_on="question").invoke("hi"))["model"] != MINI
+    reasons = {MINI: "too old", HAIKU: "too old"}
+    assert told(make(alpha=0, exclude_models=reasons).invoke("hi"))["model"] not in reasons
+    with pytest.raises(NoCandidateError, match=f"{MINI}: too old"):
+        make(exclude_models=dict.fromkeys((MINI, BIG, HAIKU, SONNET), "too old")).invoke("hi")
+    with pytest.raises(ValidationError, match="sticky must be True or False"):
+        make(sticky="false")
+    with pytest.raises(ValueError, match="sticky must be True or False"):
+        make().invoke("hi", sticky="false")
+
+
 def test_wrong_fields_say_so(make: Make) -> None:
     with pytest.raises(ValidationError, match="alpha must be"):
         make(alpha=2)
@@ -632,13 +664,27 @@ async def test_usage_counts_once(make: Make, server: LLMServer, how: str) -> Non
         (one,) = counted.values()
         assert (one["input_tokens"], one["output_tokens"]) == charged
     assert (len(recorder.starts), recorder.ends) == (1, 1)
-    for handler in (ours, mine):
-        assert handler.totals.calls == 1
-        assert handler.totals.cost_usd == pytest.approx(told(answer)["cost_usd"])
-        assert list(handler.totals.models) == [MINI]
-        assert handler.totals.saved_usd > 0
+    for totals in (ours.totals, mine):
+        assert totals.calls == 1
+        assert totals.cost_usd == pytest.approx(told(answer)["cost_usd"])
+        assert list(totals.models) == [MINI]
+        assert totals.saved_usd > 0
     assert recorder.starts[0]["metadata"]["ls_model_name"] == MINI
     assert recorder.starts[0]["metadata"]["ls_provider"] == "openai"
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream"])
+async def test_totals_add_up_by_model_and_block(make: Make, how: str) -> None:
+    llm = make()
+    with get_avengers_callback() as outer:
+        await _ask(llm.bind(model=MINI), how)
+        with get_avengers_callback() as inner:
+            await _ask(llm.bind(model=BIG), how)
+    await _ask(llm, how)
+    assert {name: one.calls for name, one in outer.models.items()} == {MINI: 1, BIG: 1}
+    assert list(inner.models) == [BIG]
+    assert outer.cost_usd == pytest.approx(sum(one.cost_usd for one in outer.models.values()))
+    assert str(inner).startswith("1 calls, $0.000")
 
 
 @pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream"])
@@ -695,7 +741,7 @@ async def test_a_cancelled_call_gives_its_money_back(make: Make, server: LLMServ
     rows = list(Ledger(tmp_path / "l.sqlite").entries())
     assert [row["status"] for row in rows] == ["cancelled"] * 2
     day = budget_scopes("")["day"]
-    assert llm._engine.dispatcher.context.budget_store.spent([day]) == {
+    assert llm.dispatcher.context.budget_store.spent([day]) == {
         day: sum(picodollars(row["expected_cost_usd"]) for row in rows)
     }
 

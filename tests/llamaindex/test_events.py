@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import wrapt
 from llama_index.core.base.llms.types import CompletionResponse, CompletionResponseGen, LLMMetadata
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler, TokenCountingHandler
 from llama_index.core.callbacks.schema import CBEventType
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span import SimpleSpan
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
-from llama_index.core.llms import ChatMessage, CustomLLM
+from llama_index.core.llms import LLM, ChatMessage, CustomLLM
+from llama_index.core.llms import callbacks as llm_callbacks
 from llama_index.core.llms.callbacks import llm_completion_callback
+from llama_index.llms.openai import OpenAI
 from llama_index_instrumentation import get_dispatcher
 
 from avengers_llamaindex import AvengersCallbackHandler, AvengersEventHandler, AvengersLLM, get_avengers_callback
@@ -152,3 +156,144 @@ def test_totals_add_up_by_model_and_block(make: Make) -> None:
     assert list(inner.models) == [BIG]
     assert outer.cost_usd == pytest.approx(sum(one.cost_usd for one in outer.models.values()))
     assert str(inner).startswith("1 calls, $0.000")
+
+
+# --- how events of the chosen model are held back ---
+
+
+class Like(OpenAI):
+    """Calls its base class's methods, as integrations of OpenAI-compatible servers do."""
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return super().complete(f"{prompt} please", formatted, **kwargs)
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        return super().stream_complete(f"{prompt} please", formatted, **kwargs)
+
+
+class Wrapping(Plain):
+    """Answers with another LLM."""
+
+    inner: LLM
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return self.inner.complete(prompt, formatted, **kwargs)
+
+
+class Threaded(Plain):
+    """Asks itself in a thread that does not know the context."""
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(super().complete, prompt, formatted, **kwargs).result()
+
+
+@pytest.mark.parametrize("kind", ["like", "wrapping", "threaded"])
+def test_models_that_ask_a_model_send_no_events(make: Make, server: LLMServer, events: Recorder, kind: str) -> None:
+    fields: dict[str, Any] = {"api_base": f"{server.url}/v1", "api_key": "k", "max_retries": 0}
+    model = {
+        "like": lambda: Like(model=MINI, **fields),
+        "wrapping": lambda: Wrapping(inner=openai_model(server, MINI)),
+        "threaded": Threaded,
+    }[kind]()
+    answer = make(models={MINI: model}).complete("hi")
+    assert answer.text == ("plain answer" if kind == "threaded" else f"This is what {MINI} says to: {answer_to(kind)}")
+    assert [name for name in events.names if name.startswith("LLM")] == [
+        "LLMCompletionStartEvent",
+        "LLMCompletionEndEvent",
+    ]
+    if kind == "like":
+        events.names.clear()
+        parts = list(make(models={MINI: model}).stream_complete("hi"))
+        assert "hi please" in "".join(part.delta or "" for part in parts)
+        assert events.names.count("LLMCompletionEndEvent") == 1
+        assert events.names.count("LLMCompletionInProgressEvent") == len(parts)
+
+
+def answer_to(kind: str) -> str:
+    return "hi please" if kind == "like" else "hi"
+
+
+def test_nothing_of_llamaindex_is_changed(make: Make, server: LLMServer, events: Recorder) -> None:
+    model = openai_model(server, MINI, callback_manager=CallbackManager([LlamaDebugHandler(print_trace_on_end=False)]))
+    before = {name: vars(OpenAI)[name] for name in TWINS}, dict(vars(llm_callbacks)), vars(model).copy()
+    llm = make(models={MINI: model})
+    llm.complete("hi")
+    assert before == ({name: vars(OpenAI)[name] for name in TWINS}, dict(vars(llm_callbacks)), vars(model))
+    assert "event" not in vars(llm_callbacks.dispatcher)
+    assert type(model) is OpenAI
+    asked = llm.dispatcher.pool.get(MINI).client
+    assert isinstance(asked, OpenAI)
+    assert (type(asked).__name__, asked.class_name(), asked.model) == ("OpenAI", "openai_llm", MINI)
+    events.names.clear()
+    model.complete("hi")
+    assert events.names.count("LLMCompletionEndEvent") == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_another_library_that_replaces_the_dispatchers_method(
+    make: Make, monkeypatch: pytest.MonkeyPatch, events: Recorder, when: str
+) -> None:
+    """It sees what handlers see, and handlers see what they would see without it."""
+    seen: list[str] = []
+    send = llm_callbacks.dispatcher.event
+
+    def patch() -> None:
+        def event(event: Any, **kwargs: Any) -> None:
+            seen.append(type(event).__name__)
+            send(event, **kwargs)
+
+        monkeypatch.setitem(vars(llm_callbacks.dispatcher), "event", event)
+
+    if when == "before":
+        patch()
+    llm = make()
+    if when == "after":
+        patch()
+    llm.complete("hi")
+    list(llm.stream_complete("hi"))
+    assert seen.count("LLMCompletionStartEvent") == seen.count("LLMCompletionEndEvent") == 2
+    assert [name for name in events.names if name.startswith("LLM")] == seen
+    monkeypatch.undo()
+    llm.complete("hi")
+    assert events.names.count("LLMCompletionEndEvent") == 3
+
+
+@pytest.mark.parametrize("lookup", [vars, lambda cls: {"complete": cls.complete}])
+def test_another_library_that_wraps_a_models_method(
+    make: Make, server: LLMServer, events: Recorder, lookup: Any
+) -> None:
+    """Its wrapper stays around the method of the chosen model."""
+    seen = []
+
+    class Instrumented(OpenAI): ...
+
+    def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        seen.append(type(instance).__name__)
+        return wrapped(*args, **kwargs)
+
+    Instrumented.complete = wrapt.FunctionWrapper(lookup(OpenAI)["complete"], wrapper)  # type: ignore[method-assign]
+    fields: dict[str, Any] = {"api_base": f"{server.url}/v1", "api_key": "k", "max_retries": 0}
+    make(models={MINI: Instrumented(model=MINI, **fields)}).complete("hi")
+    assert seen == ["Instrumented"]
+    assert events.names.count("LLMCompletionStartEvent") == 1
+
+
+@pytest.mark.skipif("rate_limiter" not in LLM.model_fields, reason="this llama-index-core has no rate limiter")
+def test_limits_of_a_model_hold(make: Make, server: LLMServer) -> None:
+    taken = []
+
+    class Limiter:
+        def acquire(self) -> None:
+            taken.append("sync")
+
+        async def async_acquire(self) -> None:
+            taken.append("async")
+
+    llm = make(models={MINI: openai_model(server, MINI, rate_limiter=Limiter())})
+    llm.complete("hi")
+    assert taken == ["sync"]
+    make(rate_limiter=Limiter()).complete("hi")
+    assert taken == ["sync", "sync"]

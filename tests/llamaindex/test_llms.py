@@ -94,6 +94,20 @@ def test_wrong_fields_are_errors_at_once(make: Make, server: LLMServer) -> None:
         llm.complete("hi", exclude_models=["nobody"])
 
 
+def test_options_are_checked_alike_in_fields_and_calls(make: Make, server: LLMServer) -> None:
+    cheapest = make(alpha=0).route("hi").model
+    for llm, given in ((make(alpha=0, fallbacks=BIG), {}), (make(alpha=0), {"fallbacks": BIG})):
+        server.model_faults = {cheapest: 500}
+        assert llm.complete("hi", **given).additional_kwargs["avengers"]["model"] == BIG
+    reasons = dict.fromkeys((MINI, BIG, TURBO, HAIKU), "too old")
+    with pytest.raises(NoCandidateError, match=f"{MINI}: too old"):
+        make(exclude_models=reasons).complete("hi")
+    with pytest.raises(ValueError, match="sticky must be True or False"):
+        make(sticky="false")
+    with pytest.raises(ValueError, match="sticky must be True or False"):
+        make().complete("hi", sticky="false")
+
+
 def test_metadata_is_that_of_the_candidates(make: Make) -> None:
     llm = make()
     assert llm.metadata.context_window == 16_384  # of gpt-3.5-turbo

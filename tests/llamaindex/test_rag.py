@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from avengers_core.ledger.store import Ledger
+from avengers_core.routing.options import ROUTE_FIELDS
 from llama_index.core import Document, SummaryIndex, VectorStoreIndex, get_response_synthesizer
 from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.base.response.schema import StreamingResponse
@@ -29,6 +30,7 @@ from llama_index.core.selectors import EmbeddingSingleSelector
 from llama_index.core.tools import QueryEngineTool
 
 from avengers_llamaindex import AvengersLLM, routing
+from tests.integration.llm_server import BIG, MINI
 
 from .conftest import LLMServer, Words
 
@@ -199,7 +201,32 @@ def test_routing_says_it_by_hand(llm: AvengersLLM, index: VectorStoreIndex) -> N
     assert [row["prompt"] for row in rows] == ["the real question", "the real question", "plain"]
     assert [row["alpha"] for row in rows] == [1.0, 0.0, 0.4]
     assert [row["tags"] for row in rows] == [["audit"], ["audit"], []]
-    with pytest.raises(TypeError, match="no option 'alfa'"), routing(alfa=1):
+    with pytest.raises(TypeError, match="no option 'alfa'"), routing(alfa=1):  # type: ignore[call-arg]
+        pass
+    with pytest.raises(ValueError, match="alpha must be"), routing(alpha=7):
+        pass
+    llm.complete("plain")
+    assert list(llm.spending.entries())[-1]["alpha"] == 0.4  # nothing of a wrong block is left
+
+
+def test_routing_takes_every_option(llm: AvengersLLM) -> None:
+    options: dict[str, Any] = {
+        "alpha": 1.0,
+        "scoring": "reference",
+        "exclude_models": [MINI],
+        "fallbacks": BIG,
+        "exploration": 0.5,
+        "route_on": "with_system",
+        "sticky": False,
+        "budget": {"per_day": 1.0},
+    }
+    assert tuple(options) == ROUTE_FIELDS
+    with routing(**options):
+        decision = llm.route([ChatMessage("be brief", role="system"), ChatMessage("hi")])
+    assert (decision.alpha, decision.scoring) == (1.0, "reference")
+    assert 0 < decision.propensity < 1  # of a choice that explores
+    assert MINI not in decision.candidates
+    with pytest.raises(ValueError, match="sticky must be True or False"), routing(sticky="false"):  # type: ignore[arg-type]
         pass
 
 
@@ -218,7 +245,7 @@ def test_other_ways_to_choose_the_text(make: Make, ledger: Ledger, index: Vector
     stuffed = make(ledger=ledger, route_on="last_human")
     index.as_query_engine(llm=stuffed).query(QUESTION)
     assert QUESTION in routed(stuffed)[-1] != QUESTION
-    with pytest.raises(ValueError, match="route_on must be 'last_human', 'question'"):
+    with pytest.raises(ValueError, match="route_on must be 'last_human'"):
         make(route_on="nonsense")
 
 

@@ -34,7 +34,7 @@ async def test_descriptions_decide_where_nothing_was_trained(question: str, name
     selector = AvengersSelector()
     (one,) = selector.select(CHOICES, question).selections
     assert CHOICES[one.index].name == name
-    assert "likeness" in one.reason
+    assert "similarity" in one.reason
     two = await AvengersSelector(max_selections=2).aselect(CHOICES, question)
     assert two.inds[0] == one.index
     assert len(set(two.inds)) == 2

@@ -1,0 +1,90 @@
+"""A request on its way from `ChatAvengers.invoke` to `ChatAvengers._generate`.
+
+LangChain starts the run of a chat model between the two. The call is planned before that, so that the run is named
+after the chosen model, and travels through LangChain as one of the call's arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from avengers_core.dispatch.call import Call
+from avengers_core.dispatch.dispatcher import Dispatcher
+from avengers_core.dispatch.options import CallLabels
+from avengers_core.dispatch.pool import PoolModel
+from avengers_core.routing.options import RouteOptions
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.messages import BaseMessage
+
+from .._messages import as_prompt
+from .._models import Client
+from .._structured import needs_of, tools_size
+
+__all__ = ["PLAN_KEY", "RequestPlan", "variant_key"]
+
+#: The argument that carries the plan.
+PLAN_KEY = "avengers_plan"
+
+
+@dataclass
+class RequestPlan:
+    """How to choose the model of a request, and the call if it is planned already.
+
+    Attributes:
+        options: How to choose.
+        dispatcher: Plans the call.
+        labels: What the call is recorded under.
+        manager: Callbacks for the runs of the chosen models, None if nobody listens.
+        variant: Digest of the build fields that the request gives, for the key of LangChain's cache.
+        call: The planned call, until it is used. LangChain's retries plan another one.
+    """
+
+    options: RouteOptions
+    dispatcher: Dispatcher[Client]
+    labels: CallLabels
+    manager: CallbackManager | AsyncCallbackManager | None = None
+    variant: str = ""
+    call: Call[Client] | None = None
+
+    def __repr__(self) -> str:
+        return f"<plan for {self.call.order[0]}>" if self.call else "<plan>"
+
+    @property
+    def first(self) -> PoolModel[Client] | None:
+        """The chosen model, None if the call is not planned."""
+        return self.call.first if self.call else None
+
+    def new_call(self, messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> Call[Client]:
+        """Plan a call.
+
+        Args:
+            messages: The messages of the request.
+            arguments: The request's other arguments, such as tools.
+
+        Raises:
+            NoCandidateError: If no model can do what the request needs.
+            BudgetError: If the budget leaves no model.
+        """
+        tools = arguments.get("tools") or ()
+        tool_tokens = tools_size(tools) / 4 if tools else 0.0
+        prompt = as_prompt(messages, self.options.route_on, needs_of(arguments), tool_tokens=tool_tokens)
+        return self.dispatcher.plan(prompt, self.options, self.labels)
+
+    def take_call(self, messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> Call[Client]:
+        """The planned call the first time, and a new one each further time; see `new_call`."""
+        call, self.call = self.call, None
+        return call or self.new_call(messages, arguments)
+
+    def cache_key(self) -> str:
+        """What a cached answer depends on beside the messages and the arguments."""
+        return f"{self.options}{self.variant}"
+
+
+def variant_key(build: Mapping[str, Any]) -> str:
+    """A digest of the build fields that a request gives, empty if it gives none. They may hold keys."""
+    text = json.dumps(build, default=repr, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest() if build else ""

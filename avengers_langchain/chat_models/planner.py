@@ -1,0 +1,177 @@
+"""How `ChatAvengers` plans its calls: from its fields, the config and the arguments of a call."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from avengers_core import AvengersError, Decision
+from avengers_core.adapters import only_models, take
+from avengers_core.dispatch.call import Call
+from avengers_core.dispatch.options import CallLabels
+from avengers_core.routing.options import ROUTE_FIELDS, RouteOverrides
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig, ensure_config
+from langchain_core.runnables.utils import AnyConfigurableField, ConfigurableFieldSpec
+from pydantic import PrivateAttr
+
+from .._messages import routing_text
+from .._models import Client
+from .._runs import child_manager
+from .fields import BUILD_FIELDS, CONFIGURABLE_FIELDS, ChatFields
+from .plan import PLAN_KEY, RequestPlan, variant_key
+
+__all__ = ["PlanningChatModel"]
+
+
+class PlanningChatModel(ChatFields, BaseChatModel):
+    """A chat model whose calls are planned before they are made.
+
+    What is nearest to a call wins: its arguments, then ``configurable`` in its config, then the fields.
+    """
+
+    _config_names: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def _option_names(self) -> dict[str, str]:
+        """Fields by their name in ``configurable``."""
+        return {**{f"{self.config_prefix}{name}": name for name in CONFIGURABLE_FIELDS}, **self._config_names}
+
+    def configurable_fields(self, **kwargs: AnyConfigurableField) -> Any:
+        """Give fields other names in ``configurable``. The result is still a `ChatAvengers`, so tools can be bound.
+
+        Args:
+            kwargs: `ConfigurableField` by the name of a field.
+        """
+        if not set(kwargs) <= set(CONFIGURABLE_FIELDS):
+            return super().configurable_fields(**kwargs)
+        named = self.model_copy()
+        named._config_names = {**self._config_names, **{field.id: name for name, field in kwargs.items()}}
+        return named
+
+    @property
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        """Names that ``configurable`` takes."""
+        fields = type(self).model_fields
+        return [
+            ConfigurableFieldSpec(
+                id=key,
+                annotation=Any if name in BUILD_FIELDS else fields[name].annotation,  # objects have no JSON schema
+                name=name,
+                default=None if name in BUILD_FIELDS else getattr(self, name),
+                is_shared=True,
+            )
+            for key, name in self._option_names().items()
+        ]
+
+    def _plan_request(self, overrides: Mapping[str, Any], labels: CallLabels, manager: Any) -> RequestPlan:
+        """Say how to choose for a request.
+
+        Args:
+            overrides: Fields that the request gives. ``models`` may be ids of some of this model's own models: these,
+                their cooldowns and their ledger are kept, and the other ones are excluded.
+            labels: What the call is recorded under.
+            manager: Callbacks for the runs of the chosen models.
+        """
+        build = {name: value for name, value in overrides.items() if name in BUILD_FIELDS}
+        given: Any = {name: value for name, value in overrides.items() if name in ROUTE_FIELDS}
+        options = self.route_options(cast("RouteOverrides", given))
+        models, ids = build.get("models"), self.dispatcher.pool.ids
+        if isinstance(models, (list, tuple)) and set(models) <= set(ids):
+            options = only_models(options, build.pop("models"), ids)
+        return RequestPlan(options, self._dispatcher_with(build), labels, manager, variant_key(build))
+
+    def _start(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None,
+        kwargs: dict[str, Any],
+        managers: type[CallbackManager | AsyncCallbackManager],
+    ) -> tuple[list[BaseMessage], RunnableConfig, dict[str, Any]]:
+        """Messages, config and arguments for LangChain's own `invoke`, with the planned call among the arguments.
+
+        An error of planning is raised inside the run, where the call is planned again.
+        """
+        messages = self._convert_input(input).to_messages()
+        config = ensure_config(config)
+        configurable = config.get("configurable") or {}
+        overrides = {name: configurable[key] for key, name in self._option_names().items() if key in configurable}
+        overrides |= _take_overrides(kwargs)
+        manager = managers.configure(
+            config.get("callbacks"),
+            inheritable_tags=config.get("tags"),
+            inheritable_metadata=config.get("metadata"),
+        )
+        run_id = config.get("run_id") or uuid.uuid4()
+        session = str(configurable.get("session_id") or configurable.get("thread_id") or self._instance)
+        tags = tuple(dict.fromkeys([*(config.get("tags") or ()), *(self.tags or ())]))
+        labels = CallLabels(session, str(run_id), tags)
+        plan = self._plan_request(overrides, labels, child_manager(manager, run_id))
+        try:
+            plan.call = plan.new_call(messages, kwargs)
+        except AvengersError:
+            plan.call = None
+        started = cast("RunnableConfig", {**config, "callbacks": manager, "run_id": run_id})
+        return messages, started, {**kwargs, PLAN_KEY: plan}
+
+    def _take_plan(self, kwargs: dict[str, Any], run_manager: Any) -> RequestPlan:
+        """The plan of a request. It is made now if LangChain came in by another way than `invoke` or `stream`."""
+        plan: RequestPlan | None = kwargs.pop(PLAN_KEY, None)
+        if plan is not None:
+            return plan
+        overrides = _take_overrides(kwargs)
+        if run_manager is None:
+            return self._plan_request(overrides, CallLabels(self._instance), None)
+        labels = CallLabels(self._instance, str(run_manager.run_id), tuple(run_manager.tags))
+        return self._plan_request(overrides, labels, child_manager(run_manager, run_manager.run_id))
+
+    def plan(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Call[Client]:
+        """Plan a call for an input without asking a model.
+
+        Args:
+            input: As for `invoke`.
+            config: As for `invoke`.
+            kwargs: As for `invoke`.
+
+        Raises:
+            NoCandidateError: If no model can do what the request needs.
+            BudgetError: If the budget leaves no model.
+        """
+        messages, _, kwargs = self._start(input, config, kwargs, CallbackManager)
+        return self._take_plan(kwargs, None).take_call(messages, kwargs)
+
+    def route(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Decision:
+        """Decide for an input without asking a model.
+
+        Args:
+            input: As for `invoke`.
+            config: As for `invoke`.
+            kwargs: As for `invoke`.
+
+        Raises:
+            NoCandidateError: If no model can do what the request needs.
+            BudgetError: If the budget leaves no model.
+        """
+        return self.plan(input, config, **kwargs).decision
+
+    def embed_inputs(self, inputs: Sequence[LanguageModelInput], **kwargs: Any) -> None:
+        """Embed the queries of many inputs together, for the calls that follow.
+
+        Args:
+            inputs: As for `batch`.
+            kwargs: Fields for these calls.
+        """
+        overrides = {name: value for name, value in kwargs.items() if name in CONFIGURABLE_FIELDS}
+        plan = self._plan_request(overrides, CallLabels(), None)
+        messages = (self._convert_input(input).to_messages() for input in inputs)
+        plan.dispatcher.embed([routing_text(one, plan.options.route_on) for one in messages])
+
+
+def _take_overrides(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Remove the fields from a call's arguments and return them; ``model="id"`` is short for ``models=["id"]``."""
+    overrides = take(kwargs, CONFIGURABLE_FIELDS)
+    if "model" in kwargs:
+        overrides["models"] = [kwargs.pop("model")]
+    return overrides

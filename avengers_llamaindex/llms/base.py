@@ -1,0 +1,310 @@
+"""`AvengersLLM`: a LlamaIndex LLM that sends each request to the model that the router chooses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from typing import Any, cast
+
+from avengers_core import Decision
+from avengers_core.adapters import needs_from_arguments, only_models, take
+from avengers_core.dispatch.call import Attempt, Call
+from avengers_core.dispatch.options import CallLabels
+from avengers_core.routing.options import ROUTE_FIELDS, RouteOptions, RouteOverrides
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
+from llama_index.core.instrumentation.span import active_span_id
+from llama_index.core.llms import LLM
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools import BaseTool
+from pydantic import ConfigDict
+
+from .._events import aiterate_in_span, in_span, iterate_in_span
+from .._messages import KEY, as_prompt, portable, routing_text
+from .._models import streams_usage_on_request
+from ..query_context import QueryContext, follow_questions, open_question, query_context
+from .fields import LLMFields
+from .streams import ResponseAccumulator, finish, with_decision
+from .tools import PendingTool, Response, ResponseCheck, read_tool_calls, with_model_tools
+
+__all__ = ["AvengersLLM"]
+
+#: The method of an LLM that returns a kind of response.
+_METHODS: dict[type[Any], str] = {ChatResponse: "chat", CompletionResponse: "complete"}
+
+
+class AvengersLLM(LLMFields, FunctionCallingLLM):
+    """An LLM that sends each request to the model with the best expected score for its expected cost.
+
+    A drop-in for any `LLM`: ``Settings.llm``, query engines, chat engines, agents. What is nearest to a call wins: an
+    argument (``llm.chat(messages, alpha=0.9)``), then an enclosing `routing` block, then the field.
+
+    Example:
+        >>> llm = AvengersLLM(alpha=0.4)  # doctest: +SKIP
+        >>> llm.complete("What is 17 * 23?").additional_kwargs["avengers"]["model"]  # doctest: +SKIP
+        'gpt-4o-mini-2024-07-18'
+
+    Raises:
+        NoCandidateError: If no model can do what a request needs. The message says what rules out which model.
+        BudgetError: If the budget leaves no model.
+        ArtifactError: If the artifact is missing or damaged, or was trained with other embeddings.
+        ValueError: If a field has a value that it cannot have (pydantic's ``ValidationError``), or ``models`` holds an
+            id that is not in the artifact.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+        follow_questions()
+        _ = self.dispatcher  # wrong models, artifacts and ledgers are errors now; no model is made
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersLLM:
+        shared = (self.models, self.artifact, self.ledger)  # clients and connections have locks
+        return super().__deepcopy__({**(memo or {}), **{id(part): part for part in shared}})
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name of the class in a dump."""
+        return "AvengersLLM"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """The least context window of the candidates, and function calling if one of them can call tools."""
+        pool = self.dispatcher.pool
+        known = [pool.capabilities(name) for name in pool.ids if name not in self.exclude_models]
+        windows = [capabilities["max_input_tokens"] for capabilities in known if "max_input_tokens" in capabilities]
+        return LLMMetadata(
+            model_name="avengers",
+            is_chat_model=True,
+            is_function_calling_model=any(capabilities.get("tools") for capabilities in known),
+            context_window=min(windows, default=DEFAULT_CONTEXT_WINDOW),
+            num_output=self.max_tokens or DEFAULT_NUM_OUTPUTS,
+        )
+
+    # --- one call ---
+
+    def _request_options(self, kwargs: dict[str, Any], context: QueryContext) -> RouteOptions:
+        """The options of a call, which are taken out of its arguments.
+
+        Raises:
+            ValueError: If ``model`` is not one of the candidates, or an option has a wrong value.
+        """
+        overrides = {**context.overrides, **take(kwargs, ROUTE_FIELDS)}
+        options = self.route_options(cast("RouteOverrides", overrides))
+        if "model" in kwargs:
+            model, ids = kwargs.pop("model"), self.dispatcher.pool.ids
+            if model not in ids:
+                raise ValueError(f"model: {model!r} is none of the candidates: {', '.join(ids)}")
+            options = only_models(options, [model], ids)
+        return options
+
+    def _plan(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Call[LLM]:
+        """Plan a call. Its options are taken out of ``kwargs``."""
+        context = query_context()
+        options = self._request_options(kwargs, context)
+        question = context.question or (open_question() if options.route_on == "question" else None)
+        if question is None:
+            question = routing_text(messages, options.route_on)
+        size = len(json.dumps(kwargs["tools"], default=str)) if kwargs.get("tools") else 0
+        prompt = as_prompt(messages, question, needs_from_arguments(kwargs), tool_tokens=size / 4)
+        labels = CallLabels(context.session or self._instance, active_span_id.get() or "", context.tags)
+        return self.dispatcher.plan(prompt, options, labels)
+
+    def _request(
+        self, attempt: Attempt[LLM], given: str | Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
+    ) -> tuple[LLM, dict[str, Any], ResponseCheck | None]:
+        """The chosen model, the arguments of its method, and what it checks its response with."""
+        client = attempt.member.client
+        arguments = self._with_defaults(kwargs)
+        if stream and streams_usage_on_request(client):
+            arguments.setdefault("stream_options", {"include_usage": True})
+        if isinstance(given, str):
+            return client, {"prompt": given, **arguments}, None
+        return client, *with_model_tools(client, portable(given, attempt.member.provider), arguments)
+
+    def _ask(self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]) -> Response:
+        span = active_span_id.get()
+        for attempt in self._plan(_as_messages(given), kwargs):
+            with attempt:
+                client, arguments, check = self._request(attempt, given, kwargs, stream=False)
+                with in_span(span):
+                    response: Response = getattr(client, _METHODS[kind])(**arguments)
+                    response = check(response) if check else response
+                finish(attempt, response)
+        return with_decision(response, attempt)
+
+    async def _aask(self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]) -> Response:
+        span = active_span_id.get()
+        for attempt in self._plan(_as_messages(given), kwargs):
+            with attempt:
+                client, arguments, check = self._request(attempt, given, kwargs, stream=False)
+                with in_span(span):
+                    response: Response = await getattr(client, f"a{_METHODS[kind]}")(**arguments)
+                    response = check(response) if check else response
+                finish(attempt, response)
+        return with_decision(response, attempt)
+
+    # Streams are planned before they are read: by then the engine that knows the question may be through.
+
+    def _ask_stream(
+        self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]
+    ) -> Generator[Response, None, None]:
+        span = active_span_id.get()
+        call = self._plan(_as_messages(given), kwargs)
+
+        def parts() -> Generator[Response, None, None]:
+            for attempt in call:
+                with attempt:
+                    client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
+                    chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
+                    with in_span(span):
+                        stream = getattr(client, f"stream_{_METHODS[kind]}")(**arguments)
+                    for part in iterate_in_span(stream, span):
+                        yield chunks.add(part)
+                    chunks.finish()
+            yield chunks.decision_chunk()
+
+        return parts()
+
+    async def _aask_stream(
+        self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]
+    ) -> AsyncGenerator[Response, None]:
+        span = active_span_id.get()
+        call = self._plan(_as_messages(given), kwargs)
+
+        async def parts() -> AsyncGenerator[Response, None]:
+            for attempt in call:
+                with attempt:
+                    client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
+                    chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
+                    with in_span(span):
+                        stream = await getattr(client, f"astream_{_METHODS[kind]}")(**arguments)
+                    async for part in aiterate_in_span(stream, span):
+                        yield chunks.add(part)
+                    chunks.finish()
+            yield chunks.decision_chunk()
+
+        return parts()
+
+    # --- LlamaIndex's entries ---
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Ask the model that the router chooses. Options may be given for this call.
+
+        Args:
+            messages: The conversation, oldest message first.
+            kwargs: Options, ``model="id"`` to pin a model, and arguments for the chosen model.
+        """
+        return self._ask(ChatResponse, messages, kwargs)
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """`chat`, part by part. A last part without text carries the decision and the cost."""
+        return self._ask_stream(ChatResponse, messages, kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """`chat`, async."""
+        return await self._aask(ChatResponse, messages, kwargs)
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        """`stream_chat`, async."""
+        return await self._aask_stream(ChatResponse, messages, kwargs)
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """Ask the model that the router chooses. Options may be given for this call.
+
+        Args:
+            prompt: The prompt.
+            formatted: Whether the prompt is in the model's own format already.
+            kwargs: Options, ``model="id"`` to pin a model, and arguments for the chosen model.
+        """
+        return self._ask(CompletionResponse, prompt, {**kwargs, "formatted": formatted})
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        """`complete`, part by part. A last part without text carries the decision and the cost."""
+        return self._ask_stream(CompletionResponse, prompt, {**kwargs, "formatted": formatted})
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """`complete`, async."""
+        return await self._aask(CompletionResponse, prompt, {**kwargs, "formatted": formatted})
+
+    @llm_completion_callback()
+    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
+        """`stream_complete`, async."""
+        return await self._aask_stream(CompletionResponse, prompt, {**kwargs, "formatted": formatted})
+
+    # --- tools ---
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Keep tools for the chosen model. Only models that can call tools are chosen."""
+        messages = list(chat_history or [])
+        if user_msg:
+            messages += _as_messages(user_msg) if isinstance(user_msg, str) else [user_msg]
+        if not tools:
+            return {"messages": messages, **kwargs}
+        choice = {"allow_parallel_tool_calls": allow_parallel_tool_calls, "tool_required": tool_required}
+        return {"messages": messages, "tools": [PendingTool(tool) for tool in tools], **choice, **kwargs}
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
+    ) -> list[ToolSelection]:
+        """Read the tool calls of a response with the model that gave it.
+
+        Args:
+            response: The response.
+            error_on_no_tool_call: Raise an error if there is no tool call.
+            kwargs: Arguments for the model's own method.
+
+        Raises:
+            ValueError: If there is no tool call.
+        """
+        mark = response.message.additional_kwargs.get(KEY)
+        client = self.dispatcher.pool.get(mark["model"]).client if mark else None
+        if isinstance(client, FunctionCallingLLM):
+            return client.get_tool_calls_from_response(response, error_on_no_tool_call=error_on_no_tool_call, **kwargs)
+        return read_tool_calls(response, error_on_no_tool_call)
+
+    def route(self, messages: str | Sequence[ChatMessage], **kwargs: Any) -> Decision:
+        """Decide for a prompt or messages without asking a model.
+
+        Args:
+            messages: A prompt, or messages as for `chat`.
+            kwargs: As for `chat`.
+
+        Raises:
+            NoCandidateError: If no model can do what the request needs.
+            BudgetError: If the budget leaves no model.
+        """
+        return self._plan(_as_messages(messages), kwargs).decision
+
+
+def _as_messages(given: str | Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+    return [ChatMessage(role=MessageRole.USER, content=given)] if isinstance(given, str) else given
