@@ -62,7 +62,7 @@ def write_parquet(path: Path, records: list[Record], as_text: bool) -> None:
     pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=20)
 
 
-def test_parts_of_all_formats_train_as_one_machine_does(client: Any, tmp_path: Path) -> None:
+def test_partitions_of_all_formats_train_as_one_machine_does(client: Any, tmp_path: Path) -> None:
     from avengers_core.training.distributed import fit_on_cluster
 
     records = make_records(300)
@@ -79,9 +79,9 @@ def test_parts_of_all_formats_train_as_one_machine_does(client: Any, tmp_path: P
     fit_on_cluster(estimator, folder, client, partition_bytes=3000, partition_rows=20)
     alone = RouterEstimator(**options).fit(records)
     assert_same(estimator.artifact_, alone.artifact_)
-    parts = int(steps[0].rpartition("/")[2])
-    assert parts > 12
-    assert f"read and embed partitions {parts}/{parts}" in steps
+    partitions = int(steps[0].rpartition("/")[2])
+    assert partitions > 12
+    assert f"read and embed partitions {partitions}/{partitions}" in steps
 
 
 def test_real_records_by_the_command_line(cluster: Any, data_folder: Path, tmp_path: Path) -> None:

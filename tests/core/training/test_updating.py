@@ -169,17 +169,17 @@ def test_records_of_a_ledger_take_what_is_scored_and_say_what_is_not(tmp_path: P
     log(ledger, 6, propensity=0.5)
     for call, score in (("c0", "up"), ("r1", 0.25), ("c2", 1), ("c4", 1), ("c5", 1), ("c6", "down")):
         ledger.add_feedback(call, score)
-    harvest = records_from_ledger(ledger)
-    assert (harvest.without_prompt, harvest.without_score, harvest.without_choice) == (1, 1, 1)
-    assert [(r.query, r.records) for r in harvest.records] == [
+    result = records_from_ledger(ledger)
+    assert (result.without_prompt, result.without_score, result.without_choice) == (1, 1, 1)
+    assert [(r.query, r.records) for r in result.records] == [
         ("question 0", {"small": 1.0}), ("question 1", {"big": 0.25}), ("question 6", {"small": 0.0}),
     ]  # fmt: skip
-    first = harvest.records[0].usages["small"]
+    first = result.records[0].usages["small"]
     assert first is not None
     assert (first.input_tokens, first.output_tokens, first.reasoning_tokens, first.cost_usd) == (30, 40, 5, 2e-6)
     # Weights 1 and 2 are worth (1 + 2)^2 / (1 + 4) = 1.8 answers.
-    assert [next(iter(r.weights.values())) for r in harvest.records] == pytest.approx([0.6, 1.0, 1.2])
-    told = harvest.models["small"]
+    assert [next(iter(r.weights.values())) for r in result.records] == pytest.approx([0.6, 1.0, 1.2])
+    told = result.models["small"]
     assert (told.effective, told.mean_score, told.corrected_score) == pytest.approx((1.8, 0.5, 1 / 3))
     plain = records_from_ledger(ledger, correct=False)
     assert len(plain.records) == 4
@@ -189,7 +189,7 @@ def test_records_of_a_ledger_take_what_is_scored_and_say_what_is_not(tmp_path: P
     scored = records_from_ledger(ledger, score=lambda row: row["model"] == "big" or None)
     assert [list(r.records) for r in scored.records] == [["big"]]
     path = tmp_path / "live.jsonl"
-    write_records(path, harvest.records)
+    write_records(path, result.records)
     table = load_records(path)
     assert table.weights is not None
     assert table.weights.sum() == pytest.approx(2.8)
@@ -235,12 +235,12 @@ def test_inverse_propensities_undo_the_routers_bias(data_folder: Path, tmp_path:
     with ledger._engine.begin() as db:  # one transaction for all
         db.execute(schema.calls.insert(), rows)
         db.execute(schema.feedback.insert(), told)
-    harvest = records_from_ledger(ledger)
+    result = records_from_ledger(ledger)
     cheap = "phi-3-mini-4k-instruct"
     truth = float(full.scores[:, full.models.index(cheap)].mean(dtype=float))
-    assert harvest.models[cheap].mean_score < truth - 0.02, "it was sent what all models find hard"
-    assert harvest.models[cheap].corrected_score == pytest.approx(truth, abs=0.013), "two standard errors"
-    assert harvest.explored == 1.0
+    assert result.models[cheap].mean_score < truth - 0.02, "it was sent what all models find hard"
+    assert result.models[cheap].corrected_score == pytest.approx(truth, abs=0.013), "two standard errors"
+    assert result.explored == 1.0
 
 
 def entries(base: RouterEstimator, clusters: list[int], **fields: Any) -> list[dict[str, Any]]:
