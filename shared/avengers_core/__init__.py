@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .routing.artifact import load_artifact, save_artifact
     from .routing.decision import Decision
     from .routing.manifest import Artifact
+    from .routing.options import RouteOptions, RouteOverrides
     from .routing.pretrained import pretrained_names
     from .routing.router import Router
     from .training.estimator import RouterEstimator
@@ -79,6 +80,7 @@ _HOME = {
     ),
     "routing.decision": ("Decision",),
     "routing.manifest": ("Artifact",),
+    "routing.options": ("RouteOptions", "RouteOverrides"),
     "routing.pretrained": ("pretrained_names",),
     "routing.router": ("Router",),
     "training.estimator": ("RouterEstimator",),
@@ -89,9 +91,9 @@ __all__ = [  # noqa: RUF022
     "__version__",
     "Artifact", "ArtifactError", "AvengersError", "Budget", "BudgetError", "CachedEmbedder", "CallableEmbedder",
     "Decision", "Embedder", "EmbeddingError", "Ledger", "LedgerError", "MissingExtraError", "NoCandidateError",
-    "OpenAIEmbedder", "Price", "Record", "RecordError", "RecordTable", "Router", "RouterEstimator",
-    "UnavailableError", "Usage", "WordLlamaEmbedder", "load_artifact", "load_records", "make_embedder",
-    "pretrained_names", "read_records", "save_artifact",
+    "OpenAIEmbedder", "Price", "Record", "RecordError", "RecordTable", "RouteOptions", "RouteOverrides",
+    "Router", "RouterEstimator", "UnavailableError", "Usage", "WordLlamaEmbedder", "load_artifact", "load_records",
+    "make_embedder", "pretrained_names", "read_records", "save_artifact",
 ]  # fmt: skip
 
 

@@ -84,7 +84,7 @@ class Call(Generic[M]):
     def propensity(self) -> float | None:
         """Probability that the router makes this choice, None where it was not the router's to make."""
         prompt, sticky = self.prompt, self.options.sticky and self.prompt.current in self.decision.candidates
-        if sticky and (prompt.in_tool_loop or self.decision.scoring != "utility"):
+        if sticky and (prompt.in_tool_loop or not self.decision.weighs_costs):
             return None
         return self.decision.propensity if self.order[0] == self.decision.model else None
 
@@ -222,7 +222,7 @@ class Attempt(Generic[M]):
     def summary(self) -> dict[str, Any]:
         """What an answer's metadata tells of the choice: plain values, for JSON."""
         decision, member = self.call.decision, self.member
-        best = decision._router.best_single(decision.candidates)
+        best = decision.best_single
         same = best == member.id
         best_cost = self.cost_usd if same else self.call.context.pool.tariff(best).cost(self.usage)
         return {

@@ -149,7 +149,7 @@ class Dispatcher(Generic[M]):
                 scoring=options.scoring,
                 exploration=options.exploration,
                 models=self.pool.ids,
-                exclude=unfit,
+                exclude_models=unfit,
                 extra_cost=self._conversation_cost(prompt, options),
             )
         )
@@ -173,7 +173,7 @@ class Dispatcher(Generic[M]):
             return decision.model
         if prompt.in_tool_loop:
             return current
-        if decision.scoring != "utility" and not self._worth_switching(decision, current):
+        if not decision.weighs_costs and not self._worth_switching(decision, current):
             return current
         return decision.model
 

@@ -14,7 +14,7 @@ from ..cli.console import finite, number
 from ..embedders.factory import make_embedder
 from ..records.io import Source
 from ..records.table import load_records
-from ..routing.expectations import expected_cluster_scores
+from ..routing.score_model import expected_cluster_scores
 from ..training.estimator import RouterEstimator, load_encoded
 from . import plots
 from .calibration import calibrate, leave_one_out

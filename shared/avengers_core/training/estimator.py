@@ -21,11 +21,10 @@ from ..records.parts import LocalPartitions, Partitions, quantile
 from ..records.schema import TOKEN_KINDS, Record
 from ..records.table import RecordTable, load_records
 from ..routing.artifact import save_artifact
-from ..routing.expectations import INPUT
 from ..routing.features import N_FEATURES, feature_matrix
 from ..routing.manifest import FORMAT, SCHEMA_VERSION, Artifact, EmbedderInfo, Manifest, ModelInfo, Settings
 from ..routing.scoring import check_alpha, check_scoring
-from ..routing.statistics import ClusterStatistics, divide
+from ..routing.statistics import INPUT, ClusterStatistics, divide
 from .clustering import find_centers, nearest, similarity, vectors_of
 from .lengths import fit_lengths
 from .prices import implied_prices

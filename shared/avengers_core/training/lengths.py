@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from ..records.parts import Partitions
 from ..records.table import RecordTable
-from ..routing.expectations import OUTPUT
-from ..routing.statistics import Array
+from ..routing.statistics import OUTPUT, Array
 
 LENGTH_RIDGE = 3.0
 
