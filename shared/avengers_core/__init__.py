@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .routing.artifact import load_artifact, save_artifact
     from .routing.decision import Decision
     from .routing.manifest import Artifact
+    from .routing.options import RouteOptions, RouteOverrides
     from .routing.pretrained import pretrained_names
     from .routing.router import Router
     from .training.estimator import RouterEstimator
@@ -81,6 +82,10 @@ _HOME = {
     ),
     "routing.decision": ("Decision",),
     "routing.manifest": ("Artifact",),
+    "routing.options": (
+        "RouteOptions",
+        "RouteOverrides",
+    ),
     "routing.pretrained": ("pretrained_names",),
     "routing.router": ("Router",),
     "training.estimator": ("RouterEstimator",),
@@ -91,7 +96,8 @@ __all__ = [  # noqa: RUF022
     "__version__",
     "Artifact", "ArtifactError", "AvengersError", "Budget", "BudgetError", "CachedEmbedder", "CallableEmbedder",
     "Decision", "Embedder", "EmbeddingError", "Ledger", "LedgerError", "MissingExtraError", "NoCandidateError",
-    "NotFittedError", "OpenAIEmbedder", "Price", "Record", "RecordError", "RecordTable", "Router", "RouterEstimator",
+    "NotFittedError", "OpenAIEmbedder", "Price", "Record", "RecordError", "RecordTable", "RouteOptions",
+    "RouteOverrides", "Router", "RouterEstimator",
     "UnavailableError", "Usage", "WordLlamaEmbedder", "load_artifact", "load_records", "make_embedder",
     "pretrained_names", "read_records", "save_artifact",
 ]  # fmt: skip

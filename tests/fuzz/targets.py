@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from avengers_core import AvengersError, Router, RouterEstimator, load_artifact, load_records
 from avengers_core.collecting.questions import read_questions
-from avengers_core.routing.artifact_checks import _checksum
+from avengers_core.routing.artifact_checks import manifest_checksum
 from avengers_core.routing.manifest import Manifest
 
 from tests.support.records import make_records
@@ -132,7 +132,7 @@ def sealed(change: dict[str, Any], part: str = "", values: Any = None) -> bytes:
         if isinstance(told, dict) and f"{name}.npy" in files:
             told["sha256"] = hashlib.sha256(files[f"{name}.npy"]).hexdigest()
     with suppress(msgspec.ValidationError):
-        raw["checksum"] = _checksum(msgspec.convert(raw, Manifest))
+        raw["checksum"] = manifest_checksum(msgspec.convert(raw, Manifest))
     files["manifest.json"] = json.dumps(raw).encode()
     return zipped(files)
 

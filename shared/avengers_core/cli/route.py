@@ -49,7 +49,7 @@ def route(
         sys.stdin.read() if text == "-" else text,
         alpha=alpha,
         models=split_names(models) or None,
-        exclude=split_names(exclude),
+        exclude_models=split_names(exclude),
         require=_requirements(require),
         scoring=scoring,
     )

@@ -239,7 +239,7 @@ class Attempt(Generic[M]):
     def summary(self) -> dict[str, Any]:
         """What an answer's metadata says of the choice: plain values, for JSON."""
         decision, member = self.call.decision, self.member
-        best = _best_single(decision)
+        best = decision.best_single
         pool = self.call.context.pool
         best_cost = self.cost_usd if best == member.id else pool.price_schedule(best).cost(self.usage)
         return {
@@ -257,8 +257,3 @@ class Attempt(Generic[M]):
             ],
             "best_single": {"model": best, "cost_usd": None if best_cost is None else float(best_cost)},
         }
-
-
-def _best_single(decision: Decision) -> str:
-    """The candidate with the best expected score over all training queries."""
-    return decision._router.best_single(decision.candidates)

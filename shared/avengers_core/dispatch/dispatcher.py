@@ -167,7 +167,7 @@ class Dispatcher(Generic[M]):
                 scoring=options.scoring,
                 exploration=options.exploration,
                 models=self.pool.ids,
-                exclude=exclude,
+                exclude_models=exclude,
                 extra_cost=self._conversation_cost(prompt, options),
             )
         )

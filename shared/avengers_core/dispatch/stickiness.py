@@ -40,7 +40,7 @@ def has_choice(decision: Decision, prompt: Prompt, *, sticky: bool) -> bool:
 
 
 def _weighs_dollars(decision: Decision) -> bool:
-    return decision.scoring == "utility"
+    return decision.weighs_costs
 
 
 def _has_more_utility(decision: Decision, current: str, typical_cost: float) -> bool:

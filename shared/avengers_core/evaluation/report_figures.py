@@ -11,8 +11,8 @@ from .._utils.results import Result
 from ..embedders.factory import make_embedder
 from ..records.io import Source
 from ..records.table import load_records
-from ..routing.expectations import expected_cluster_scores
 from ..routing.manifest import Artifact
+from ..routing.score_model import expected_cluster_scores
 from ..training.encoding import encode_records
 from ..training.estimator import RouterEstimator
 from .calibration import Calibration, UnseenDataset, calibrate, leave_one_out

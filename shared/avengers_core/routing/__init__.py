@@ -3,8 +3,10 @@
 from .artifact import load_artifact, save_artifact
 from .decision import Decision
 from .manifest import Artifact, EmbedderInfo, Manifest, ModelInfo, Settings
+from .options import RouteOptions, RouteOverrides
 from .pretrained import find_artifact, pretrained_names
-from .router import Router, with_prices
+from .prices import with_prices
+from .router import Router
 from .statistics import ClusterStatistics
 
 __all__ = [
@@ -14,6 +16,8 @@ __all__ = [
     "EmbedderInfo",
     "Manifest",
     "ModelInfo",
+    "RouteOptions",
+    "RouteOverrides",
     "Router",
     "Settings",
     "find_artifact",

@@ -1,4 +1,4 @@
-"""The trained artifact: one zip or folder of ``manifest.json`` and plain ``.npy`` arrays. No pickle is ever loaded."""
+"""Saving and loading artifacts: one zip or folder of ``manifest.json`` and plain ``.npy`` arrays, never a pickle."""
 
 from __future__ import annotations
 
@@ -14,90 +14,117 @@ import numpy as np
 
 from .._utils.files import replacing
 from ..errors import ArtifactError
-from .artifact_checks import _checksum, _read
-from .manifest import (
-    MANIFEST,
-    STATISTICS,
-    Artifact,
-    Part,
-)
+from .artifact_checks import manifest_checksum, read_artifact
+from .manifest import MANIFEST, STATISTICS, Artifact, Part
+
+__all__ = ["load_artifact", "save_artifact"]
+
+#: Date of the files in a zip: a fixed one, so that the same training gives the same file.
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+#: An archive with more files is refused unread.
+_MAX_FILES = 100
 
 
 def save_artifact(artifact: Artifact, path: str | Path) -> Path:
-    """Write an artifact, as a zip where ``path`` ends in ``.zip`` and as a folder elsewhere; returns the path.
+    """Write an artifact. An interrupted write leaves what was at the path before, and nothing else.
 
-    It is written beside ``path`` under a temporary name and renamed, so that an interrupted write leaves nothing.
+    Args:
+        artifact: What to write.
+        path: A zip is written if it ends in ``.zip``, otherwise a folder. Missing parent folders are made.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArtifactError: If ``path`` is to be a folder and something that is not an artifact is there.
     """
     path = Path(path)
-    arrays = {"centers": artifact.centers, **artifact.arrays}
-    arrays |= {file: getattr(artifact.statistics, name) for name, file in STATISTICS.items()}
-    parts, blobs = {}, {}
-    for name, values in arrays.items():
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, np.ascontiguousarray(values), allow_pickle=False)
-        blobs[f"{name}.npy"] = buffer.getvalue()
-        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-        parts[name] = Part(digest, list(values.shape), values.dtype.str)
-    manifest = msgspec.structs.replace(artifact.manifest, parts=parts)
-    manifest = msgspec.structs.replace(manifest, checksum=_checksum(manifest))
-    blobs[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-
+    files = _files(artifact)
     if path.suffix != ".zip":
-        return _save_folder(blobs, path)
+        return _save_folder(files, path)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(blobs):
-            # A fixed date: the same training gives the same file.
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), blobs[name], zipfile.ZIP_DEFLATED)
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), files[name], zipfile.ZIP_DEFLATED)
     return path
 
 
-def _save_folder(blobs: dict[str, bytes], path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _files(artifact: Artifact) -> dict[str, bytes]:
+    """The files of an artifact by name."""
+    arrays = {"centers": artifact.centers, **artifact.arrays}
+    arrays |= {file: getattr(artifact.statistics, name) for name, file in STATISTICS.items()}
+    parts, files = {}, {}
+    for name, values in arrays.items():
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.ascontiguousarray(values), allow_pickle=False)
+        files[f"{name}.npy"] = buffer.getvalue()
+        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+        parts[name] = Part(digest, list(values.shape), values.dtype.str)
+    manifest = msgspec.structs.replace(artifact.manifest, parts=parts)
+    manifest = msgspec.structs.replace(manifest, checksum=manifest_checksum(manifest))
+    files[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    return files
+
+
+def _save_folder(files: dict[str, bytes], path: Path) -> Path:
+    """Write the files beside ``path`` and rename; if anything fails, put back what was there.
+
+    Only a process that is killed between the two renames leaves the former artifact, under a hidden name beside it.
+    """
     if path.exists() and not (path / MANIFEST).is_file():
-        raise ArtifactError(f"{path}: exists and is no artifact; give a new folder or a name that ends in .zip")
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        raise ArtifactError(f"{path}: exists and is not an artifact; give a new folder or a name that ends in .zip")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    workspace = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    new, old = workspace / "new", workspace / "old"
     try:
-        for name, blob in blobs.items():
-            (temporary / name).write_bytes(blob)
-        temporary.chmod(0o755)
+        new.mkdir(mode=0o755)
+        for name, data in files.items():
+            (new / name).write_bytes(data)
         if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old.")) / "old"
             path.rename(old)
-            temporary.rename(path)
-            shutil.rmtree(old.parent)
-        else:
-            temporary.rename(path)
+        new.rename(path)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
         raise
+    finally:
+        if path.exists() or not old.exists():
+            shutil.rmtree(workspace, ignore_errors=True)
     return path
 
 
 def load_artifact(path: str | Path) -> Artifact:
     """Read and check an artifact.
 
+    Args:
+        path: A zip or a folder, as from `save_artifact`.
+
     Raises:
-        ArtifactError: it is missing, truncated, edited, of another schema version, holds a name outside the archive,
-            a pickle, a wrong shape or a value that is not finite. The message says which.
+        ArtifactError: If it is missing, truncated, edited or of another schema version, or holds a name outside the
+            archive, a pickle, a wrong shape or a value that is not finite. The message says which.
     """
     path = Path(path)
     if path.is_dir():
-        return _read(lambda name, limit: _read_file(path / name, limit), path)
+        return read_artifact(lambda name, limit: _read_file(path / name, limit), path)
     if not path.is_file():
         raise ArtifactError(f"{path}: no such artifact")
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if len(names) > 100:
-                raise ArtifactError(f"{path}: {len(names)} files do not belong in an artifact")
-            for name in names:
-                if name != Path(name).name or "\\" in name or not name.endswith((".npy", ".json")):
-                    raise ArtifactError(f"{path}: {name!r} does not belong in an artifact")
-            if len(set(names)) != len(names):
-                raise ArtifactError(f"{path}: a name stands twice in the archive")
-            return _read(lambda name, limit: _read_member(archive, name, limit), path)
+            _check_names(archive.namelist(), path)
+            return read_artifact(lambda name, limit: _read_member(archive, name, limit), path)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: not a whole zip archive: {error}") from None
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    """Refuse an archive with names that no artifact has."""
+    if len(names) > _MAX_FILES:
+        raise ArtifactError(f"{path}: {len(names)} files do not belong in an artifact")
+    for name in names:
+        if name != Path(name).name or "\\" in name or not name.endswith((".npy", ".json")):
+            raise ArtifactError(f"{path}: {name!r} does not belong in an artifact")
+    if len(set(names)) != len(names):
+        raise ArtifactError(f"{path}: a name is in the archive twice")
 
 
 def _read_file(path: Path, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What makes an artifact one that training wrote; anything else is refused."""
+"""Checks that an artifact is one that training wrote; anything else is refused."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError
 from ..records.schema import TOKEN_KINDS
+from .features import array_shapes
 from .manifest import (
     FORMAT,
     MANIFEST,
@@ -29,23 +30,58 @@ from .manifest import (
 from .scoring import SCORINGS
 from .statistics import ClusterStatistics
 
+__all__ = ["Reader", "manifest_checksum", "read_artifact"]
 
-def _shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
-    from .features import array_shapes
+#: Reads a file of an artifact by name, and refuses one that is larger than a number of bytes.
+Reader = Callable[[str, int], bytes]
 
-    k, m, d = manifest.settings.n_clusters, len(manifest.models), manifest.embedder.dimension
-    shapes: dict[str, tuple[int, ...]] = {"centers": (k, d)}
-    shapes |= dict.fromkeys(STATISTICS.values(), (k, m))
-    shapes |= {"tokens": (k, m, len(TOKEN_KINDS)), "dataset_n": (k, len(manifest.datasets))}
-    return shapes | array_shapes(m, d)
+#: Bytes of the largest number in an array.
+_ITEM_BYTES = 8
+
+#: Relative and absolute tolerance of sums that were added in another order.
+_ROUNDING = 1e-6
+
+#: Bound of the squared length of a centre, a mean of unit vectors.
+_MAX_SQUARED_LENGTH = 1.01
+
+#: Bound of the log of a number of tokens.
+_MAX_LOG_TOKENS = 50
+
+#: Bound of the softmax's sharpness.
+_MAX_BETA = 1e6
 
 
-def _checksum(manifest: Manifest) -> str:
+def manifest_checksum(manifest: Manifest) -> str:
+    """SHA-256, in hex, of the manifest without its own checksum."""
     blank = msgspec.structs.replace(manifest, checksum="")
     return hashlib.sha256(msgspec.json.encode(blank, order="deterministic")).hexdigest()
 
 
-def _read(read: Callable[[str, int], bytes], path: Path) -> Artifact:
+def read_artifact(read: Reader, path: Path) -> Artifact:
+    """Read an artifact and check every value of it.
+
+    Args:
+        read: Reads one of its files.
+        path: Where it is, for messages.
+
+    Raises:
+        ArtifactError: If it is not what training writes; the message says why.
+    """
+    manifest = _read_manifest(read, path)
+    shapes = _shapes(manifest)
+    size = sum(int(np.prod(shape, dtype=object)) for shape in shapes.values()) * _ITEM_BYTES
+    if size > MAX_ARRAY_BYTES:
+        raise ArtifactError(f"{path}: arrays of {size} bytes are more than this library reads")
+    if set(manifest.parts) != set(shapes):
+        raise ArtifactError(f"{path}: parts {sorted(set(manifest.parts) ^ set(shapes))} are missing or unknown")
+    arrays = {name: _read_array(read, name, manifest.parts[name], shape, path) for name, shape in shapes.items()}
+    statistics = ClusterStatistics(**{name: arrays.pop(file) for name, file in STATISTICS.items()})
+    if name := _impossible_array(statistics, arrays):
+        raise ArtifactError(f"{path}: {name}.npy has a value that no training writes")
+    return Artifact(manifest, arrays.pop("centers"), statistics, arrays)
+
+
+def _read_manifest(read: Reader, path: Path) -> Manifest:
     try:
         raw = read(MANIFEST, MAX_MANIFEST_BYTES)
         head = msgspec.json.decode(raw, type=dict[str, Any])
@@ -62,42 +98,35 @@ def _read(read: Callable[[str, int], bytes], path: Path) -> Artifact:
         manifest = msgspec.convert(head, Manifest)
     except msgspec.ValidationError as error:
         raise ArtifactError(f"{path}: {MANIFEST}: {error}") from None
-    if manifest.checksum != _checksum(manifest):
+    if manifest.checksum != manifest_checksum(manifest):
         raise ArtifactError(f"{path}: {MANIFEST} was edited: its checksum does not match")
     if manifest.token_kinds != [kind.removesuffix("_tokens") for kind in TOKEN_KINDS]:
         raise ArtifactError(f"{path}: {MANIFEST}: unknown token kinds {manifest.token_kinds}")
-    if fault := _find_fault(manifest):
-        raise ArtifactError(f"{path}: {MANIFEST}: {fault}")
-    shapes = _shapes(manifest)
-    size = sum(int(np.prod(shape, dtype=object)) for shape in shapes.values()) * 8
-    if size > MAX_ARRAY_BYTES:
-        raise ArtifactError(f"{path}: arrays of {size} bytes are more than this library reads")
-    if set(manifest.parts) != set(shapes):
-        raise ArtifactError(f"{path}: parts {sorted(set(manifest.parts) ^ set(shapes))} are missing or unknown")
-    arrays = {name: _read_array(read, name, manifest.parts[name], shape, path) for name, shape in shapes.items()}
-    statistics = ClusterStatistics(**{name: arrays.pop(file) for name, file in STATISTICS.items()})
-    possible = {file: (getattr(statistics, name) >= 0).all() for name, file in STATISTICS.items()}
-    possible["score_sum"] &= (statistics.score_sum <= statistics.n_answers * (1 + 1e-6) + 1e-6).all()
-    possible["dataset_n"] &= statistics.n_queries.sum() > 0
-    possible["centers"] = (np.square(arrays["centers"], dtype=np.float64).sum(axis=1) < 1.01).all()
-    possible["length_range"] = (np.abs(arrays["length_range"]) < 50).all()
-    for name, fine in possible.items():
-        if not fine:
-            raise ArtifactError(f"{path}: {name}.npy has a value that no training writes")
-    return Artifact(manifest, arrays.pop("centers"), statistics, arrays)
+    if name := _impossible_field(manifest):
+        raise ArtifactError(f"{path}: {MANIFEST}: field '{name}' has a value that no training writes")
+    return manifest
 
 
-def _find_fault(manifest: Manifest) -> str | None:
-    """The first value that no training writes."""
+def _shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays by the manifest."""
+    k, m, d = manifest.settings.n_clusters, len(manifest.models), manifest.embedder.dimension
+    shapes: dict[str, tuple[int, ...]] = {"centers": (k, d)}
+    shapes |= dict.fromkeys(STATISTICS.values(), (k, m))
+    shapes |= {"tokens": (k, m, len(TOKEN_KINDS)), "dataset_n": (k, len(manifest.datasets))}
+    return shapes | array_shapes(m, d)
+
+
+def _impossible_field(manifest: Manifest) -> str | None:
+    """The first field of a manifest with a value that no training writes."""
     settings, models = manifest.settings, manifest.models
-    numbers = {
+    possible = {
         "cost_scale": manifest.typical_cost > 0,
         "characters_per_token": manifest.characters_per_token > 0,
         "familiar_similarity": -1 <= manifest.ood_threshold <= 1,
         "n_records": manifest.n_records >= 0,
         "settings.n_clusters": settings.n_clusters >= 1,
         "settings.top_k": settings.top_k is None or settings.top_k >= 1,
-        "settings.beta": settings.beta is None or 0 <= settings.beta < 1e6,
+        "settings.beta": settings.beta is None or 0 <= settings.beta < _MAX_BETA,
         "settings.alpha": 0 <= settings.alpha <= 1,
         "settings.scoring": settings.scoring in SCORINGS,
         "settings.min_records": settings.min_records >= 0,
@@ -106,14 +135,21 @@ def _find_fault(manifest: Manifest) -> str | None:
         "datasets": 0 < len(set(manifest.datasets)) == len(manifest.datasets),
         "models.price": all(m.price is None or min(m.price.input, m.price.output) >= 0 for m in models),
     }
-    return next(
-        (f"field '{name}' has a value that no training writes" for name, fine in numbers.items() if not fine), None
-    )
+    return next((name for name, fine in possible.items() if not fine), None)
 
 
-def _read_array(
-    read: Callable[[str, int], bytes], name: str, part: Part, shape: tuple[int, ...], path: Path
-) -> NDArray[Any]:
+def _impossible_array(statistics: ClusterStatistics, arrays: dict[str, NDArray[Any]]) -> str | None:
+    """The first array with a value that no training writes."""
+    possible = {file: (getattr(statistics, name) >= 0).all() for name, file in STATISTICS.items()}
+    possible["score_sum"] &= (statistics.score_sum <= statistics.n_answers * (1 + _ROUNDING) + _ROUNDING).all()
+    possible["dataset_n"] &= statistics.n_queries.sum() > 0
+    squared_length = np.square(arrays["centers"], dtype=np.float64).sum(axis=1)
+    possible["centers"] = (squared_length < _MAX_SQUARED_LENGTH).all()
+    possible["length_range"] = (np.abs(arrays["length_range"]) < _MAX_LOG_TOKENS).all()
+    return next((name for name, fine in possible.items() if not fine), None)
+
+
+def _read_array(read: Reader, name: str, part: Part, shape: tuple[int, ...], path: Path) -> NDArray[Any]:
     where = f"{path}: {name}.npy"
     if tuple(part.shape) != shape or part.dtype not in ("<f4", "<f8"):
         raise ArtifactError(f"{where}: shape {part.shape} {part.dtype}, expected {list(shape)} of floats")

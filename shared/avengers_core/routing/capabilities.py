@@ -1,13 +1,18 @@
-"""What a model can do, under one set of names, and what a request needs."""
+"""What a model can do, under one set of names, and what a request needs of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+__all__ = ["LENIENT", "NAMES", "Capabilities", "Require", "as_needs", "canonical", "lacking", "shared"]
+
+#: What a model can do: yes or no, or a number of tokens. What is missing is unknown.
 Capabilities = Mapping[str, "bool | int"]
+
+#: What a request needs: one name, several, or a mapping with least numbers.
 Require = str | Iterable[str] | Capabilities
 
-#: The names, each with those that other sources use for it.
+#: The names, each with the names that other sources use for it.
 NAMES: dict[str, tuple[str, ...]] = {
     "tools": ("tool_calling", "function_calling"),
     "tool_choice": (),
@@ -22,7 +27,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 _CANONICAL = {other: name for name, others in NAMES.items() for other in (name, *others)}
 
-#: Not known here means no obstacle: few sources say it, and nearly all models can.
+#: Names that are not an obstacle if they are unknown: few sources list them, and nearly all models have them.
 LENIENT = frozenset({"max_input_tokens", "max_output_tokens", "tool_choice"})
 
 
@@ -36,39 +41,49 @@ def canonical(capabilities: Mapping[str, object]) -> dict[str, bool | int]:
 
 
 def as_needs(require: Require) -> dict[str, bool | int]:
-    """A requirement in any of its forms as a mapping."""
+    """A requirement in any of its forms as a mapping; True for a name without a number."""
     if isinstance(require, str):
         return {require: True}
     return dict(require) if isinstance(require, Mapping) else dict.fromkeys(require, True)
 
 
 def lacking(capabilities: Capabilities, needs: Capabilities, lenient: Iterable[str] = ()) -> str:
-    """Why a model with these capabilities does not meet the needs; empty where it does.
+    """Why a model does not meet the needs; empty if it does.
 
-    A need may name alternatives (``tools|structured_output``). What is not known counts as missing, but for the
-    ``lenient`` names.
+    Args:
+        capabilities: What the model can do. What is unknown counts as missing.
+        needs: What it needs to do. A name may list alternatives (``tools|structured_output``).
+        lenient: Names that do not count as missing if they are unknown.
     """
     for name, need in needs.items():
-        reasons = [_lacking(one, capabilities.get(one), need, one in lenient) for one in name.split("|")]
+        reasons = [
+            _lacking_one(alternative, capabilities.get(alternative), need, alternative in lenient)
+            for alternative in name.split("|")
+        ]
         if all(reasons):
             return " and ".join(reasons)
     return ""
 
 
-def _lacking(name: str, have: bool | int | None, need: bool | int, lenient: bool) -> str:
-    if have is None:
+def _lacking_one(name: str, value: bool | int | None, need: bool | int, lenient: bool) -> str:
+    if value is None:
         return "" if lenient else f"{name} unknown"
     if isinstance(need, bool):
-        return "" if bool(have) == need else f"no {name}" if need else f"has {name}"
-    return "" if have >= need else f"{name} {have} below {need}"
+        return "" if bool(value) == need else f"no {name}" if need else f"has {name}"
+    return "" if value >= need else f"{name} {value} below {need}"
 
 
 def shared(members: Iterable[Capabilities]) -> dict[str, bool | int]:
-    """What every one of them can do: all for yes and no, the least for numbers; unknown in one is left out."""
+    """Intersect capabilities: flags are and-ed, limits take the minimum, and names unknown for any member are dropped.
+
+    Args:
+        members: Capabilities of each model.
+    """
     listed = list(members)
-    names = set.intersection(*(set(one) for one in listed)) if listed else set()
-    out: dict[str, bool | int] = {}
+    names = set.intersection(*(set(member) for member in listed)) if listed else set()
+    intersection: dict[str, bool | int] = {}
     for name in sorted(names):
-        values = [one[name] for one in listed]
-        out[name] = all(values) if all(isinstance(value, bool) for value in values) else min(int(v) for v in values)
-    return out
+        values = [member[name] for member in listed]
+        flags = all(isinstance(value, bool) for value in values)
+        intersection[name] = all(values) if flags else min(int(value) for value in values)
+    return intersection

@@ -3,89 +3,89 @@
 from __future__ import annotations
 
 import math
-import uuid
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+import os
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .costs import infinite_if_unknown
+from .explain import explain
+from .scorers import SCORERS
 from .statistics import Array
 
-if TYPE_CHECKING:
-    from .router import Router
+__all__ = ["Decision", "Evidence"]
+
+#: Clusters that weigh less are not listed.
+MIN_CLUSTER_WEIGHT = 0.01
 
 
-class Decision:
-    """Which model a query goes to, and why.
+class Evidence(NamedTuple):
+    """What the training queries near a query say of it. A tuple, as one is made for every decision.
 
     Attributes:
-        id: name of the decision, for logs.
-        model: the chosen model.
-        alpha, scoring: what it was chosen with.
-        candidates: models that could be chosen, in the artifact's order, as in the three arrays below.
-        scores: (m,) expected scores in [0, 1].
-        costs: (m,) expected US dollars, NaN where unknown.
-        totals: (m,) what models are ranked by: utility, or the reference's sum of weighted inverse ranks.
-        input_tokens: estimated tokens of the query.
-        similarity: cosine of the query and its nearest cluster centre.
-        out_of_distribution: the query is less like the training queries than 99% of those are. Its clusters say
-            little then, so the expectation falls back to the average over all clusters.
-        excluded: models that could not be chosen, each with what ruled it out.
-        propensity: probability of the choice; below 1 where the router explores.
+        weights: (k,) weights of the clusters, which sum to 1.
+        errors: (c,) standard errors of the candidates' expected scores.
+        overall_scores: (c,) the candidates' expected scores over all training queries.
+        dataset_shares: (datasets,) training queries from each dataset, weighted by cluster.
+        datasets: Names of the datasets.
+        ood_threshold: Cosine similarity below which a query is out of distribution.
     """
 
-    __slots__ = (
-        "__dict__",
-        "_order",
-        "_router",
-        "_weights",
-        "alpha",
-        "candidates",
-        "costs",
-        "excluded",
-        "input_tokens",
-        "model",
-        "out_of_distribution",
-        "propensity",
-        "scores",
-        "scoring",
-        "similarity",
-        "totals",
-    )
+    weights: Array
+    errors: Array
+    overall_scores: Array
+    dataset_shares: Array
+    datasets: list[str]
+    ood_threshold: float
 
-    def __init__(
-        self,
-        router: Router,
-        weights: Array,
-        alpha: float,
-        scoring: str,
-        candidates: list[str],
-        scores: Array,
-        costs: Array,
-        totals: Array,
-        order: NDArray[np.intp] | int,
-        input_tokens: float,
-        similarity: float,
-        out_of_distribution: bool,
-        excluded: dict[str, str],
-        propensity: float = 1.0,
-    ) -> None:
-        self._router = router
-        self._weights = weights
-        self._order = order
-        self.alpha = alpha
-        self.scoring = scoring
-        self.candidates = candidates
-        self.scores = scores
-        self.costs = costs
-        self.totals = totals
-        self.input_tokens = input_tokens
-        self.similarity = similarity
-        self.out_of_distribution = out_of_distribution
-        self.excluded = excluded
-        self.propensity = propensity
-        self.model = candidates[order if isinstance(order, int) else order[0]]
+    def nearest_datasets(self, count: int) -> list[str]:
+        """Names of the datasets with the largest shares, largest first; at most ``count``."""
+        order = np.argsort(-self.dataset_shares)[:count]
+        return [self.datasets[code] for code in order if self.dataset_shares[code] > 0]
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Decision:
+    """Which model a query goes to, and why. Immutable, and independent of the router that made it.
+
+    Attributes:
+        model: The chosen model.
+        alpha: From 0 (cost only) to 1 (quality only), as it was used.
+        scoring: ``utility``, ``reference`` or ``simple``, as it was used.
+        candidates: Models that could be chosen, in the artifact's order, as in the three arrays below.
+        scores: (c,) expected scores in [0, 1].
+        costs: (c,) expected US dollars, NaN if unknown.
+        totals: (c,) what candidates are ranked by: utilities, or sums of weighted inverse ranks.
+        input_tokens: Estimated tokens of the query.
+        similarity: Cosine similarity of the query and its nearest cluster centre.
+        out_of_distribution: Whether the query is less like the training queries than 99% of those are. Its clusters
+            say little then, so the average over all clusters was used.
+        excluded: Models that could not be chosen, each with the reason.
+        propensity: Probability of the choice; below 1 if the router explores.
+        evidence: What the training queries near the query say of it.
+        id: Name of the decision, for logs: 32 random hexadecimal digits.
+    """
+
+    model: str
+    alpha: float
+    scoring: str
+    candidates: list[str]
+    scores: Array
+    costs: Array
+    totals: Array
+    input_tokens: float
+    similarity: float
+    out_of_distribution: bool
+    excluded: dict[str, str]
+    propensity: float
+    evidence: Evidence
+    id: str = field(default_factory=_new_id)
 
     def __repr__(self) -> str:
         return (
@@ -93,106 +93,81 @@ class Decision:
             f"expected_cost={self.expected_cost:.3g}, confidence={self.confidence:.2f})"
         )
 
-    @cached_property
-    def id(self) -> str:  # noqa: D102
-        return uuid.uuid4().hex
-
-    @cached_property
-    def _ranks(self) -> NDArray[np.intp]:
-        if not isinstance(self._order, int):
-            return self._order
-        return self._router._rank(self.scoring, self.scores, self.costs, self.totals, self.alpha)
+    def _order(self) -> NDArray[np.intp]:
+        """(c,) positions of the candidates: the chosen one, then the others, best first."""
+        order = SCORERS[self.scoring].ranking(self.totals, self.scores, infinite_if_unknown(self.costs))
+        chosen = self.candidates.index(self.model)
+        if order[0] != chosen:  # it was drawn at random
+            order = np.concatenate(([chosen], order[order != chosen]))
+        return order
 
     @property
     def ranking(self) -> list[str]:
-        """Candidates, best first."""
-        return [self.candidates[position] for position in self._ranks]
+        """Candidates, best first; the chosen one is the first even if it was drawn at random."""
+        return [self.candidates[position] for position in self._order().tolist()]
+
+    @property
+    def best_single(self) -> str:
+        """The candidate with the best expected score over all training queries."""
+        return self.candidates[int(np.argmax(self.evidence.overall_scores))]
+
+    @property
+    def weighs_costs(self) -> bool:
+        """Whether the scoring weighs expected US dollars, so that a cost added for one model moves the choice."""
+        return SCORERS[self.scoring].weighs_costs
 
     @property
     def expected_score(self) -> float:
-        """Expected score of the chosen model."""
-        return float(self.scores[self._ranks[0]])
+        """Expected score of the chosen model, in [0, 1]."""
+        return float(self.scores[self.candidates.index(self.model)])
 
     @property
     def expected_cost(self) -> float:
         """Expected US dollars of the chosen model, NaN if unknown."""
-        return float(self.costs[self._ranks[0]])
+        return float(self.costs[self.candidates.index(self.model)])
 
     @property
     def cluster(self) -> int:
-        """The heaviest cluster: the nearest one, where the query is like the training queries."""
-        return int(np.argmax(self._weights))
+        """The heaviest cluster: the nearest one, unless the query is out of distribution."""
+        return int(np.argmax(self.evidence.weights))
 
-    @cached_property
+    @property
     def clusters(self) -> list[tuple[int, float]]:
         """Clusters that weigh 1% or more in the decision, with their weights, heaviest first."""
-        order = np.argsort(-self._weights, kind="stable")
-        return [(int(c), float(self._weights[c])) for c in order if self._weights[c] >= 0.01]
+        weights = self.evidence.weights
+        order = np.argsort(-weights, kind="stable")
+        return [(int(c), float(weights[c])) for c in order if weights[c] >= MIN_CLUSTER_WEIGHT]
 
-    @cached_property
+    @property
     def confidence(self) -> float:
-        """Probability, in [0.5, 1], that the chosen model's true utility is above the runner-up's.
+        """Probability, in [0.5, 1], that the chosen model is truly better than the runner-up.
 
-        The normal probability of the margin in points of score over the standard errors of both expectations. 1.0
-        with one candidate and at alpha 0, where only known costs count. For the reference it is that of the scores.
+        This is the normal probability of the margin between the two, in points of score, over the standard errors of
+        both expectations. The margin is that of the utilities, or of the expected scores if the scoring is by ranks.
+        1.0 if there is one candidate, and at alpha 0, at which only known costs count.
         """
-        ranks = self._ranks
-        if len(ranks) < 2 or self.alpha == 0:
+        if len(self.candidates) < 2 or self.alpha == 0:
             return 1.0
-        first, second = ranks[0], ranks[1]
-        if self.scoring == "utility":
-            margin = float(self.totals[first] - self.totals[second])
-        else:
-            margin = float(self.scores[first] - self.scores[second])
-        columns = [self._router._columns[self.candidates[position]] for position in (first, second)]
-        errors = self._weights @ self._router._cell_error[:, columns]
+        runners = self._order()[:2]
+        points = SCORERS[self.scoring].in_points(self.totals, self.scores)
+        margin = float(points[runners[0]] - points[runners[1]])
+        errors = self.evidence.errors[runners]
         spread = math.sqrt(float(errors @ errors))
         return 0.5 * (1 + math.erf(max(margin, 0.0) / spread / math.sqrt(2)))
 
     def explain(self) -> str:
         """One paragraph on the choice."""
-        artifact = self._router.artifact
-        shares = artifact.statistics.dataset_n.T @ self._weights
-        names = [artifact.manifest.datasets[i] for i in np.argsort(-shares)[:2] if shares[i] > 0]
-        if self.out_of_distribution:
-            where = (
-                f"The query is unlike the training queries (similarity {self.similarity:.2f}, below "
-                f"{artifact.manifest.ood_threshold:.2f}), so the average over all clusters was used."
-            )
-        else:
-            near = ", ".join(f"{cluster} ({weight:.0%})" for cluster, weight in self.clusters[:3])
-            where = f"The query lies near clusters {near}, mostly {' and '.join(names)}."
-        chosen = f"{self.model} is expected to score {self.expected_score:.2f} for {_dollars(self.expected_cost)}"
-        parts = [f"At alpha {self.alpha:g} {chosen}. {where}"]
-        if self.propensity < 1:
-            parts.append(f"The router explores: this choice had a probability of {self.propensity:.3g}.")
-        if len(self.candidates) > 1:
-            second = self._ranks[1]
-            parts.append(
-                f"Next is {self.candidates[second]} (score {self.scores[second]:.2f}, {_dollars(self.costs[second])}); "
-                f"confidence in the choice between the two {self.confidence:.0%}."
-            )
-            best = int(np.argmax(self.scores))
-            if self.candidates[best] != self.model:
-                ratio = self.costs[best] / self.expected_cost if self.expected_cost > 0 else math.nan
-                times = f", {ratio:.1f} times the cost" if math.isfinite(ratio) else ""
-                parts.append(
-                    f"The best expected score is {self.candidates[best]}'s ({self.scores[best]:.2f} for "
-                    f"{_dollars(self.costs[best])}{times})."
-                )
-        if self.excluded:
-            parts.append(f"Left out: {'; '.join(f'{m}: {why}' for m, why in list(self.excluded.items())[:5])}.")
-        return " ".join(parts)
+        return explain(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The decision as plain values for JSON, with ``candidates`` best first."""
+        """The decision as plain values for JSON, with ``candidates`` best first and None for what is unknown."""
         return {
             "id": self.id,
             "model": self.model,
             "alpha": self.alpha,
             "scoring": self.scoring,
             "expected_score": self.expected_score,
-            "expected_cost": _plain(self.expected_cost),
+            "expected_cost": _finite_or_none(self.expected_cost),
             "confidence": self.confidence,
             "out_of_distribution": self.out_of_distribution,
             "similarity": self.similarity,
@@ -203,21 +178,15 @@ class Decision:
                 {
                     "model": self.candidates[position],
                     "expected_score": float(self.scores[position]),
-                    "expected_cost": _plain(self.costs[position]),
-                    "total": _plain(self.totals[position]),
+                    "expected_cost": _finite_or_none(self.costs[position]),
+                    "total": _finite_or_none(self.totals[position]),
                 }
-                for position in self._ranks
+                for position in self._order().tolist()
             ],
             "excluded": self.excluded,
             "explanation": self.explain(),
         }
 
 
-def _dollars(value: float) -> str:
-    return (
-        "an unknown price" if math.isnan(value) else f"${value:.2g}" if value >= 0.01 else f"${value * 1e3:.3g} per 1K"
-    )
-
-
-def _plain(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What an artifact holds, as plain values: clusters, datasets, models, statistics. Never query text: it has none."""
+"""What an artifact contains, as plain values: settings, models, clusters, datasets. It contains no query text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .expectations import OUTPUT
 from .manifest import Artifact
-from .statistics import divide
+from .statistics import OUTPUT, divide
+
+__all__ = ["describe"]
+
+#: How many of the best models of a cluster are listed.
+TOP_MODELS = 5
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:
-    """Settings, models and clusters of an artifact; costs in US dollars, prices in US dollars per million tokens."""
+    """Settings, models and clusters of an artifact, for JSON.
+
+    Args:
+        artifact: A trained artifact.
+
+    Returns:
+        Plain values. Costs are in US dollars per answer, prices in US dollars per million tokens; None is unknown.
+    """
     manifest, statistics = artifact.manifest, artifact.statistics
     answers = statistics.n_answers.sum(axis=0)
     scores = divide(statistics.score_sum.sum(axis=0), answers)
@@ -49,7 +60,7 @@ def _cluster(artifact: Artifact, cluster: int) -> dict[str, Any]:
     scores, costs = statistics.mean_score()[cluster], statistics.mean_cost()[cluster]
     variance = divide(statistics.score_squares[cluster], n) - scores**2
     usage = statistics.n_with_usage[cluster].sum()
-    top = [c for c in np.argsort(-np.nan_to_num(scores, nan=-1.0), kind="stable") if n[c] > 0][:5]
+    top = [c for c in np.argsort(-np.nan_to_num(scores, nan=-1.0), kind="stable") if n[c] > 0][:TOP_MODELS]
     datasets = statistics.dataset_n[cluster]
     return {
         "cluster": cluster,

@@ -12,26 +12,49 @@ from numpy.typing import NDArray
 from ..pricing.types import Price
 from .statistics import ClusterStatistics
 
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "MAX_ARRAY_BYTES",
+    "MAX_HEADER_BYTES",
+    "MAX_MANIFEST_BYTES",
+    "MIN_RECORDS",
+    "SCHEMA_VERSION",
+    "STATISTICS",
+    "Artifact",
+    "EmbedderInfo",
+    "Manifest",
+    "ModelInfo",
+    "Part",
+    "Settings",
+]
+
+#: Marks a manifest as that of an artifact.
 FORMAT = "avengers-router"
 
-
+#: Version of the layout that this library reads and writes.
 SCHEMA_VERSION = 1
 
-
+#: Name of the manifest's file.
 MANIFEST = "manifest.json"
 
-
+#: Limits of what is read, in bytes: the manifest, all arrays together, the header of one array.
 MAX_MANIFEST_BYTES = 8 << 20
-
-
 MAX_ARRAY_BYTES = 1 << 31
-
-
 MAX_HEADER_BYTES = 16_384
+
+#: Answers that a model needs to be a candidate, unless the training was given another number.
+MIN_RECORDS = 20
 
 
 class EmbedderInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which embedder the artifact was trained with."""
+    """The embedder that an artifact was trained with.
+
+    Attributes:
+        id: Name from which `avengers_core.make_embedder` makes it again.
+        dimension: Length of a vector, d.
+        fingerprint: Hex digest that changes whenever the vectors of a text would.
+    """
 
     id: str
     dimension: int
@@ -39,7 +62,15 @@ class EmbedderInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model: id, price (None: unknown) and what it can do, as ``{"tools": True, "max_input_tokens": 128000}``."""
+    """A model that can be chosen.
+
+    Attributes:
+        id: Its name in the records.
+        price_id: Its name in genai-prices; empty: the same as ``id``.
+        price: US dollars per million tokens, None if unknown.
+        capabilities: What it can do, such as ``{"tools": True, "max_input_tokens": 128000}``; what is missing is
+            unknown.
+    """
 
     id: str
     price_id: str = ""
@@ -48,7 +79,23 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the router was trained and what it takes where a call does not say."""
+    """How an artifact was trained, and what a router does unless a call says otherwise.
+
+    Attributes:
+        n_clusters: Number of clusters, k.
+        top_k: Number of nearest clusters that count for a query; None: the scoring's default.
+        beta: Sharpness of the softmax that weighs them; None: the scoring's default.
+        train_ratio: Share of the records that were trained on.
+        random_state: Seed of the split and of the clustering.
+        min_accuracy_threshold: For ``reference``: mean score below which a model scores 0 in a cluster.
+        min_records: Answers that a model needs to be a candidate.
+        scoring: ``utility``, ``reference`` or ``simple``.
+        alpha: From 0 (cost only) to 1 (quality only).
+        performance_weight: For ``reference``, in place of alpha.
+        cost_sensitivity: For ``reference``, in place of 1 - alpha.
+        exclude_models: Models whose records were left out of the training.
+        exclude_datasets: Datasets whose records were left out of the training.
+    """
 
     n_clusters: int
     top_k: int | None = None
@@ -56,7 +103,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     train_ratio: float = 1.0
     random_state: int = 42
     min_accuracy_threshold: float = 0.0
-    min_records: int = 20
+    min_records: int = MIN_RECORDS
     scoring: str = "utility"
     alpha: float = 0.5
     performance_weight: float | None = None
@@ -66,7 +113,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Checksum and shape of one array."""
+    """What the manifest says of one array.
+
+    Attributes:
+        sha256: Hex digest of its file.
+        shape: Its shape.
+        dtype: Its NumPy type, such as ``<f8``.
+    """
 
     sha256: str
     shape: list[int]
@@ -74,7 +127,27 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything of an artifact but its arrays. ``checksum`` is the SHA-256 of the rest of the manifest."""
+    """Everything in an artifact except its arrays.
+
+    Attributes:
+        format: `FORMAT`.
+        schema_version: `SCHEMA_VERSION`.
+        library_version: Version of avengers-router that wrote it.
+        created: Date and time of the training, ISO 8601.
+        settings: How it was trained.
+        embedder: The embedder it was trained with.
+        models: The models, in the order of the arrays' columns.
+        datasets: Names of the datasets, in the order of the columns of ``dataset_n``.
+        token_kinds: Kinds of tokens, in the order of the last axis of ``tokens``.
+        n_records: Number of training queries.
+        characters_per_token: Mean length of a token in the training queries.
+        typical_cost: US dollars of the pool's typical answer, which give alpha its meaning. ``cost_scale`` in the file.
+        ood_threshold: Cosine similarity to the nearest centre below which a query is out of distribution: 1% of the
+            training queries are. ``familiar_similarity`` in the file.
+        figures: Results of an evaluation, if there was one.
+        parts: Checksums of the arrays, by name.
+        checksum: SHA-256 of the rest of the manifest.
+    """
 
     format: str
     schema_version: int
@@ -99,10 +172,11 @@ class Artifact:
     """A trained router's arrays with their manifest.
 
     Attributes:
-        manifest: see `Manifest`.
+        manifest: Everything except the arrays.
         centers: (k, d) float32 cluster centres, not re-normalised.
-        statistics: raw sums per cluster and model.
-        arrays: the fitted expectations by name, see `avengers_core.routing.expectations`.
+        statistics: Raw sums per cluster and model.
+        arrays: ``length_weights`` and ``length_range``, from which `avengers_core.routing.costs` predicts output
+            tokens.
     """
 
     manifest: Manifest

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
 
 from ..ledger.budget import Budget, plain_budget
+from .capabilities import Require
 from .scoring import check_alpha, check_exploration, check_scoring
 
-__all__ = ["ROUTE_FIELDS", "ROUTE_ON", "RouteOptions", "RouteOverrides", "check_route_on"]
+__all__ = ["ROUTE_FIELDS", "ROUTE_ON", "RouteArguments", "RouteOptions", "RouteOverrides", "check_route_on"]
 
 #: The texts that can be embedded. Without an engine that tells the question, ``question`` means ``last_human``.
 ROUTE_ON = ("last_human", "question", "with_system", "conversation")
@@ -26,6 +27,17 @@ class RouteOverrides(TypedDict, total=False):
     route_on: Any
     sticky: bool
     budget: Budget | Mapping[str, float] | None
+
+
+class RouteArguments(RouteOverrides, total=False):
+    """What `avengers_core.routing.router.Router.route` takes by name, besides ``options``; it is described there."""
+
+    models: Iterable[str] | None
+    require: Require
+    performance_weight: float | None
+    cost_sensitivity: float | None
+    output_tokens: float | None
+    extra_cost: Mapping[str, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +80,25 @@ class RouteOptions:
     def override(self, given: RouteOverrides) -> RouteOptions:
         """These options with those that a call gives in their place.
 
+        Args:
+            given: Options by name. Only these are checked, as the others have been.
+
+        Returns:
+            New options, or these if nothing is given.
+
         Raises:
             TypeError: If there is no such option.
             ValueError: If a value is out of its range or of another type.
         """
-        if unknown := sorted(set(given) - set(ROUTE_FIELDS)):
-            raise TypeError(f"there is no option {unknown[0]!r}: the options are {', '.join(ROUTE_FIELDS)}")
-        return replace(self, **given) if given else self  # type: ignore[arg-type]
+        if not given:
+            return self
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__)
+        for name, value in given.items():
+            if name not in _CHECKS:
+                raise TypeError(f"there is no option {name!r}: the options are {', '.join(ROUTE_FIELDS)}")
+            object.__setattr__(changed, name, _CHECKS[name](value))
+        return changed
 
 
 def _optional(check: Any) -> Any:
@@ -83,8 +107,11 @@ def _optional(check: Any) -> Any:
 
 def _check_names(value: Any) -> tuple[str, ...] | Mapping[str, str]:
     if isinstance(value, Mapping):
-        return value
-    names = (value,) if isinstance(value, str) else tuple(value or ())
+        names: tuple[Any, ...] | dict[Any, Any] = dict(value)
+    elif isinstance(value, str):
+        names = (value,)
+    else:
+        names = tuple(value) if isinstance(value, Iterable) else () if value is None else (value,)
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"exclude_models must hold ids of models, not {value!r}")
     return names

@@ -1,4 +1,4 @@
-"""The artifacts in the package."""
+"""The pretrained artifacts in the package, and how an artifact is found by path or name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 
 from ..errors import ArtifactError
 
+__all__ = ["DEFAULT_ARTIFACT", "find_artifact", "pretrained_names"]
+
+#: Name of the artifact that is used if none is given.
 DEFAULT_ARTIFACT = "default"
 
 
 def pretrained_names() -> list[str]:
-    """Names of the artifacts in the installed package."""
+    """Names of the pretrained artifacts in the installed package."""
     return sorted(p.name.removesuffix(".zip") for p in _pretrained().iterdir() if p.name.endswith(".zip"))
 
 
@@ -22,10 +25,13 @@ def _pretrained() -> Any:
 
 
 def find_artifact(name_or_path: str | Path | None = None) -> Path:
-    """The path of an artifact given by path or by the name of a pretrained one.
+    """The path of an artifact.
+
+    Args:
+        name_or_path: A path, or the name of a pretrained artifact. Default: the one named ``default``.
 
     Raises:
-        ArtifactError: neither exists.
+        ArtifactError: If neither exists.
     """
     name = DEFAULT_ARTIFACT if name_or_path is None else os.fspath(name_or_path)
     if Path(name).exists():

@@ -1,48 +1,81 @@
-"""How a query's clusters and expectations become a ranking of models: pure functions on arrays.
+"""Pure functions that turn clusters and expectations into a ranking of models, and the checks of their parameters.
 
-``utility`` (the default) weighs expected score against expected dollars. ``reference`` and ``simple`` are the balance
-and the simple router of Avengers-Pro (arXiv 2508.12631), kept exactly, for comparison.
+``utility``, the default, weighs expected score against expected US dollars. ``reference`` and ``simple`` are the
+balance router and the simple router of Avengers-Pro (arXiv 2508.12631), choice by choice, for comparison. The three as
+objects are in `avengers_core.routing.scorers`.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .statistics import Array
 
+__all__ = [
+    "SCORINGS",
+    "best_by_utility",
+    "check_alpha",
+    "check_exploration",
+    "check_scoring",
+    "exchange_rate",
+    "inverse_ranks",
+    "nearest_clusters",
+    "rank_by_utility",
+    "rank_scores",
+    "reference_scores",
+    "utilities",
+    "utility_choice",
+]
+
+#: Names of the ways to score.
 SCORINGS = ("utility", "reference", "simple")
 
 
-def check_alpha(alpha: float) -> float:
+def check_alpha(alpha: Any) -> float:
     """``alpha`` as a float.
 
     Raises:
-        ValueError: not a number in [0, 1].
+        ValueError: If it is not a number in [0, 1].
     """
-    if isinstance(alpha, bool) or not 0 <= (value := float(alpha)) <= 1:
+    value = _unit_interval(alpha)
+    if value is None:
         raise ValueError(f"alpha must be a number from 0 (cost only) to 1 (quality only), not {alpha!r}")
     return value
 
 
-def check_exploration(exploration: float) -> float:
+def check_exploration(exploration: Any) -> float:
     """``exploration`` as a float.
 
     Raises:
-        ValueError: not a number in [0, 1].
+        ValueError: If it is not a number in [0, 1].
     """
-    if isinstance(exploration, bool) or not 0 <= (value := float(exploration)) <= 1:
+    value = _unit_interval(exploration)
+    if value is None:
         raise ValueError(f"exploration must be a share of calls from 0 to 1, not {exploration!r}")
     return value
 
 
-def check_scoring(scoring: str) -> str:
+def _unit_interval(given: Any) -> float | None:
+    """``given`` as a float if it is a number in [0, 1], else None. True and False are not numbers here."""
+    if isinstance(given, bool):
+        return None
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        return None
+    return value if 0 <= value <= 1 else None
+
+
+def check_scoring(scoring: Any) -> str:
     """``scoring``, if it is one of `SCORINGS`.
 
     Raises:
-        ValueError: it is not.
+        ValueError: If it is not.
     """
-    if scoring not in SCORINGS:
+    if not isinstance(scoring, str) or scoring not in SCORINGS:
         raise ValueError(f"scoring must be one of {', '.join(SCORINGS)}, not {scoring!r}")
     return scoring
 
@@ -52,14 +85,18 @@ def nearest_clusters(
 ) -> tuple[NDArray[np.intp], Array]:
     """The ``top_k`` nearest centres of each unit vector, and their weights.
 
-    Distance is ``1 - q.centre``; weights are ``softmax(-beta * distance)`` over the chosen centres.
+    The distance is ``1 - q.centre``; the weights are ``softmax(-beta * distance)`` over the chosen centres, as in
+    Avengers-Pro (arXiv 2508.12631).
 
     Args:
-        vectors: (n, d).
-        centers: (k, d), not re-normalised.
+        vectors: (n, d) unit vectors of queries.
+        centers: (k, d) cluster centres, not re-normalised.
+        top_k: Number of centres; more than k means k.
+        beta: Sharpness of the softmax; 0 weighs all chosen centres equally.
 
     Returns:
-        (n, top_k) clusters, nearest first (equal distances: lower number first), and (n, top_k) weights.
+        (n, top_k) clusters, nearest first (equally distant ones: lower number first), and (n, top_k) weights that sum
+        to 1.
     """
     similarity = vectors @ centers.T
     top_k = min(top_k, similarity.shape[1])
@@ -76,14 +113,20 @@ def reference_scores(
     cost_sensitivity: float,
     min_accuracy_threshold: float = 0.0,
 ) -> Array:
-    """Performance-efficiency score of each model in each cluster, as Avengers-Pro has it (DESIGN section 1, step 3).
+    """Performance-efficiency score of each model in each cluster, as in Avengers-Pro (arXiv 2508.12631).
+
+    ``performance_weight * p + cost_sensitivity * (1 - q)``. ``p`` is the mean score, scaled so that the cluster's worst
+    model has 0 and its best 1 (all 1 if they are equal); ``q`` is the mean cost over the highest one of the cluster.
 
     Args:
-        mean_score: (k, m), NaN where a model has no answer in a cluster.
-        mean_cost: (k, m) US dollars, NaN where unknown (the reference takes it as 0: free).
+        mean_score: (k, m) mean scores, NaN if a model has no answer in a cluster.
+        mean_cost: (k, m) US dollars, NaN if unknown, which counts as 0: free.
+        performance_weight: Weight of the scaled score; alpha in the paper.
+        cost_sensitivity: Weight of the scaled cost; 1 - alpha in the paper.
+        min_accuracy_threshold: Models with a lower mean score in a cluster have the score 0 there.
 
     Returns:
-        (k, m), NaN where ``mean_score`` is.
+        (k, m) scores, NaN wherever ``mean_score`` is.
     """
     known = ~np.isnan(mean_score)
     low = np.min(mean_score, axis=1, keepdims=True, where=known, initial=np.inf)
@@ -100,55 +143,114 @@ def reference_scores(
 
 
 def inverse_ranks(scores: Array) -> Array:
-    """1 / rank of each model in its row (1 is best; ties: lower column first), 0 where the score is NaN."""
+    """1 / rank of each model in its row.
+
+    Args:
+        scores: (k, m) scores, NaN if a model has none.
+
+    Returns:
+        (k, m): 1 for the best, 1/2 for the next, and so on (ties: lower column first); 0 if the score is NaN.
+    """
     order = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(1, scores.shape[1] + 1)[None, :], axis=1)
     return np.asarray(np.where(np.isnan(scores), 0.0, 1.0 / ranks))
 
 
-def rank_totals(clusters: NDArray[np.intp], weights: Array, inverse: Array) -> Array:
-    """(n, m) totals of ``weight / rank`` over each query's clusters; the highest wins."""
+def rank_scores(clusters: NDArray[np.intp], weights: Array, inverse: Array) -> Array:
+    """Sum of ``weight / rank`` over each query's clusters; the highest wins.
+
+    Args:
+        clusters: (n, top_k) clusters of each query.
+        weights: (n, top_k) their weights.
+        inverse: (k, m) `inverse_ranks`.
+
+    Returns:
+        (n, m) sums.
+    """
     return np.asarray(np.einsum("nk,nkm->nm", weights, inverse[clusters]))
 
 
-def exchange_rate(alpha: float, scale: float) -> float:
-    """US dollars that one full point of score is worth at ``alpha``: ``scale * (alpha / (1 - alpha)) ** 2``.
+def exchange_rate(alpha: float, typical_cost: float) -> float:
+    """What one full point of score is worth at ``alpha``: ``typical_cost * (alpha / (1 - alpha)) ** 2``.
 
-    The square spreads the five orders of magnitude between models' prices over the knob; ``scale`` is the pool's
-    typical cost of an answer, so that alpha means the same for cheap and dear pools.
+    The square spreads the five orders of magnitude between models' prices over the knob; ``typical_cost`` makes alpha
+    mean the same for cheap and for expensive pools.
+
+    Args:
+        alpha: From 0 (cost only) to 1 (quality only).
+        typical_cost: US dollars of the pool's typical answer.
+
+    Returns:
+        US dollars per point of score: 0 at alpha 0, infinite at alpha 1.
     """
-    return float("inf") if alpha == 1 else scale * (alpha / (1 - alpha)) ** 2
+    return float("inf") if alpha == 1 else typical_cost * (alpha / (1 - alpha)) ** 2
 
 
-def utilities(scores: Array, costs: Array, alpha: float, scale: float) -> Array:
-    """Expected score less expected cost at the exchange rate of ``alpha``, in points of score, or dollars at alpha 0.
+def utilities(scores: Array, costs: Array, alpha: float, typical_cost: float) -> Array:
+    """Expected score less expected cost at the `exchange_rate` of ``alpha``.
 
-    Any choice of highest utility has an expected cost that never falls as alpha rises: ``alpha`` only moves the
-    exchange rate, and rises with it.
+    Because alpha only moves the exchange rate, and the rate rises with it, the expected cost of the choice with the
+    highest utility never falls as alpha rises.
+
+    Args:
+        scores: (..., m) expected scores in [0, 1].
+        costs: (..., m) expected US dollars; infinite ones lose below alpha 1.
+        alpha: From 0 (cost only) to 1 (quality only).
+        typical_cost: US dollars of the pool's typical answer.
+
+    Returns:
+        (..., m) utilities in points of score; in negative US dollars at alpha 0.
     """
-    rate = exchange_rate(alpha, scale)
+    rate = exchange_rate(alpha, typical_cost)
     if rate == 0:
         return -costs
     return scores - costs / rate if rate != float("inf") else scores
 
 
-def utility_order(scores: Array, costs: Array, alpha: float, scale: float) -> NDArray[np.intp]:
-    """Models of one query by utility, best first; equal ones by lower cost, then by higher score.
+def rank_by_utility(utility: Array, scores: Array, costs: Array) -> NDArray[np.intp]:
+    """Models by utility, best first; equal ones by lower cost, then by higher score.
 
-    So a dominated model (no better and no cheaper than another, and worse in one) is never first.
+    So a dominated model (neither better nor cheaper than another, and worse in one of the two) is never first.
 
     Args:
-        scores: (m,) expected scores.
-        costs: (m,) expected US dollars, all known.
+        utility: (..., m) `utilities`.
+        scores: (..., m) expected scores.
+        costs: (..., m) expected US dollars, infinite if unknown.
+
+    Returns:
+        (..., m) positions of the models.
     """
-    return np.lexsort((-scores, costs, -utilities(scores, costs, alpha, scale)))
+    return np.lexsort((-scores, costs, -utility), axis=-1)
 
 
-def utility_choice(scores: Array, costs: Array, alpha: float, scale: float) -> NDArray[np.intp]:
-    """(n,) the first of `utility_order` for each row of (n, m) expectations; infinite costs lose below alpha 1."""
-    value = utilities(scores, costs, alpha, scale)
-    best = value == value.max(axis=1, keepdims=True)
+def best_by_utility(utility: Array, scores: Array, costs: Array) -> NDArray[np.intp]:
+    """The first of `rank_by_utility` for each query, without sorting.
+
+    Args:
+        utility: (n, m) `utilities`.
+        scores: (n, m) expected scores.
+        costs: (n, m) expected US dollars, infinite if unknown.
+
+    Returns:
+        (n,) positions of the models.
+    """
+    best = utility == utility.max(axis=1, keepdims=True)
     cost = np.where(best, costs, np.inf)
     best &= cost == cost.min(axis=1, keepdims=True)
     return np.asarray(np.argmax(np.where(best, scores, -np.inf), axis=1))
+
+
+def utility_choice(scores: Array, costs: Array, alpha: float, typical_cost: float) -> NDArray[np.intp]:
+    """The choice of highest utility for each query; see `utilities` and `best_by_utility`.
+
+    Args:
+        scores: (n, m) expected scores.
+        costs: (n, m) expected US dollars, infinite if unknown.
+        alpha: From 0 (cost only) to 1 (quality only).
+        typical_cost: US dollars of the pool's typical answer.
+
+    Returns:
+        (n,) positions of the models.
+    """
+    return best_by_utility(utilities(scores, costs, alpha, typical_cost), scores, costs)

@@ -1,4 +1,4 @@
-"""Raw statistics per cluster and model: sums, so that two sets of them merge by addition."""
+"""Raw statistics of the training records per cluster and model: sums, so that two sets of them merge by addition."""
 
 from __future__ import annotations
 
@@ -7,22 +7,31 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from ..records.schema import TOKEN_KINDS
+
+__all__ = ["INPUT", "OUTPUT", "Array", "ClusterStatistics", "divide"]
+
 Array = NDArray[np.float64]
+
+#: Positions of the input and of the output tokens in an array by `avengers_core.records.schema.TOKEN_KINDS`.
+INPUT, OUTPUT = TOKEN_KINDS.index("input_tokens"), TOKEN_KINDS.index("output_tokens")
 
 
 @dataclass(frozen=True)
 class ClusterStatistics:
-    """What is known of ``m`` models in ``k`` clusters.
+    """Sums over the answers of ``m`` models to the training queries of ``k`` clusters.
 
-    An answer with a weight counts as so many answers in each sum.
+    An answer with weight w counts as w answers in each sum.
 
     Attributes:
-        n_answers: (k, m) answers.
-        score_sum, score_squares: (k, m) sums of scores and of their squares.
-        n_with_cost, cost_sum: (k, m) answers whose dollars are known, and their US dollars.
-        n_with_usage: (k, m) answers whose input and output tokens are known.
+        n_answers: (k, m) number of answers.
+        score_sum: (k, m) sum of their scores.
+        score_squares: (k, m) sum of their squared scores.
+        n_with_cost: (k, m) number of answers whose cost is known.
+        cost_sum: (k, m) US dollars of those answers.
+        n_with_usage: (k, m) number of answers whose input and output tokens are known.
         tokens: (k, m, kinds) tokens of those answers, by `avengers_core.records.schema.TOKEN_KINDS`.
-        dataset_n: (k, datasets) queries.
+        dataset_n: (k, datasets) number of queries from each dataset.
     """
 
     n_answers: Array
@@ -40,20 +49,20 @@ class ClusterStatistics:
 
     @property
     def n_queries(self) -> Array:
-        """(k,) queries of each cluster."""
+        """(k,) number of queries in each cluster."""
         return np.asarray(self.dataset_n.sum(axis=1))
 
     def mean_score(self) -> Array:
-        """(k, m) mean score, NaN without answers."""
+        """(k, m) mean score, NaN for a cell without answers."""
         return divide(self.score_sum, self.n_answers)
 
     def mean_cost(self) -> Array:
-        """(k, m) mean US dollars, NaN where none are known."""
+        """(k, m) mean US dollars of an answer, NaN for a cell in which no cost is known."""
         return divide(self.cost_sum, self.n_with_cost)
 
 
 def divide(total: Array, count: Array) -> Array:
-    """``total / count``, NaN where the count is 0."""
+    """``total / count``, NaN if the count is 0."""
     out = np.full(np.broadcast(total, count).shape, np.nan)
     np.divide(total, count, out=out, where=count > 0)
     return out

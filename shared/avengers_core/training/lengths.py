@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from ..records.partitions import Partitions
 from ..records.table import RecordTable
-from ..routing.expectations import OUTPUT
-from ..routing.statistics import Array
+from ..routing.statistics import OUTPUT, Array
 
 __all__ = ["fit_lengths"]
 

@@ -14,9 +14,8 @@ from ..embedders.base import Embedder
 from ..records.partitions import Partitions, quantile
 from ..records.schema import TOKEN_KINDS
 from ..records.table import RecordTable
-from ..routing.expectations import INPUT
 from ..routing.manifest import FORMAT, SCHEMA_VERSION, EmbedderInfo, Manifest, ModelInfo, Settings
-from ..routing.statistics import ClusterStatistics, divide
+from ..routing.statistics import INPUT, ClusterStatistics, divide
 from .clustering import max_similarity
 
 __all__ = ["artifact_timestamp", "build_manifest"]

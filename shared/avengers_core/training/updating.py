@@ -17,11 +17,11 @@ from ..records.io import Source
 from ..records.partitions import LocalPartitions
 from ..records.schema import Record
 from ..records.table import RecordTable
-from ..routing.expectations import OUTPUT
 from ..routing.features import N_FEATURES
 from ..routing.manifest import Artifact, ModelInfo
-from ..routing.router import Router, with_prices
-from ..routing.statistics import Array, ClusterStatistics
+from ..routing.prices import with_prices
+from ..routing.router import Router
+from ..routing.statistics import OUTPUT, Array, ClusterStatistics
 from .clustering import nearest
 from .encoding import encode_records
 from .manifest import artifact_timestamp

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import ArtifactError, CallableEmbedder, Router, RouterEstimator, load_artifact, save_artifact
-from avengers_core.routing.artifact_checks import _checksum
+from avengers_core.routing.artifact_checks import manifest_checksum
 from avengers_core.routing.manifest import Manifest
 
 
@@ -49,7 +49,7 @@ def sealed(files: dict[str, bytes], **changes: Any) -> None:
         if f"{name}.npy" in files:
             part["sha256"] = hashlib.sha256(files[f"{name}.npy"]).hexdigest()
     manifest = msgspec.convert(raw, Manifest)
-    raw["checksum"] = _checksum(manifest)
+    raw["checksum"] = manifest_checksum(manifest)
     files["manifest.json"] = json.dumps(raw).encode()
 
 
@@ -171,7 +171,7 @@ def test_saving_replaces_an_artifact_but_no_other_folder(tmp_path: Path, estimat
     estimator.save(target)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ArtifactError, match="is no artifact"):
+    with pytest.raises(ArtifactError, match="is not an artifact"):
         estimator.save(tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "mine"]
@@ -189,6 +189,27 @@ def test_an_interrupted_write_leaves_nothing(
         with pytest.raises(KeyboardInterrupt):
             estimator.save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_an_interrupted_replacement_leaves_the_old_folder(
+    tmp_path: Path, estimator: RouterEstimator, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    path = estimator.save(tmp_path / "a")
+    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    rename, calls = Path.rename, []
+
+    def interrupt(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == failing:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.save(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
 
 
 def test_another_embedder_is_refused(estimator: RouterEstimator) -> None:

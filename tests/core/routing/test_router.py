@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import pickletools
 import subprocess
 import sys
 import threading
@@ -12,6 +15,7 @@ from avengers_core import (
     ArtifactError,
     NoCandidateError,
     Price,
+    RouteOptions,
     Router,
     RouterEstimator,
     load_records,
@@ -71,13 +75,25 @@ def test_decision_says_why(router: Router) -> None:
 
 def test_filters(router: Router) -> None:
     assert set(router.route(VERSE, models=["small", "mid"]).ranking) == {"small", "mid"}
-    decision = router.route(VERSE, alpha=1, exclude=["big"])
+    decision = router.route(VERSE, alpha=1, exclude_models=["big"])
     assert decision.model == "mid"
     assert decision.excluded["big"] == "excluded by the caller"
     with pytest.raises(NoCandidateError, match="did you mean 'big'"):
         router.route(VERSE, models=["bigg"])
+    with pytest.raises(NoCandidateError, match="no model 'zzzz': it has big, mid, odd, small"):
+        router.route(VERSE, exclude_models={"zzzz": "never heard of"})
     with pytest.raises(NoCandidateError, match="small: excluded"):
-        router.route(VERSE, models=["small"], exclude="small")
+        router.route(VERSE, models=["small"], exclude_models="small")
+
+
+def test_excluded_models_may_have_reasons(router: Router) -> None:
+    decision = router.route(VERSE, alpha=1, exclude_models={"big": "over its quota", "mid": ""})
+    assert decision.excluded["big"] == "over its quota"
+    assert decision.excluded["mid"] == "excluded by the caller"
+    assert decision.ranking == ["small"]
+    with pytest.raises(NoCandidateError, match="small: its key was refused") as caught:
+        router.route(VERSE, models=["small"], exclude_models={"small": "its key was refused"})
+    assert caught.value.reasons == {"small": "its key was refused"}
 
 
 def test_a_model_with_few_records_is_no_candidate(router: Router) -> None:
@@ -170,11 +186,31 @@ def test_threads_share_a_router(router: Router) -> None:
     assert all(results[i] == alone for i in range(8))
 
 
-def test_bad_arguments(router: Router) -> None:
-    with pytest.raises(ValueError, match="alpha must be"):
-        router.route(SUM, alpha=2)
-    with pytest.raises(ValueError, match="scoring must be"):
-        router.route(SUM, scoring="magic")
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"alpha": 7}, ValueError, "alpha must be"),
+        ({"scoring": "magic"}, ValueError, "scoring must be"),
+        ({"exploration": -1}, ValueError, "exploration must be"),
+        ({"alpa": 0.5}, TypeError, "no option 'alpa'"),
+        ({"models": ["bigg"]}, NoCandidateError, "did you mean 'big'"),
+        ({"models": ["small"], "exclude_models": ["small"]}, NoCandidateError, "no model can be chosen"),
+        ({"require": ["tools"]}, NoCandidateError, "tools unknown"),
+    ],
+)
+def test_bad_arguments_are_refused_when_called(
+    router: Router, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    vectors = router.embed([SUM])
+    with pytest.raises(error, match=message):
+        router.route(SUM, **arguments)
+    with pytest.raises(error, match=message):
+        router.route_many([SUM], **arguments)
+    with pytest.raises(error, match=message):
+        router.route_vectors(vectors, [SUM], **arguments)
+
+
+def test_a_missing_artifact_is_named() -> None:
     with pytest.raises(ArtifactError, match="pretrained ones are default"):
         Router.load("nothing-like-it")
 
@@ -214,6 +250,79 @@ def test_public_names_exist() -> None:
         assert getattr(avengers_core, name) is not None
     with pytest.raises(AttributeError):
         _: Any = avengers_core.nothing
+
+
+def test_options_and_single_options_give_the_same(router: Router) -> None:
+    options = RouteOptions(alpha=0.9, scoring="reference", exclude_models=["big"])
+    by_options = router.route(VERSE, options)
+    assert (by_options.alpha, by_options.scoring) == (0.9, "reference")
+    assert "big" in by_options.excluded
+    by_name = router.route(VERSE, alpha=0.9, scoring="reference", exclude_models=["big"])
+    np.testing.assert_array_equal(by_options.totals, by_name.totals)
+    overridden = router.route(VERSE, options, alpha=1, exclude_models=())
+    assert (overridden.alpha, overridden.scoring) == (1, "reference")
+    assert "big" not in overridden.excluded
+    assert router.route_many([VERSE], options)[0].model == by_options.model
+    assert next(router.route_vectors(router.embed([VERSE]), [VERSE], options)).model == by_options.model
+    assert router.route(VERSE, RouteOptions()).alpha == router.artifact.manifest.settings.alpha
+
+
+def test_many_takes_any_iterable_but_not_one_string(router: Router) -> None:
+    texts = [SUM, VERSE]
+    assert [d.model for d in router.route_many(text for text in texts)] == [d.model for d in router.route_many(texts)]
+    assert router.route_many(iter(())) == []
+    with pytest.raises(TypeError, match="not one string"):
+        router.route_many(SUM)
+
+
+def test_vectors_and_texts_must_match(router: Router) -> None:
+    with pytest.raises(ValueError, match="2 vectors for 1 texts"):
+        router.route_vectors(router.embed([SUM, VERSE]), [SUM])
+
+
+def test_a_decision_is_frozen_and_independent_of_its_router() -> None:
+    router = Router.load()
+    decision = router.route(VERSE, alpha=0.4)
+    with pytest.raises(AttributeError):
+        decision.model = "another"  # type: ignore[misc]
+    data = pickle.dumps(decision)
+    assert len(data) < 8_000  # the artifact's arrays and the embedder are megabytes
+    assert not {"avengers_core.routing.router", "avengers_core.routing.manifest"} & set(_modules(data))
+    for twin in (pickle.loads(data), copy.copy(decision), copy.deepcopy(decision)):
+        assert twin.id == decision.id
+        assert twin.to_dict() == decision.to_dict()
+        assert twin.ranking == decision.ranking
+        assert repr(twin) == repr(decision)
+        assert twin.best_single == decision.best_single
+
+
+def _modules(data: bytes) -> list[str]:
+    """Strings in a pickle, the names of modules among them."""
+    return [argument for _, argument, _ in pickletools.genops(data) if isinstance(argument, str)]
+
+
+def test_ids_are_unique(router: Router) -> None:
+    ids = {decision.id for decision in router.route_many([SUM] * 100)}
+    assert len(ids) == 100
+    assert all(len(name) == 32 and set(name) <= set("0123456789abcdef") for name in ids)
+
+
+def test_the_best_single_model_is_that_of_the_candidates(router: Router) -> None:
+    assert router.route(VERSE).best_single == "big"
+    assert router.route(VERSE, models=["small", "mid"]).best_single == router.best_single(["small", "mid"])
+    assert router.route(VERSE, exclude_models=["big"]).best_single != "big"
+
+
+def test_an_unpriced_model_counts_in_reference_and_simple(records: list[Record]) -> None:
+    table = load_records(records)
+    table.cost[:, table.models.index("big")] = np.nan
+    router = RouterEstimator(6).fit(table).router_
+    for scoring in ("reference", "simple"):
+        decision = router.route(VERSE, alpha=0.5, scoring=scoring)
+        assert "big" in decision.candidates
+        assert math.isnan(decision.costs[decision.candidates.index("big")])
+    with pytest.raises(NoCandidateError, match="big: its cost is unknown"):
+        router.route(VERSE, alpha=0.5, models=["big"])
 
 
 def test_exploration_draws_from_all_candidates_and_tells_the_probability(router: Router) -> None:

@@ -1,0 +1,145 @@
+"""Which models may be chosen for a request, and why the others may not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NoCandidateError
+from .capabilities import Require, as_needs, lacking
+from .manifest import Artifact, ModelInfo
+from .statistics import Array
+
+__all__ = ["EXCLUDED", "UNPRICED", "Candidates", "Eligibility"]
+
+#: Why a model is left out that the caller excludes without a reason.
+EXCLUDED = "excluded by the caller"
+
+#: Why a model is left out whose cost is unknown.
+UNPRICED = "its cost is unknown: give it a price, or alpha 1"
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The models that may be chosen.
+
+    Attributes:
+        columns: (c,) their columns in the artifact's arrays, ascending.
+        names: Their ids, in that order.
+        every: Whether they are all of the artifact's models.
+        ineligible: The models that may not be chosen, each with the reason.
+    """
+
+    columns: NDArray[np.intp]
+    names: tuple[str, ...]
+    every: bool
+    ineligible: Mapping[str, str]
+
+    def of(self, values: Array) -> Array:
+        """(..., c) the candidates' part of (..., m) values of all models."""
+        return values if self.every else values[..., self.columns]
+
+    def known_cost(self, known: NDArray[np.bool_]) -> Candidates:
+        """Those among them whose cost is known.
+
+        Args:
+            known: (m,) whether a model's cost is known.
+        """
+        keep = known[self.columns]
+        if keep.all():
+            return self
+        unpriced = [name for name, kept in zip(self.names, keep, strict=True) if not kept]
+        names = tuple(name for name, kept in zip(self.names, keep, strict=True) if kept)
+        reasons = {**self.ineligible, **dict.fromkeys(unpriced, UNPRICED)}
+        return Candidates(self.columns[keep], names, False, reasons)
+
+    def require_any(self) -> Candidates:
+        """Themselves.
+
+        Raises:
+            NoCandidateError: If there are none; the message gives the reason for each model.
+        """
+        if not self.names:
+            reasons = "; ".join(f"{name}: {why}" for name, why in self.ineligible.items())
+            raise NoCandidateError(f"no model can be chosen: {reasons or 'none given'}", dict(self.ineligible))
+        return self
+
+
+class Eligibility:
+    """Decides which of an artifact's models may be chosen.
+
+    A model with fewer answers than the artifact's ``min_records`` never is.
+
+    Args:
+        artifact: A trained artifact.
+    """
+
+    def __init__(self, artifact: Artifact) -> None:
+        self._models = artifact.manifest.models
+        self._ids = frozenset(model.id for model in self._models)
+        self._too_few = _too_few_records(artifact)
+        self._default = self._select(self._ids, {}, {})
+
+    def select(
+        self,
+        models: Iterable[str] | None = None,
+        exclude_models: Iterable[str] | Mapping[str, str] = (),
+        require: Require = (),
+    ) -> Candidates:
+        """The models that may be chosen.
+
+        Args:
+            models: Ids to choose from; None: all.
+            exclude_models: Ids of models that may not be chosen, or a mapping from id to the reason.
+            require: Capabilities that each must have; see `avengers_core.routing.capabilities`.
+
+        Raises:
+            NoCandidateError: If the artifact has no model of that id.
+        """
+        if models is None and not exclude_models and not require:
+            return self._default
+        named = None if models is None else list(models)
+        reasons = exclude_models if isinstance(exclude_models, Mapping) else dict.fromkeys(exclude_models, EXCLUDED)
+        for name in (*(named or ()), *reasons):
+            if name not in self._ids:
+                raise NoCandidateError(f"the artifact has no model {name!r}{self._hint(name)}")
+        return self._select(self._ids if named is None else frozenset(named), reasons, as_needs(require))
+
+    def _select(
+        self, named: frozenset[str], excluded: Mapping[str, str], needs: Mapping[str, bool | int]
+    ) -> Candidates:
+        columns: list[int] = []
+        ineligible: dict[str, str] = {}
+        for column, model in enumerate(self._models):
+            if model.id in named:
+                if reason := self._reason(model, excluded, needs):
+                    ineligible[model.id] = reason
+                else:
+                    columns.append(column)
+        names = tuple(self._models[column].id for column in columns)
+        return Candidates(np.array(columns, dtype=np.intp), names, len(columns) == len(self._models), ineligible)
+
+    def _reason(self, model: ModelInfo, excluded: Mapping[str, str], needs: Mapping[str, bool | int]) -> str:
+        """Why a model may not be chosen; empty if it may."""
+        if model.id in excluded:
+            return excluded[model.id] or EXCLUDED
+        return self._too_few.get(model.id, "") or (lacking(model.capabilities, needs) if needs else "")
+
+    def _hint(self, name: str) -> str:
+        ids = [model.id for model in self._models]
+        close = difflib.get_close_matches(name, ids, 1)
+        return f"; did you mean {close[0]!r}?" if close else f": it has {', '.join(ids)}"
+
+
+def _too_few_records(artifact: Artifact) -> dict[str, str]:
+    least = artifact.manifest.settings.min_records
+    answers = artifact.statistics.n_answers.sum(axis=0).tolist()
+    return {
+        model.id: f"only {n:.0f} records (min_records {least})"
+        for model, n in zip(artifact.manifest.models, answers, strict=True)
+        if n < least
+    }

@@ -1,0 +1,116 @@
+"""A decision in one paragraph of English."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from .statistics import Array
+
+__all__ = ["explain"]
+
+#: How many of the nearest clusters, of the nearest datasets and of the excluded models are named.
+MAX_CLUSTERS, MAX_DATASETS, MAX_EXCLUDED = 3, 2, 5
+
+
+class _Evidence(Protocol):
+    @property
+    def ood_threshold(self) -> float: ...
+    def nearest_datasets(self, count: int) -> list[str]: ...
+
+
+class _Explainable(Protocol):
+    """What an explanation is written from: a `avengers_core.routing.decision.Decision`, without importing it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def candidates(self) -> Sequence[str]: ...
+    @property
+    def scores(self) -> Array: ...
+    @property
+    def costs(self) -> Array: ...
+    @property
+    def similarity(self) -> float: ...
+    @property
+    def out_of_distribution(self) -> bool: ...
+    @property
+    def excluded(self) -> Mapping[str, str]: ...
+    @property
+    def propensity(self) -> float: ...
+    @property
+    def evidence(self) -> _Evidence: ...
+    @property
+    def ranking(self) -> list[str]: ...
+    @property
+    def expected_score(self) -> float: ...
+    @property
+    def expected_cost(self) -> float: ...
+    @property
+    def clusters(self) -> list[tuple[int, float]]: ...
+    @property
+    def confidence(self) -> float: ...
+
+
+def explain(decision: _Explainable) -> str:
+    """One paragraph on a choice: what was chosen, where the query lies, and what the alternatives are.
+
+    Args:
+        decision: A `avengers_core.routing.decision.Decision`.
+    """
+    sentences = [
+        f"At alpha {decision.alpha:g} {decision.model} is expected to score {decision.expected_score:.2f} for "
+        f"{_dollars(decision.expected_cost)}.",
+        _place(decision),
+    ]
+    if decision.propensity < 1:
+        sentences.append(f"The router explores: this choice had a probability of {decision.propensity:.3g}.")
+    if len(decision.candidates) > 1:
+        sentences += _alternatives(decision)
+    if decision.excluded:
+        listed = [f"{name}: {why}" for name, why in list(decision.excluded.items())[:MAX_EXCLUDED]]
+        sentences.append(f"Left out: {'; '.join(listed)}.")
+    return " ".join(sentences)
+
+
+def _place(decision: _Explainable) -> str:
+    """Where the query lies among the training queries."""
+    if decision.out_of_distribution:
+        return (
+            f"The query is unlike the training queries (similarity {decision.similarity:.2f}, below "
+            f"{decision.evidence.ood_threshold:.2f}), so the average over all clusters was used."
+        )
+    near = ", ".join(f"{cluster} ({weight:.0%})" for cluster, weight in decision.clusters[:MAX_CLUSTERS])
+    names = decision.evidence.nearest_datasets(MAX_DATASETS)
+    return f"The query lies near clusters {near}, mostly {' and '.join(names)}."
+
+
+def _alternatives(decision: _Explainable) -> list[str]:
+    """The runner-up, and the candidate with the best expected score if it was not chosen."""
+    second = decision.candidates.index(decision.ranking[1])
+    sentences = [
+        f"Next is {decision.candidates[second]} (score {decision.scores[second]:.2f}, "
+        f"{_dollars(decision.costs[second])}); "
+        f"confidence in the choice between the two {decision.confidence:.0%}."
+    ]
+    best = int(np.argmax(decision.scores))
+    if decision.candidates[best] != decision.model:
+        ratio = decision.costs[best] / decision.expected_cost if decision.expected_cost > 0 else math.nan
+        times = f", {ratio:.1f} times the cost" if math.isfinite(ratio) else ""
+        sentences.append(
+            f"The best expected score is {decision.candidates[best]}'s ({decision.scores[best]:.2f} for "
+            f"{_dollars(decision.costs[best])}{times})."
+        )
+    return sentences
+
+
+def _dollars(value: float) -> str:
+    """US dollars with two digits, of a thousand such queries if one costs less than a cent."""
+    if math.isnan(value):
+        return "an unknown price"
+    return f"${value:.2g}" if value >= 0.01 else f"${value * 1e3:.3g} per 1K"
