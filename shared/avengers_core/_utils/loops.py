@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+__all__ = ["run_async"]
+
 T = TypeVar("T")
 
 _lock = threading.Lock()

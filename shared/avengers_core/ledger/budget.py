@@ -100,7 +100,7 @@ def budget_scopes(session: str, now: datetime | None = None) -> dict[str, str]:
 
     Args:
         session: The call's session.
-        now: The time (UTC) whose day counts; default: the present.
+        now: The time (UTC) whose day counts. If None, it is the present time.
     """
     day = (now or datetime.now(timezone.utc)).strftime("%Y-%m-%d")
     return {"day": f"day:{day}", "session": f"session:{session}"}

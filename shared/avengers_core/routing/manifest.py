@@ -66,7 +66,7 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         id: Its name in the records.
-        price_id: Its name in genai-prices; empty: the same as ``id``.
+        price_id: Its name in genai-prices, or empty if that is ``id``.
         price: US dollars per million tokens, None if unknown.
         capabilities: What it can do, such as ``{"tools": True, "max_input_tokens": 128000}``; what is missing is
             unknown.
