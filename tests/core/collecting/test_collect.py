@@ -200,7 +200,7 @@ def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questi
     dry = run(server, short, *judged, "--dry-run")
     assert [row["requests"] for row in dry["models"]] == [6, 6]
     twice = ("-m", "ollama:llama3.1:8b", "-m", "ollama:llama3.1:8b")
-    assert "two models have one id" in run(server, short, *twice, code=2)["error"]
+    assert "two models have the same id" in run(server, short, *twice, code=2)["error"]
 
 
 def test_models_of_ones_own_and_llamaindex(server: LLMServer, questions: Path, tmp_path: Path) -> None:
