@@ -36,7 +36,7 @@ def test_it_holds_the_three_packages_and_nothing_else(wheel: Path) -> None:
             assert f"avengers_core/pretrained/{name}.md" in names
         assert "avengers_core/evaluation/report.html" in names
         assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
-        wanted = (".py", ".typed", ".zip", ".md", ".html")
+        wanted = (".py", ".typed", ".zip", ".md", ".html", "/data/models.json", "/data/scores.json")
         strange = [name for name in names if ".dist-info/" not in name and not name.endswith(wanted)]
         assert not strange
         assert sum(info.compress_size for info in archive.infolist()) < 2 << 20

@@ -30,7 +30,7 @@ from llama_index.core.selectors import EmbeddingSingleSelector
 from llama_index.core.tools import QueryEngineTool
 
 from avengers_llamaindex import AvengersLLM, routing
-from tests.integration.llm_server import BIG, MINI
+from tests.support.llm_server import BIG, MINI
 
 from .conftest import LLMServer, Words
 

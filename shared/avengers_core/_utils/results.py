@@ -42,4 +42,4 @@ def _plain(value: Any) -> Any:
     """Numbers and lists of NumPy as those of Python."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise NotImplementedError(f"cannot be written as JSON: {type(value).__name__}")
+    raise TypeError(f"cannot be written as JSON: {type(value).__name__}")

@@ -122,7 +122,10 @@ def recommend(
         ),
     ] = "accuracy >= best single",
     max_cost: Annotated[
-        float | None, typer.Option(help="Highest cost besides, in US dollars per 1,000 queries. Default: no limit.")
+        float | None,
+        typer.Option(
+            help="Limit on the cost in addition to the target, in US dollars per 1,000 queries. Default: no limit."
+        ),
     ] = None,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,

@@ -45,7 +45,10 @@ def serve(
     ] = None,
     ledger: Annotated[
         str | None,
-        typer.Option(help="SQLite file or SQLAlchemy URL of the ledger that calls are recorded in. Default: none."),
+        typer.Option(
+            help="SQLite file or SQLAlchemy URL of the ledger that calls are recorded in. Default: "
+            "$AVENGERS_LEDGER, or else none."
+        ),
     ] = None,
     per_day: Annotated[
         float | None, typer.Option(help="Limit for all keys together, in US dollars a day. Default: no limit.")

@@ -250,12 +250,7 @@ def evaluate_router(
         raise RecordError("no record has both a score and a cost: nothing can be evaluated")
     listed = [check_alpha(alpha) for alpha in (alphas or LISTED_ALPHAS)]
     grid = np.array(sorted({*ALPHAS, *listed}))
-    vectors = _embed(router, table, progress)
-    scale = router.artifact.manifest.typical_cost
-    choices = {"router": router_choices(router, table, vectors, grid, scoring)}
-    if train is not None:
-        choices["knn 100"] = knn_choices(train, _embed(router, train, progress), table, vectors, scale, grid)
-    choices["oracle"] = oracle_choices(table, scale, grid)
+    choices = _curve_choices(router, table, train, grid, scoring, progress)
     curves = {name: measure(table, chosen) for name, chosen in choices.items()}
     single = singles(table)
     rows = _setting_choices(table, choices, grid, listed, random_state)
@@ -274,6 +269,22 @@ def evaluate_router(
         singles=_single_models(single),
         datasets=_by_dataset(table, rows),
     )
+
+
+def _curve_choices(
+    router: Router,
+    table: RecordTable,
+    train: RecordTable | None,
+    grid: Array,
+    scoring: str | None,
+    progress: Progress | None,
+) -> dict[str, NDArray[np.intp]]:
+    """(s, n) choices of the router and of the baselines that depend on alpha, by name."""
+    vectors, scale = _embed(router, table, progress), router.artifact.manifest.typical_cost
+    choices = {"router": router_choices(router, table, vectors, grid, scoring)}
+    if train is not None:
+        choices["knn 100"] = knn_choices(train, _embed(router, train, progress), table, vectors, scale, grid)
+    return {**choices, "oracle": oracle_choices(table, scale, grid)}
 
 
 def _setting_choices(

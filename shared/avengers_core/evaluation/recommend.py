@@ -68,7 +68,7 @@ class Target:
             accuracy: (a,) accuracies.
             cost: (a,) US dollars a query.
             limit: The accuracy to reach, or the US dollars a query to stay within.
-            max_cost: Highest cost besides, in US dollars a query.
+            max_cost: Limit on the cost in addition to the target, in US dollars a query. None if there is no limit.
 
         Returns:
             Its position, or None if no alpha meets the target.
@@ -87,7 +87,7 @@ class Recommendation(Result):
 
     Attributes:
         target: The target, as it was written.
-        max_cost_usd: Highest cost besides, in US dollars a query. None if there is no limit.
+        max_cost_usd: Limit on the cost in addition to the target, in US dollars a query. None if there is none.
         alpha: The recommended alpha.
         alpha_interval: Lowest and highest alpha that the single seeds would choose. None if no single seed meets the
             target.
@@ -137,7 +137,7 @@ def recommend_alpha(
         rows: Rows of a sweep. More seeds give a better interval.
         target: ``accuracy >= best single``, ``accuracy >= 98% of best single``, ``accuracy >= 0.7``,
             ``cost <= 50% of best single`` or ``cost <= 0.0004`` (US dollars a query).
-        max_cost_usd: Highest cost besides, in US dollars a query.
+        max_cost_usd: Limit on the cost in addition to the target, in US dollars a query. Default: no limit.
 
     Raises:
         ValueError: If there are no rows, the target is not understood, or no alpha meets it; the message says how near

@@ -317,7 +317,7 @@ async def test_a_model_under_test() -> None:
         return ask
 
     given = make_model_under_test(FRAMEWORK, "one", Client("mine"), asker, price=Price(1.0, 2.0))
-    assert (given.id, given.traits.name) == ("one", "mine")
+    assert (given.id, given.profile.name) == ("one", "mine")
     assert (await given.ask("hi")).text == "mine: hi"
     assert given.tariff.cost(TokenUsage(input_tokens=10**6)) == 1
     made = make_model_under_test(FRAMEWORK, "two", "openai:gpt-4o-mini", asker, init_kwargs={"timeout": 5})

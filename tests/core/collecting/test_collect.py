@@ -200,7 +200,7 @@ def test_a_judge_grades_and_its_cost_is_not_the_models(server: LLMServer, questi
     dry = run(server, short, *judged, "--dry-run")
     assert [row["requests"] for row in dry["models"]] == [6, 6]
     twice = ("-m", "ollama:llama3.1:8b", "-m", "ollama:llama3.1:8b")
-    assert "two models have one id" in run(server, short, *twice, code=2)["error"]
+    assert "two models have the same id" in run(server, short, *twice, code=2)["error"]
 
 
 def test_models_of_ones_own_and_llamaindex(server: LLMServer, questions: Path, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_what_a_run_shows_without_json(server: LLMServer, questions: Path, tmp_p
     assert "what it would cost (nothing was asked)" in estimated
     assert re.search(r"mini .* 120 .* 4,800 ", estimated)
     capped = run_command(*words, "--max-cost", "0.0005", env=env, exit_code=1)
-    assert "stopped at the spend cap" in capped.stderr
+    assert "stopped at the limit on costs" in capped.stderr
     done = run_command(*words, env=env)
     assert f"{QUESTIONS} records, $" in done.stdout
     assert re.search(rf"haiku .* {QUESTIONS} of {QUESTIONS} ", done.stdout)

@@ -156,3 +156,28 @@ def test_a_model_with_a_handful_of_answers_is_not_the_best_single_one():
     (best,) = [row.name for row in report.settings if row.name.startswith("best single")]
     assert best == "best single: big"
     assert report.figures["perf_gain"].value > -0.1
+
+
+def test_an_evaluation_is_plain_values(records: list[Record]) -> None:
+    train, test = load_records(records).split(0.7, 0)
+    evaluation = evaluate_router(RouterEstimator(6).fit(train).router_, test, alphas=[0.5], resamples=10)
+    plain = evaluation.to_dict()
+    (setting,) = [row for row in plain["settings"] if row["name"] == "alpha 0.5"]
+    assert setting["cost_usd"] == evaluation.settings[0].cost_usd
+    assert setting["total_cost_usd"] == pytest.approx(setting["cost_usd"] * plain["queries"])
+    assert set(plain["curves"]["router"]) == {"alpha", "accuracy", "accuracy_queries", "cost_usd"}
+    assert len(plain["curves"]["oracle"]["alpha"]) == 101
+
+
+def test_every_module_of_the_room_can_be_imported_by_its_name() -> None:
+    """No function hides the module that it is in."""
+    import pkgutil
+    from importlib import import_module
+    from types import ModuleType
+
+    from avengers_core import evaluation
+
+    for module in pkgutil.iter_modules(evaluation.__path__):
+        import_module(f"avengers_core.evaluation.{module.name}")
+        assert isinstance(getattr(evaluation, module.name), ModuleType), module.name
+    assert set(evaluation.__all__) <= set(dir(evaluation))

@@ -6,7 +6,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pytest
-from avengers_core import MissingExtraError, adapters
+from avengers_core import MissingExtraError
+from avengers_core.cli import adapters
 
 
 def declared() -> dict[str, str]:

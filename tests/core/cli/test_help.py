@@ -1,0 +1,71 @@
+"""The command line explains itself, and does so quickly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from avengers_core.cli.app import app
+
+from tests.support.commands import run_command
+
+
+def commands(command: Any, name: str = "avengers") -> Iterator[tuple[str, Any]]:
+    """Each command and group, with the words that call it."""
+    yield name, command
+    for word, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, f"{name} {word}")
+
+
+ALL = dict(commands(typer.main.get_command(app)))
+PARAMETERS = {
+    f"{name} {'/'.join(parameter.opts)}": parameter.help
+    for name, command in ALL.items()
+    for parameter in command.params
+}
+
+
+def is_sentence(text: str | None) -> bool:
+    """Whether it starts with a capital letter, ends with a period and has at least three words."""
+    return bool(text and text[0].isupper() and text.rstrip().endswith(".") and len(text.split()) >= 3)
+
+
+def test_there_are_commands_to_check() -> None:
+    assert {"avengers train", "avengers records check", "avengers serve"} <= set(ALL)
+    assert len(PARAMETERS) > 130
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_every_option_and_argument_is_explained_in_a_sentence(parameter: str) -> None:
+    assert is_sentence(PARAMETERS[parameter]), PARAMETERS[parameter]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_is_explained_in_sentences(name: str) -> None:
+    for paragraph in (ALL[name].help or "").split("\n\n"):
+        assert is_sentence(paragraph), paragraph
+
+
+def test_a_word_is_not_a_sentence() -> None:
+    for text in (None, "", "Last day.", "of one request at a time.", "Show the version and exit"):
+        assert not is_sentence(text)
+
+
+def test_help_is_grouped_and_complete() -> None:
+    shown = run_command("--help").stdout
+    for word in ("Records", "Routers", "Evidence", "Production", *(name.split()[1] for name in ALL if " " in name)):
+        assert word in shown
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """NumPy, the frameworks, the database and the price list are imported when a command needs them."""
+    code = "import sys, avengers_core.cli; print(*sorted(name.partition('.')[0] for name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "typer" in loaded
+    heavy = {"numpy", "msgspec", "langchain_core", "llama_index", "sqlalchemy", "genai_prices", "sklearn", "jinja2"}
+    assert not loaded & heavy
