@@ -222,7 +222,7 @@ def _make_client() -> Any:
     mini: Any = ChatOpenAI(model=MINI, api_key="k", http_async_client=memory, max_retries=0)  # type: ignore[arg-type]
     haiku: Any = ChatAnthropic(model=HAIKU, api_key="k", max_retries=0)  # type: ignore[call-arg, arg-type]
     vars(haiku)["_async_client"] = anthropic.AsyncAnthropic(api_key="k", http_client=memory, max_retries=0)
-    llm = ChatAvengers(models={MINI: mini, HAIKU: haiku}, capabilities={MINI: _ALL})
+    llm = ChatAvengers(models={MINI: mini, HAIKU: haiku}, capabilities={MINI: _ALL, HAIKU: {"images": True}})
     return TestClient(make_app(llm, max_body_bytes=1 << 20), raise_server_exceptions=True)
 
 
