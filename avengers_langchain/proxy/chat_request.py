@@ -52,8 +52,25 @@ def _check_url(url: str) -> str:
     return url
 
 
-#: A JSON schema, of which only what would break the conversion is checked.
-Schema = Annotated[dict[str, Any], AfterValidator(_check_finite)]
+def _check_object_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema of an object, with its properties.
+
+    Of the schema only what LangChain reads is checked. It tells a JSON schema from tools of other providers by the keys
+    of the root.
+    """
+    if schema.get("type", "object") != "object":
+        raise _invalid("the root of a schema must be of type 'object'")
+    if not isinstance(schema.get("properties", {}), dict):
+        raise _invalid("'properties' must be an object")
+    if not isinstance(schema.get("description", ""), str):
+        raise _invalid("'description' must be a string")
+    if foreign := sorted({"name", "toolSpec", "input_schema"} & set(schema)):
+        raise _invalid(f"{foreign[0]!r} is not a keyword of JSON schema")
+    return {"type": "object", "properties": {}, **_check_finite(schema)}
+
+
+#: A JSON schema of an object.
+ObjectSchema = Annotated[dict[str, Any], AfterValidator(_check_object_schema)]
 
 
 class FunctionCall(BaseModel):
@@ -72,11 +89,10 @@ class ToolCall(BaseModel):
 
 
 class CacheControl(BaseModel):
-    """Where a provider that is told so may cache the prompt."""
-
-    model_config = ConfigDict(extra="allow")
+    """Up to here the prompt may be cached by a provider that wants to be told."""
 
     type: str
+    ttl: str | None = None
 
 
 class TextPart(BaseModel):
@@ -112,8 +128,8 @@ class ImagePart(BaseModel):
 class InputAudio(BaseModel):
     """Audio in base64."""
 
-    data: str
-    format: str
+    data: str = Field(min_length=1)
+    format: str = Field(min_length=1)
 
 
 class AudioPart(BaseModel):
@@ -129,6 +145,12 @@ class InputFile(BaseModel):
     file_data: str | None = None
     file_id: str | None = None
     filename: str | None = None
+
+    @model_validator(mode="after")
+    def _check_content(self) -> InputFile:
+        if not self.file_data and not self.file_id:
+            raise _invalid("file_data or file_id is missing")
+        return self
 
 
 class FilePart(BaseModel):
@@ -148,14 +170,17 @@ class AudioReference(BaseModel):
 
 
 class Message(BaseModel):
-    """A message of the conversation. Fields that OpenAI does not have are ignored."""
+    """A message of the conversation. Fields that OpenAI does not have are ignored.
 
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    Functions, which are what tools were before, are not supported: few providers know them.
+    """
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[Part] | None = None
     name: str | None = None
     tool_call_id: str | None = None
     tool_calls: list[ToolCall] | None = None
-    function_call: FunctionCall | None = None
+    function_call: None = Field(default=None, exclude=True)
     refusal: str | None = None
     audio: AudioReference | None = None
 
@@ -163,15 +188,12 @@ class Message(BaseModel):
     def _check_role(self) -> Message:
         if self.role == "tool" and self.tool_call_id is None:
             raise _invalid("a message of role 'tool' needs a tool_call_id")
-        if self.role == "function" and self.name is None:
-            raise _invalid("a message of role 'function' needs a name")
         return self
 
     def fields(self) -> dict[str, Any]:
         """The message as LangChain converts it, with the fields of its role only."""
-        unused = set() if self.role == "assistant" else {"tool_calls", "function_call", "refusal", "audio"}
-        if self.role != "tool":
-            unused.add("tool_call_id")
+        unused = {"tool_calls", "refusal", "audio"} if self.role != "assistant" else set()
+        unused |= {"tool_call_id"} if self.role != "tool" else set()
         return {"content": "", **self.model_dump(exclude_none=True, exclude=unused)}
 
 
@@ -180,7 +202,7 @@ class Function(BaseModel):
 
     name: str = Field(min_length=1)
     description: str | None = None
-    parameters: Schema = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    parameters: ObjectSchema = Field(default_factory=lambda: _check_object_schema({}))
     strict: bool | None = None
 
 
@@ -209,7 +231,7 @@ class JSONSchema(BaseModel):
 
     name: str = Field(default="answer", min_length=1)
     description: str | None = None
-    schema_: Schema = Field(default_factory=dict, alias="schema")
+    schema_: ObjectSchema = Field(default_factory=lambda: _check_object_schema({}), alias="schema")
 
 
 class ResponseFormat(BaseModel):

@@ -24,6 +24,7 @@ from avengers_core.collecting.questions import read_questions
 from avengers_core.routing.artifact_checks import manifest_checksum
 from avengers_core.routing.manifest import Manifest
 
+from tests.support.llm_server import HAIKU, MINI
 from tests.support.records import make_records
 
 
@@ -174,31 +175,77 @@ def command(data: bytes) -> bool:
 
 _client: list[Any] = []
 
+_USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+def _sse(*events: dict[str, Any]) -> bytes:
+    return b"".join(f"event: {e.get('type', '')}\ndata: {json.dumps(e)}\n\n".encode() for e in events)
+
+
+def _answer(request: Any) -> Any:
+    """A provider's answer from memory, to OpenAI's and to Anthropic's clients."""
+    import httpx
+
+    body = json.loads(request.content)
+    if request.url.path.endswith("/messages"):
+        message = {"id": "m", "type": "message", "role": "assistant", "model": "h", "stop_reason": "end_turn",
+                   "content": [{"type": "text", "text": "a word"}],
+                   "usage": {"input_tokens": 3, "output_tokens": 2}}  # fmt: skip
+        if not body.get("stream"):
+            return httpx.Response(200, json=message)
+        block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a word"}}
+        end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}
+        start = {"type": "message_start", "message": {**message, "content": [], "stop_reason": None}}
+        stop = [{"type": "content_block_stop", "index": 0}, end, {"type": "message_stop"}]
+        return httpx.Response(200, content=_sse(start, block, delta, *stop), headers=_EVENTS)
+    made = {"id": "c", "created": 1, "model": "m"}
+    if not body.get("stream"):
+        message = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "a word"}}
+        return httpx.Response(200, json={**made, "object": "chat.completion", "choices": [message], "usage": _USAGE})
+    delta = {"index": 0, "finish_reason": "stop", "delta": {"role": "assistant", "content": "a word"}}
+    chunk = {**made, "object": "chat.completion.chunk", "choices": [delta], "usage": _USAGE}
+    return httpx.Response(200, content=_sse(chunk) + b"data: [DONE]\n\n", headers=_EVENTS)
+
+
+def _make_client() -> Any:
+    import anthropic
+    import httpx
+    from langchain_anthropic import ChatAnthropic
+    from langchain_openai import ChatOpenAI
+    from starlette.testclient import TestClient
+
+    from avengers_langchain import ChatAvengers
+    from avengers_langchain.proxy import make_app
+
+    memory = httpx.AsyncClient(transport=httpx.MockTransport(_answer))
+    mini: Any = ChatOpenAI(model=MINI, api_key="k", http_async_client=memory, max_retries=0)  # type: ignore[arg-type]
+    haiku: Any = ChatAnthropic(model=HAIKU, api_key="k", max_retries=0)  # type: ignore[call-arg, arg-type]
+    vars(haiku)["_async_client"] = anthropic.AsyncAnthropic(api_key="k", http_client=memory, max_retries=0)
+    llm = ChatAvengers(models={MINI: mini, HAIKU: haiku}, capabilities={MINI: _ALL, HAIKU: {"images": True}})
+    return TestClient(make_app(llm, max_body_bytes=1 << 20), raise_server_exceptions=True)
+
 
 def proxy(data: bytes) -> bool:
-    """The proxy, on the body of a chat completion; its one model answers from memory."""
+    """The proxy, on the body of a chat completion; its models are real clients whose providers answer from memory."""
     if not _client:
-        from langchain_core.language_models import FakeListChatModel
-        from starlette.testclient import TestClient
-
-        from avengers_langchain import ChatAvengers
-        from avengers_langchain.proxy import make_app
-
-        model = FakeListChatModel(responses=["a word"])
-        llm = ChatAvengers(models={"gpt-4o-mini-2024-07-18": model}, capabilities={"gpt-4o-mini-2024-07-18": _ALL})
-        _client.append(TestClient(make_app(llm, max_body_bytes=1 << 20), raise_server_exceptions=True))
+        _client.append(_make_client())
     answer = _client[0].post("/v1/chat/completions", content=data, headers=_JSON)
     assert answer.status_code in (200, 400, 404, 413, 429), f"{answer.status_code}: {answer.text[:300]}"
     if answer.status_code == 200:
+        assert 'data: {"error"' not in answer.text, answer.text[-300:]
         return True
     error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
     assert isinstance(error["message"], str)
     assert error["type"]
     return False
 
 
 _JSON = {"content-type": "application/json"}
-_ALL = {"tools": True, "structured_output": True, "images": True, "pdf": True, "tool_choice": True, "audio": True}
+_EVENTS = {"content-type": "text/event-stream"}
+_ALL = {"tools": True, "structured_output": True, "images": True, "pdf": True, "tool_choice": True, "audio": True,
+        "reasoning": True}  # fmt: skip
 
 TARGETS: dict[str, Callable[[bytes], bool]] = {
     "records": records,

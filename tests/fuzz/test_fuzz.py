@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import os
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import ArtifactError, RecordError, load_artifact, load_records
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import targets
@@ -108,24 +109,116 @@ def test_the_command_line(number: int, words: list[str]) -> None:
     targets.command(bytes([number]) + "\x1f".join(words).encode("utf-8", "replace"))
 
 
+_schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+_tool = {"type": "function", "function": {"name": "add", "description": "Add.", "parameters": _schema, "strict": True}}
+_call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+_whole_bodies: list[dict[str, Any]] = [
+    {
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "be brief"}]},
+            {"role": "user", "content": "add", "name": "me"},
+            {"role": "assistant", "content": None, "tool_calls": [_call], "refusal": None},
+            {"role": "tool", "content": "1", "tool_call_id": "call_1"},
+        ],
+        "tools": [_tool],
+        "tool_choice": {"type": "function", "function": {"name": "add"}},
+        "stop": ["x"],
+        "max_tokens": 5,
+    },
+    {
+        "messages": [
+            {"role": "developer", "content": "be brief"},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "what is it?", "cache_control": {"type": "ephemeral"}},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+                ],
+            },
+            {"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}]},
+            {"role": "user", "content": "and now?"},
+        ],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": _schema, "strict": True}},
+        "stream_options": {"include_usage": True},
+    },
+    {
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+                    {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA", "filename": "x.pdf"}},
+                ],
+            },
+            {"role": "assistant", "content": "a", "audio": {"id": "x"}, "annotations": []},
+            {"role": "user", "content": "and now?"},
+        ],
+        "response_format": {"type": "json_object"},
+        "reasoning_effort": "low",
+        "temperature": 0.5,
+    },
+]
+
+_values = st.one_of(
+    _json,
+    st.sampled_from(
+        ["", "0", "none", "required", "text", "user", "assistant", "tool", "function", "developer", "object", "array",
+         "json_schema", "{", "[1]", '{"a": 1e999}', '{"a": "\\ud800"}', "data:,", "http://x", "#/x", [], {}, [[]], [{}],
+         {"type": "text"}, {"type": "image", "source": 5}, {"type": "document", "source": "x"}, {"$ref": "#/nope"},
+         {"type": "image_url", "image_url": "http://x"}, {"type": "tool_use", "id": 1}, {"type": "object"}, 1e999, -1]
+    ),
+)  # fmt: skip
+_keys = st.one_of(
+    st.text(max_size=5),
+    st.sampled_from(
+        ["role", "content", "type", "name", "id", "lc", "kwargs", "tool_calls", "function", "arguments", "title",
+         "text", "description", "parameters", "input_schema", "toolSpec", "json_schema", "schema", "properties", "$ref",
+         "response_metadata", "additional_kwargs", "usage_metadata", "example", "artifact", "status", "cache_control",
+         "function_call", "refusal", "audio", "strict"]
+    ),
+)  # fmt: skip
+
+
+def _places(value: Any) -> list[Any]:
+    """Every object and list within a value."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    here = [value] if isinstance(value, (dict, list)) else []
+    return here + [place for one in inner for place in _places(one)]
+
+
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Chat completions of which some fields are others."""
-    body: dict[str, Any] = {"model": "avengers", "messages": [{"role": "user", "content": "hi"}]}
-    fields = ["model", "messages", "stream", "tools", "tool_choice", "response_format", "temperature", "max_tokens",
-              "stop", "n", "stream_options", "seed", "x"]  # fmt: skip
+    """Chat completions of which some values are missing, others or more than there should be."""
+    body: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(_whole_bodies)))
+    body |= {"model": draw(st.sampled_from(["avengers", targets.MINI, targets.HAIKU])), "stream": draw(st.booleans())}
     for _ in range(draw(st.integers(0, 3))):
-        body[draw(st.sampled_from(fields))] = draw(_json)
-    if draw(st.booleans()):
-        message = {draw(st.sampled_from(["role", "content", "tool_calls", "name", "tool_call_id"])): draw(_json)}
-        body["messages"] = [{"role": draw(st.sampled_from(["user", "assistant", "tool"])), "content": "hi", **message}]
-    return _damaged(draw, json.dumps(body).encode("utf-8", "surrogatepass"))
+        place = draw(st.sampled_from(_places(body)))
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        kind = draw(st.sampled_from(["change", "remove", "add"]))
+        if kind == "add" or not keys:
+            if isinstance(place, dict):
+                place[draw(_keys)] = copy.deepcopy(draw(_values))
+            else:
+                place.insert(draw(st.integers(0, len(place))), copy.deepcopy(draw(_values)))
+        elif kind == "remove":
+            del place[draw(st.sampled_from(keys))]
+        else:
+            place[draw(st.sampled_from(keys))] = copy.deepcopy(draw(_values))
+    return json.dumps(body).encode("utf-8", "surrogatepass")
 
 
 @fuzz
-@given(st.one_of(st.binary(), bodies()))
+@given(st.one_of(st.binary(), bodies(), bodies().flatmap(lambda data: st.composite(_damaged)(data))))
+@example(b'{"model":"avengers","messages":[{"role":"assistant","":"","tool_calls":"0"}]}')
 def test_the_proxy(data: bytes) -> None:
     targets.proxy(data)
+
+
+@pytest.mark.parametrize("model", [targets.MINI, targets.HAIKU])
+@pytest.mark.parametrize("stream", [False, True])
+def test_whole_bodies_are_answered(model: str, stream: bool) -> None:
+    for body in _whole_bodies[:2]:
+        assert targets.proxy(json.dumps({**body, "model": model, "stream": stream}).encode())
 
 
 @pytest.mark.parametrize("data", [b'\x00{"quer\xd6": "r"}\n', b"\xffquery\n\xd6\n"])

@@ -295,6 +295,76 @@ def test_what_is_wrong_is_said(url: str, server: LLMServer) -> None:
     assert not server.requests
 
 
+def part(**fields: Any) -> list[Any]:
+    return [{"role": "user", "content": [fields]}]
+
+
+def called(arguments: Any) -> list[Any]:
+    call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": arguments}}
+    return [{"role": "assistant", "content": None, "tool_calls": [call]}]
+
+
+def schema(**fields: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": fields}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": [{"role": "assistant", "": "", "tool_calls": "0"}]}, "messages.0.tool_calls"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "messages.0.tool_calls.0."),
+        ({"messages": called("[1]")}, "messages.0.tool_calls.0.function.arguments"),
+        ({"messages": called('{"a": 1e999}')}, "messages.0.tool_calls.0.function.arguments"),
+        ({"messages": called('{"a": "\\ud800"}')}, "messages.0.tool_calls.0.function.arguments"),
+        ({"messages": called("[" * 100_000)}, "messages.0.tool_calls.0.function.arguments"),
+        (
+            {"messages": [{"role": "assistant", "content": "", "function_call": {"name": "f"}}]},
+            "messages.0.function_call",
+        ),
+        ({"messages": [{"role": "function", "name": "f", "content": "1"}]}, "messages.0.role"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
+        ({"messages": part(type="text")}, "messages.0.content"),
+        ({"messages": part(type="document", source="x")}, "messages.0.content"),
+        ({"messages": part(type="image_url", image_url="http://x")}, "messages.0.content"),
+        ({"messages": part(type="image_url", image_url={"url": "x"})}, "messages.0.content"),
+        ({"messages": part(type="file", file={})}, "messages.0.content"),
+        ({"tools": [{}]}, "tools.0.type"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": 5}}]}, "tools.0.function.parameters"),
+        ({"tools": TOOLS, "tool_choice": {"function": {"name": "other"}}}, None),
+        ({"tools": TOOLS, "tool_choice": 5}, "tool_choice"),
+        ({"response_format": {"type": "json_schema"}}, "response_format"),
+        ({"response_format": schema(type="web_search")}, "response_format.json_schema.schema"),
+        ({"response_format": schema(properties=5)}, "response_format.json_schema.schema"),
+        ({"response_format": schema(name="x", input_schema=5)}, "response_format.json_schema.schema"),
+    ],
+)
+def test_a_body_that_cannot_be_converted_is_a_bad_request(
+    url: str, server: LLMServer, fields: dict[str, Any], param: str | None
+) -> None:
+    body = json.dumps({"model": MINI, "messages": say("hi"), **fields})
+    headers = {"authorization": "Bearer k-web", "content-type": "application/json"}
+    answer = httpx.post(f"{url}/v1/chat/completions", content=body, headers=headers)
+    assert answer.status_code == 400, answer.text
+    error = answer.json()["error"]
+    assert error["type"] == "invalid_request_error"
+    assert (error["param"] or "").startswith(param or "")
+    assert error["message"].startswith(param or "body")
+    assert not server.requests
+
+
+@pytest.mark.parametrize("model", [MINI, HAIKU])
+def test_what_openai_lets_out_may_be_missing(url: str, server: LLMServer, model: str) -> None:
+    """Parameters of a tool, the type and properties of a schema, arguments of a call, fields that it does not know."""
+    tools: list[Any] = [{"type": "function", "function": {"name": "now"}}]
+    history = [*say("What time is it?"), {**called("")[0], "annotations": [], "response_metadata": {"avengers": 5}}]
+    history.append({"role": "tool", "tool_call_id": "c", "content": "noon"})
+    answer = client(url).chat.completions.create(model=model, messages=history, tools=tools)
+    assert answer.choices[0].message.content
+    empty: Any = {"type": "json_schema", "json_schema": {"name": "anything", "schema": {}}}
+    answer = client(url).chat.completions.create(model=model, messages=say("Hi"), response_format=empty)
+    assert answer.choices[0].message.content
+
+
 def test_huge_headers_are_refused_and_leave_it_well(url: str, server: LLMServer) -> None:
     for headers in ({"x-large": "a" * (1 << 20)}, {f"x-{n}": "b" * 200 for n in range(5000)}):
         try:
