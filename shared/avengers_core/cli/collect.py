@@ -275,7 +275,7 @@ def _outcome_view(result: dict[str, Any]) -> Iterator[Table | str]:
     yield f"{result['output']}: {result['records']:,} records, ${result['spent_usd']:.4f} spent"
     yield Table(
         "models",
-        ("model", "answers", "graded", "mean score", "$", "of unknown cost", "failed", "last failure"),
+        ("model", "answers", "graded", "score", "$", "unpriced", "failed", "failure"),
         [
             (
                 name,
