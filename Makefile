@@ -1,4 +1,4 @@
-.PHONY: install test lint format types check bench pretrained build
+.PHONY: install test test-fast lint format types imports docs check bench pretrained build
 PYTHON ?= python
 
 install:
@@ -6,6 +6,9 @@ install:
 
 test:
 	$(PYTHON) -m pytest -q
+
+test-fast:
+	$(PYTHON) -m pytest -q -m "not slow" tests/core tests/langchain tests/llamaindex
 
 lint:
 	$(PYTHON) -m ruff check .
@@ -18,7 +21,13 @@ format:
 types:
 	$(PYTHON) -m mypy
 
-check: lint types test
+imports:
+	lint-imports
+
+docs:
+	$(PYTHON) -m mkdocs serve
+
+check: lint types imports test
 
 bench:
 	$(PYTHON) benchmarks/quality.py
@@ -29,4 +38,4 @@ pretrained:
 	$(PYTHON) scripts/make_pretrained.py
 
 build:
-	$(PYTHON) -m pip install --quiet build && $(PYTHON) -m build
+	bash .ci/build dist

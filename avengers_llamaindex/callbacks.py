@@ -35,7 +35,7 @@ class AvengersEventHandler(BaseEventHandler):
     Attributes:
         totals: The sums.
 
-    Example:
+    Examples:
         >>> handler = AvengersEventHandler()  # doctest: +SKIP
         >>> get_dispatcher().add_event_handler(handler)  # doctest: +SKIP
     """

@@ -77,7 +77,7 @@ def routing(
         TypeError: If there is no such option.
         ValueError: If an option's value is out of its range or of another type.
 
-    Example:
+    Examples:
         >>> with routing(alpha=0.9, tags=["audit"]):  # doctest: +SKIP
         ...     query_engine.query("Which clauses bind us after the contract ends?")
     """

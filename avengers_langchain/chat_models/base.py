@@ -53,7 +53,7 @@ class ChatAvengers(PlanningChatModel):
     models are asked. What is nearest to the call wins: an argument (``invoke(..., alpha=0.9)``, ``bind(alpha=0.9)``),
     then ``config={"configurable": {"alpha": 0.9}}``, then the field.
 
-    Example:
+    Examples:
         >>> llm = ChatAvengers(alpha=0.4)  # doctest: +SKIP
         >>> llm.invoke("What is 17 * 23?").response_metadata["avengers"]["model"]  # doctest: +SKIP
         'gpt-4o-mini-2024-07-18'

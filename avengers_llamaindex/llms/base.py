@@ -51,7 +51,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
     A drop-in for any `LLM`: ``Settings.llm``, query engines, chat engines, agents. What is nearest to a call wins: an
     argument (``llm.chat(messages, alpha=0.9)``), then an enclosing `routing` block, then the field.
 
-    Example:
+    Examples:
         >>> llm = AvengersLLM(alpha=0.4)  # doctest: +SKIP
         >>> llm.complete("What is 17 * 23?").additional_kwargs["avengers"]["model"]  # doctest: +SKIP
         'gpt-4o-mini-2024-07-18'
