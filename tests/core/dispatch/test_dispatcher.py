@@ -1,0 +1,272 @@
+"""Calls through the dispatcher, whatever the framework: a model here is an object with a price."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avengers_core import Budget, BudgetError, Ledger, NoCandidateError, Price, RouterEstimator
+from avengers_core.dispatch import CallLabels, ClientProfile, Dispatcher, ModelPool, Prompt
+from avengers_core.dispatch.failures import failure_kind, retry_after
+from avengers_core.errors import EmptyAnswerError
+from avengers_core.ledger.budget import PICO, budget_scopes
+from avengers_core.pricing.types import TokenUsage
+from avengers_core.routing.options import RouteOptions
+
+USAGE = TokenUsage(input_tokens=1_000_000, output_tokens=1_000_000)
+SUMS = Prompt("add the numbers 3 and 4", tokens=10.0)
+DEFAULT = RouteOptions(alpha=0.5)
+
+
+@dataclass
+class Client:
+    name: str
+
+
+class StatusError(Exception):
+    def __init__(self, status: int, headers: dict[str, str] | None = None) -> None:
+        super().__init__("it quotes a secret")
+        self.status_code = status
+        self.response = Response(headers or {})
+
+
+@dataclass
+class Response:
+    headers: dict[str, str]
+
+
+Make = Callable[..., Dispatcher[Client]]
+
+
+@pytest.fixture
+def make(estimator: RouterEstimator) -> Make:
+    def build(models: dict[str, Any] | None = None, ledger: Ledger | None = None, **fields: Any) -> Dispatcher[Client]:
+        pool: ModelPool[Client] = ModelPool(
+            estimator.router_,
+            models or {name: Client(name) for name in ("small", "big", "mid")},
+            lambda client: ClientProfile("provider", client.name, {"tools": client.name != "small"}),
+            is_client=lambda value: isinstance(value, Client),
+            prices={"small": Price(0.1, 0.2), "big": Price(3.0, 15.0), "mid": Price(0.5, 1.5)},
+        )
+        return Dispatcher(estimator.router_, pool, ledger=ledger, **fields)
+
+    return build
+
+
+def answer(
+    dispatcher: Dispatcher[Client], prompt: Prompt = SUMS, options: RouteOptions = DEFAULT, **failures: Any
+) -> Any:
+    """The attempt that answered; ``failures`` are raised by the models that they are named after."""
+    call = dispatcher.plan(prompt, options)
+    for attempt in call:
+        with attempt:
+            if attempt.member.id in failures:
+                raise failures[attempt.member.id]
+            attempt.finish(USAGE, "its-name")
+    return attempt
+
+
+def test_a_row_says_what_happened_and_under_what_it_is_filed(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite", store_prompts=True)
+    call = make(ledger=ledger).plan(SUMS, DEFAULT, CallLabels("s", "r", ("a", "b")))
+    for attempt in call:
+        with attempt:
+            attempt.finish(USAGE)
+    (row,) = ledger.entries()
+    assert (row["session"], row["run"], row["tags"]) == ("s", "r", ["a", "b"])
+    assert (row["model"], row["provider"], row["status"], row["attempt"]) == (call.order[0], "provider", "ok", 0)
+    assert (row["call"], row["decision"], row["alpha"]) == (call.id, call.decision.id, 0.5)
+    assert (row["prompt"], row["propensity"], row["error"]) == (SUMS.text, 1.0, "")
+    assert row["cost_usd"] == attempt.cost_usd
+    assert float(row["expected_cost_usd"]) == pytest.approx(attempt.expected_cost)
+    scopes = budget_scopes("s")
+    assert ledger.spent(scopes.values()) == dict.fromkeys(scopes.values(), int(attempt.cost_usd * PICO))
+    summary = attempt.summary()
+    assert (summary["call_id"], summary["cost_usd"]) == (call.id, float(attempt.cost_usd))
+    assert summary["attempts"] == [{"model": call.order[0], "error": None}]
+
+
+def test_without_labels_a_call_counts_for_its_day_only(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    attempt = answer(make(ledger=ledger))
+    (row,) = ledger.entries()
+    assert (row["session"], row["run"], row["tags"]) == ("", "", [])
+    scopes = budget_scopes("")
+    assert ledger.spent(scopes.values()) == {scopes["day"]: int(attempt.cost_usd * PICO)}
+
+
+def test_a_model_that_fails_is_followed_and_cools_down(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    dispatcher = make(ledger=ledger)
+    first, second, *_ = dispatcher.plan(SUMS, DEFAULT).order
+    attempt = answer(dispatcher, **{first: StatusError(429)})
+    assert attempt.member.id == second
+    rows = list(ledger.entries())
+    assert [(row["model"], row["status"], row["error"]) for row in rows] == [
+        (first, "rate_limit", "StatusError"),
+        (second, "ok", ""),
+    ]
+    assert rows[0]["cost_usd"] == 0, "a refused attempt costs nothing"
+    assert (rows[0]["propensity"], rows[1]["propensity"]) == (1.0, None), "a fallback is not the router's choice"
+    plan = dispatcher.plan(SUMS, DEFAULT)
+    assert plan.order[0] != first
+    assert "cooling down" in plan.decision.excluded[first]
+    only = RouteOptions(alpha=0.5, exclude_models=[name for name in dispatcher.pool.ids if name != first])
+    assert dispatcher.plan(SUMS, only).order == [first], "a model that is cooling down is better than none"
+    answer(dispatcher, options=only)
+    assert dispatcher.plan(SUMS, DEFAULT).order[0] == first, "it is well again"
+
+
+def test_an_attempt_that_was_cut_off_may_cost_what_was_expected(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    dispatcher = make(ledger=ledger)
+    first = dispatcher.plan(SUMS, DEFAULT).order[0]
+    attempt = answer(dispatcher, **{first: TimeoutError()})
+    lost, paid = ledger.entries()
+    assert (lost["status"], lost["cost_usd"]) == ("timeout", None)
+    day = budget_scopes("")["day"]
+    assert ledger.spent([day]) == {day: int((lost["expected_cost_usd"] + paid["cost_usd"]) * PICO)}
+    assert attempt.summary()["attempts"][0] == {"model": first, "error": "TimeoutError"}
+
+
+@pytest.mark.parametrize("error", [StatusError(400), StatusError(401), ValueError("x"), KeyboardInterrupt()])
+def test_what_another_model_cannot_help_with_is_raised(make: Make, tmp_path: Path, error: BaseException) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    dispatcher = make(ledger=ledger)
+    first = dispatcher.plan(SUMS, DEFAULT).order[0]
+    with pytest.raises(type(error)):
+        answer(dispatcher, **{first: error})
+    (row,) = ledger.entries()
+    assert row["status"] in ("caller", "auth", "cancelled")
+    assert dispatcher.plan(SUMS, DEFAULT).order[0] == first
+
+
+def test_a_stream_that_has_begun_is_not_begun_again(make: Make) -> None:
+    call = make().plan(SUMS, DEFAULT)
+    attempt = next(iter(call))
+    with pytest.raises(ConnectionError), attempt:  # noqa: PT012
+        attempt.begun = True
+        raise ConnectionError
+    assert len(call.attempts) == 1
+
+
+def test_the_last_failure_is_raised(make: Make) -> None:
+    dispatcher = make()
+    failures = {name: StatusError(500 + n) for n, name in enumerate(dispatcher.pool.ids)}
+    last = dispatcher.plan(SUMS, DEFAULT).order[-1]
+    with pytest.raises(StatusError) as caught:
+        answer(dispatcher, **failures)
+    assert caught.value is failures[last]
+
+
+@pytest.mark.parametrize("scoring", ["utility", "reference"])
+def test_a_tool_loop_stays_with_its_model(make: Make, scoring: str) -> None:
+    dispatcher, options = make(), RouteOptions(alpha=0.5, scoring=scoring, exploration=0.5)
+    for current in dispatcher.pool.ids:
+        loop = Prompt(SUMS.text, current=current, in_tool_loop=True)
+        call = dispatcher.plan(loop, options)
+        assert call.order[0] == current
+        assert call.propensity is None
+    free = [dispatcher.plan(loop, options.override({"sticky": False})) for _ in range(30)]
+    assert len({call.order[0] for call in free}) > 1
+    assert all(call.propensity is not None for call in free)
+
+
+def test_between_turns_a_scoring_without_dollars_changes_only_for_more_utility(make: Make) -> None:
+    dispatcher, options = make(), RouteOptions(alpha=1.0, scoring="simple")
+    best = dispatcher.plan(SUMS, options).order[0]
+    worst = dispatcher.plan(SUMS, options).decision.ranking[-1]
+    assert dispatcher.plan(Prompt(SUMS.text, current=best), options).order[0] == best
+    changed = dispatcher.plan(Prompt(SUMS.text, current=worst), options)
+    assert changed.order[0] == best
+    assert changed.propensity is None
+
+
+def test_a_budget_in_memory_holds(make: Make) -> None:
+    dispatcher = make()
+    limited = RouteOptions(alpha=0.5, budget=Budget(per_day=1.0))
+    spent = 0.0
+    with pytest.raises(BudgetError, match="leaves no model"):  # noqa: PT012
+        for _ in range(100):
+            spent += float(answer(dispatcher, options=limited).cost_usd)
+    assert 1.0 <= spent < 1.0 + 18.0, "only what was really spent exceeds what was expected"
+
+
+def test_reasons_are_kept(make: Make) -> None:
+    excluded = RouteOptions(exclude_models={"big": "it is on holiday"})
+    assert make().plan(SUMS, excluded).decision.excluded["big"] == "it is on holiday"
+    needs_tools = Prompt(SUMS.text, needs={"tools": True})
+    assert make().plan(needs_tools, DEFAULT).decision.excluded["small"] == "no tools"
+    with pytest.raises(NoCandidateError, match="no model can take this call") as caught:
+        make().plan(needs_tools, RouteOptions(exclude_models=["big", "mid"]))
+    assert caught.value.reasons == {
+        "small": "no tools", "big": "excluded by the caller", "mid": "excluded by the caller",
+    }  # fmt: skip
+    with pytest.raises(NoCandidateError, match="the artifact has no model 'huge'"):
+        make().plan(SUMS, RouteOptions(fallbacks=["huge"]))
+
+
+def test_fallbacks_are_as_many_or_those_that_are_named(make: Make) -> None:
+    full = make().plan(SUMS, DEFAULT)
+    assert sorted(full.order) == ["big", "mid", "small"]
+    assert full.order == full.decision.ranking
+    assert make().plan(SUMS, DEFAULT.override({"fallbacks": False})).order == full.order[:1]
+    assert make().plan(SUMS, DEFAULT.override({"fallbacks": 1})).order == full.order[:2]
+    named = make().plan(SUMS, DEFAULT.override({"fallbacks": full.order[::-1]})).order
+    assert named == [full.order[0], *full.order[:0:-1]]
+
+
+def test_models_that_cannot_be_made_are_left_out_with_one_warning(make: Make) -> None:
+    def missing() -> Client:
+        raise ImportError("pip install it\nsecond line")
+
+    dispatcher = make({"small": missing, "big": missing, "mid": lambda: Client("mid")})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert answer(dispatcher).member.id == "mid"
+        assert answer(dispatcher).member.id == "mid"
+    (warning,) = [str(w.message) for w in caught if "leaves out" in str(w.message)]
+    assert "small: ImportError: pip install it" in warning
+    assert "big: ImportError: pip install it" in warning
+    assert set(dispatcher.pool.unavailable) == {"small", "big"}
+
+
+class BadGateway(Exception):
+    http_status = 502
+
+
+class ReadTimeoutError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (StatusError(429), "rate_limit"),
+        (StatusError(403), "auth"),
+        (StatusError(408), "timeout"),
+        (StatusError(404), "caller"),
+        (BadGateway(), "server"),
+        (asyncio.TimeoutError(), "timeout"),
+        (ReadTimeoutError(), "timeout"),
+        (ConnectionResetError(), "connection"),
+        (EmptyAnswerError(), "invalid_response"),
+        (ValueError(), "caller"),
+    ],
+)
+def test_kinds_of_failures(error: Exception, kind: str) -> None:
+    assert failure_kind(error) == kind
+
+
+def test_a_provider_may_ask_for_a_longer_cooldown(make: Make) -> None:
+    assert retry_after(StatusError(429, {"retry-after": "120"})) == 120
+    assert retry_after(StatusError(429, {"retry-after": "soon"})) == 0
+    dispatcher = make(cooldown=30.0)
+    first = dispatcher.plan(SUMS, DEFAULT).order[0]
+    answer(dispatcher, **{first: StatusError(429, {"retry-after": "100"})})
+    assert dispatcher.plan(SUMS, DEFAULT).decision.excluded[first] == "cooling down for 100 s"
