@@ -21,7 +21,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "AvengersMiddleware":  # needs langchain, where all else needs langchain-core only
+    if name == "AvengersMiddleware":  # needs langchain; everything else needs only langchain-core
         from .middleware import AvengersMiddleware
 
         return AvengersMiddleware

@@ -1,4 +1,4 @@
-"""What LlamaIndex's messages tell a router, and messages that any provider accepts."""
+"""What the router must know about the messages of a request, and messages that a provider accepts."""
 
 from __future__ import annotations
 
