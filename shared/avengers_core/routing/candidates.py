@@ -39,7 +39,7 @@ class Candidates:
     every: bool
     ineligible: Mapping[str, str]
 
-    def of(self, values: Array) -> Array:
+    def take(self, values: Array) -> Array:
         """(..., c) the candidates' part of (..., m) values of all models."""
         return values if self.every else values[..., self.columns]
 

@@ -50,7 +50,7 @@ def _new_id() -> str:
     return os.urandom(16).hex()
 
 
-@dataclass(frozen=True, eq=False, slots=True, repr=False)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False, slots=True)
 class Decision:
     """Which model a query goes to, and why. Immutable, and independent of the router that made it.
 

@@ -294,47 +294,48 @@ class Router:
         evidence, m = weights @ self._cell_evidence, len(self.models)
         manifest = self.artifact.manifest
         names, excluded = list(candidates.names), dict(candidates.ineligible)
-        overall_scores = candidates.of(self._overall_score)
-        per_query = zip(
+        overall_scores = candidates.take(self._overall_score)
+        rows = zip(
             chosen,
             batch.scores,
-            candidates.of(costs),
+            candidates.take(costs),
             totals,
             input_tokens.tolist(),
             similarity.tolist(),
             outside.tolist(),
             weights,
-            candidates.of(evidence[:, :m]),
+            candidates.take(evidence[:, :m]),
             evidence[:, m:],
             strict=True,
         )
-        for position, scores, cost, total, tokens, nearest, ood, weight, error, shares in per_query:
+        for position, scores, row_costs, row_totals, tokens, nearest, ood, row_weights, errors, shares in rows:
             propensity = 1.0
             if request.exploration:
-                position, propensity = self._explore(
-                    scorer.ranking(total, scores, infinite_if_unknown(cost)), request.exploration
-                )
+                ranking = scorer.ranking(row_totals, scores, infinite_if_unknown(row_costs))
+                position, propensity = self._explore(ranking, request.exploration)
             yield Decision(
-                names[position],
-                request.alpha,
-                request.scoring,
-                names,
-                scores,
-                cost,
-                total,
-                tokens,
-                nearest,
-                ood,
-                excluded,
-                propensity,
-                Evidence(weight, error, overall_scores, shares, manifest.datasets, manifest.ood_threshold),
+                model=names[position],
+                alpha=request.alpha,
+                scoring=request.scoring,
+                candidates=names,
+                scores=scores,
+                costs=row_costs,
+                totals=row_totals,
+                input_tokens=tokens,
+                similarity=nearest,
+                out_of_distribution=ood,
+                excluded=excluded,
+                propensity=propensity,
+                evidence=Evidence(
+                    row_weights, errors, overall_scores, shares, manifest.datasets, manifest.ood_threshold
+                ),
             )
 
     def _expectations(self, vectors: Vectors, weights: Array, costs: Array, candidates: Candidates) -> Expectations:
         """The candidates' part of the (n, m) expectations."""
         comparable = costs if self._costs.all_known else infinite_if_unknown(costs)
-        scores = candidates.of(weights @ self._cell_score)
-        return Expectations(vectors, candidates.columns, scores, candidates.of(comparable))
+        scores = candidates.take(weights @ self._cell_score)
+        return Expectations(vectors, candidates.columns, scores, candidates.take(comparable))
 
     def _explore(self, ranking: NDArray[np.intp], exploration: float) -> tuple[int, float]:
         """The choice, drawn anew with probability ``exploration``, and its probability."""
