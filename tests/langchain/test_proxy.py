@@ -1,4 +1,4 @@
-"""`avengers serve` as a process, asked by the real `openai` client; the models behind it are a local server."""
+"""`avengers serve`, asked by the real `openai` client; the models behind it are a local server."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ import pytest
 from avengers_core.ledger.store import Ledger
 from pydantic import BaseModel
 
+from tests.support.commands import run_command
 from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
+from tests.support.processes import start_program
 
 TOOLS: list[Any] = [
     {
@@ -40,31 +43,38 @@ TOOLS: list[Any] = [
 ]
 
 
-@contextmanager
-def proxy(server: LLMServer, folder: Path, *options: str) -> Iterator[str]:
-    """The URL of a proxy that lives as long as the block."""
-    env = {
-        **os.environ,
+def environment(server: LLMServer) -> dict[str, str]:
+    return {
         "OPENAI_API_KEY": "sk-canary",
         "OPENAI_API_BASE": f"{server.url}/v1",
         "OPENAI_BASE_URL": f"{server.url}/v1",
         "ANTHROPIC_API_KEY": "sk-ant-canary",
         "ANTHROPIC_BASE_URL": server.url,
     }
+
+
+def address_in(log: Path, running: Callable[[], bool]) -> str:
+    """The URL that a proxy writes when it listens."""
+    deadline = time.monotonic() + 60
+    while not (log.exists() and (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()))):
+        assert running(), log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found.group()
+
+
+@contextmanager
+def proxy(server: LLMServer, folder: Path, *options: str) -> Iterator[str]:
+    """The URL of a proxy that lives as long as the block."""
     log = folder / "proxy.log"
-    command = [sys.executable, "-m", "avengers_core.cli", "serve", "--port", "0", *options]
-    with log.open("w") as file:
-        process = subprocess.Popen(command, env=env, stdout=file, stderr=file)
+    words = ("avengers", "serve", "--port", "0", *options)
+    process = start_program(*words, env=environment(server), cwd=folder, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield found.group()
+        yield address_in(log, process.is_alive)
     finally:
         process.terminate()
-        assert process.wait(timeout=20) in (0, -15)
+        process.join(20)
+        assert process.exitcode in (0, -signal.SIGTERM)
         assert "canary" not in log.read_text()
 
 
@@ -416,15 +426,29 @@ def test_health_and_metrics(url: str, server: LLMServer) -> None:
     assert 'avengers_tokens_total{kind="output"' in page
 
 
-def test_beyond_this_machine_it_wants_keys(server: LLMServer, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "avengers_core.cli", "serve", "--host", "0.0.0.0", "-m", MINI]
-    env = {**os.environ, "OPENAI_API_KEY": "k"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert "anyone could spend your money" in done.stderr
-    (tmp_path / "keys.json").write_text('[{"key": "a", "name": "x"}, {"key": "a", "name": "y"}]')
-    done = subprocess.run([*command, "--keys", str(tmp_path / "keys.json")], env=env, capture_output=True, text=True)
+def test_beyond_this_machine_it_wants_keys(tmp_path: Path) -> None:
+    words = ("serve", "--host", "0.0.0.0", "-m", MINI)
+    assert "anyone could spend your money" in run_command(*words, env={"OPENAI_API_KEY": "k"}, exit_code=1).stderr
+    keys = tmp_path / "keys.json"
+    keys.write_text('[{"key": "a", "name": "x"}, {"key": "a", "name": "y"}]')
+    done = run_command(*words, "--keys", keys, env={"OPENAI_API_KEY": "k"}, exit_code=1)
     assert "needs a key of its own" in done.stderr
+
+
+def test_the_installed_command_serves_and_ends_when_it_is_terminated(server: LLMServer, tmp_path: Path) -> None:
+    """All other proxies here are forked; this one is started as a user starts it."""
+    log = tmp_path / "proxy.log"
+    command = [sys.executable, "-m", "avengers_core.cli", "serve", "--port", "0", "-m", MINI]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, env={**os.environ, **environment(server)}, stdout=file, stderr=file)
+    try:
+        address = address_in(log, lambda: process.poll() is None)
+        assert client(address).chat.completions.create(model="avengers", messages=say("hi")).choices
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+    assert "Traceback" not in log.read_text()
+    assert "canary" not in log.read_text()
 
 
 def test_places_come_back(server: LLMServer, tmp_path: Path) -> None:
