@@ -86,5 +86,6 @@ class RequestPlan:
 
 def variant_key(build: Mapping[str, Any]) -> str:
     """A digest of the build fields that a request gives, empty if it gives none. They may hold keys."""
-    text = json.dumps(build, default=repr, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest() if build else ""
+    if not build:
+        return ""
+    return hashlib.sha256(json.dumps(build, default=repr, sort_keys=True).encode()).hexdigest()

@@ -78,8 +78,8 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         build = {name: value for name, value in overrides.items() if name in BUILD_FIELDS}
         given: Any = {name: value for name, value in overrides.items() if name in ROUTE_FIELDS}
         options = self.route_options(cast("RouteOverrides", given))
-        models, ids = build.get("models"), self.dispatcher.pool.ids
-        if isinstance(models, (list, tuple)) and set(models) <= set(ids):
+        models = build.get("models")
+        if isinstance(models, (list, tuple)) and set(models) <= set(ids := self.dispatcher.pool.ids):
             options = only_models(options, build.pop("models"), ids)
         return RequestPlan(options, self._dispatcher_with(build), labels, manager, variant_key(build))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
+
+from tests.support.serving import serving
 
 DIMENSION = 32
 
@@ -85,14 +85,5 @@ def vector(text: str) -> list[float]:
     return [float(value) for value in out]
 
 
-@contextmanager
-def embedding_server() -> Iterator[EmbeddingServer]:
-    server = EmbeddingServer()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def embedding_server() -> AbstractContextManager[EmbeddingServer]:
+    return serving(EmbeddingServer())

@@ -13,9 +13,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.serving import serving
 
 #: Ids of the packaged artifact, cheap and dear, of two providers.
 MINI, BIG = "gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"
@@ -365,17 +367,8 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
 
-@contextmanager
-def llm_server() -> Iterator[LLMServer]:
-    server = LLMServer()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def llm_server() -> AbstractContextManager[LLMServer]:
+    return serving(LLMServer())
 
 
 if __name__ == "__main__":

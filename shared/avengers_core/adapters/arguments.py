@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
+from ..routing.candidates import exclusion_reasons
 from ..routing.options import RouteOptions
 
 __all__ = ["needs_from_arguments", "only_models", "take"]
@@ -33,7 +34,7 @@ def only_models(options: RouteOptions, names: Collection[str], ids: Iterable[str
     others = [name for name in ids if name not in names]
     excluded = options.exclude_models
     if isinstance(excluded, Mapping):
-        return replace(options, exclude_models={**dict.fromkeys(others, "excluded by the caller"), **excluded})
+        return replace(options, exclude_models={**exclusion_reasons(others), **excluded})
     return replace(options, exclude_models=(*excluded, *others))
 
 

@@ -543,25 +543,31 @@ def _own_listing(maker: str, names: Iterable[str]) -> Listing | None:
 
 
 def _from_listing(maker: str, name: str, listing: Listing) -> CatalogEntry:
-    line = lineage_of(name)
-    profile = find_profile(maker, (name,)) or {}
-    context = {"max_input_tokens": listing.context_window} if listing.context_window else {}
-    return CatalogEntry(
-        id=f"{maker}/{name}",
-        family=line.family,
-        tier=line.tier,
-        version=line.version,
-        release=str(profile.get("release_date") or ""),
+    return _new_entry(
+        maker,
+        name,
+        find_profile(maker, (name,)) or {},
         status="deprecated" if listing.deprecated else "unknown",
         chat=is_chat_name(name),
-        efforts=tuple(profile.get("reasoning_effort_levels") or ()),
-        default_effort=str(profile.get("reasoning_effort_default") or ""),
-        capabilities=context,
+        capabilities={"max_input_tokens": listing.context_window} if listing.context_window else {},
         source=listing.source,
     )
 
 
 def _from_profile(maker: str, name: str, profile: Mapping[str, Any]) -> CatalogEntry:
+    return _new_entry(
+        maker,
+        name,
+        profile,
+        status="deprecated" if profile.get("status") == "deprecated" else "current",
+        chat=bool(profile.get("text_outputs", True)) and is_chat_name(name),
+        capabilities=profile_capabilities(profile),
+        source=profile_source(maker),
+    )
+
+
+def _new_entry(maker: str, name: str, profile: Mapping[str, Any], **known: Any) -> CatalogEntry:
+    """An entry of a model that is not in the table, with what its name and a LangChain profile say of it."""
     line = lineage_of(name)
     return CatalogEntry(
         id=f"{maker}/{name}",
@@ -569,12 +575,9 @@ def _from_profile(maker: str, name: str, profile: Mapping[str, Any]) -> CatalogE
         tier=line.tier,
         version=line.version,
         release=str(profile.get("release_date") or ""),
-        status="deprecated" if profile.get("status") == "deprecated" else "current",
-        chat=bool(profile.get("text_outputs", True)) and is_chat_name(name),
         efforts=tuple(profile.get("reasoning_effort_levels") or ()),
         default_effort=str(profile.get("reasoning_effort_default") or ""),
-        capabilities=profile_capabilities(profile),
-        source=profile_source(maker),
+        **known,
     )
 
 

@@ -228,8 +228,6 @@ def _estimate(
     asked: Sequence[Question], models: _Models, judge: str | None, output_tokens: int, system: str
 ) -> dict[str, Any]:
     """What a run is expected to cost."""
-    import msgspec
-
     from ..collecting.estimate import estimate, estimate_judge
 
     schedules = models.price_schedules(system)
@@ -239,7 +237,7 @@ def _estimate(
         rows.append(estimate_judge(judge, schedule, asked, len(schedules), output_tokens))
     costs = [row.cost_usd for row in rows]
     known = [cost for cost in costs if cost is not None]
-    return {"models": msgspec.to_builtins(rows), "cost_usd": sum(known) if len(known) == len(costs) else None}
+    return {"models": [row.to_dict() for row in rows], "cost_usd": sum(known) if len(known) == len(costs) else None}
 
 
 def _estimate_view(result: dict[str, Any]) -> Iterator[Table | str]:

@@ -107,7 +107,7 @@ def from_ledger(
     )
     _check_some(found)
     write_records(output, found.records)
-    print_result(_ledger_result(found, output), _ledger_view, as_json)
+    print_result({"output": str(output), **found.to_dict()}, _ledger_view, as_json)
     if correct and not found.explored and not as_json:
         print_warning(
             "The router never explored in these calls, so each model was only seen on what it was chosen for, and no "
@@ -115,35 +115,16 @@ def from_ledger(
         )
 
 
-def _left_out(found: LedgerRecords) -> dict[str, int]:
-    """Calls that became no records, by reason."""
-    return {
-        "without_prompt": found.without_prompt,
-        "without_score": found.without_score,
-        "without_choice": found.without_choice,
-    }
-
-
 def _check_some(found: LedgerRecords) -> None:
     from ..errors import RecordError
 
     if found.records:
         return
-    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in _left_out(found).items())
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.left_out.items())
     raise RecordError(
         f"no logged call can be used ({counts}): keep texts with Ledger(store_prompts=True), add feedback"
         + (", or take what has no known probability with --no-correct" if found.without_choice else "")
     )
-
-
-def _ledger_result(found: LedgerRecords, output: Path) -> dict[str, Any]:
-    return {
-        "output": str(output),
-        "records": len(found.records),
-        "explored": found.explored,
-        **_left_out(found),
-        "models": {name: vars(model) for name, model in found.models.items()},
-    }
 
 
 def _ledger_view(result: dict[str, Any]) -> Iterator[Table | str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from .._utils.results import Result
 from .._utils.tokens import count_tokens
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import TokenUsage
@@ -19,7 +19,7 @@ _VERDICT_TOKENS = 20
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Result):
     """What asking a model is expected to cost.
 
     Attributes:
@@ -35,10 +35,6 @@ class Estimate:
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return asdict(self)
 
 
 def estimate(

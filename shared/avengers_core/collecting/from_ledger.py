@@ -9,12 +9,13 @@ correct this (inverse propensity scoring; Horvitz and Thompson 1952, self-normal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from .._utils.results import Result
 from ..errors import RecordError
 from ..ledger.entry import feedback_score
 from ..ledger.store import Ledger
@@ -27,7 +28,7 @@ Score = Callable[[Mapping[str, Any]], "float | bool | str | None"]
 
 
 @dataclass(frozen=True)
-class LoggedModel:
+class LoggedModel(Result):
     """Scored calls of one model.
 
     Attributes:
@@ -42,10 +43,6 @@ class LoggedModel:
     effective: float
     mean_score: float
     corrected_score: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return asdict(self)
 
 
 @dataclass

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from .._utils.results import Result
 from ..dispatch.pool import ClientProfile
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import TokenUsage
@@ -81,7 +82,7 @@ class CollectionPlan:
 
 
 @dataclass
-class ModelResult:
+class ModelResult(Result):
     """The answers of one model, over all runs on a journal.
 
     Attributes:
@@ -104,13 +105,9 @@ class ModelResult:
     failed: int = 0
     reason: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return asdict(self)
-
 
 @dataclass
-class CollectionResult:
+class CollectionResult(Result):
     """The result of a run.
 
     Attributes:
@@ -136,4 +133,4 @@ class CollectionResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes by name, with ``complete``."""
-        return {**asdict(self), "complete": self.complete}
+        return {**super().to_dict(), "complete": self.complete}

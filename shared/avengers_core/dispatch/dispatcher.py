@@ -23,6 +23,7 @@ from ..errors import BudgetError, NoCandidateError, UnavailableError
 from ..ledger.budget import PICO, budget_scopes, within
 from ..ledger.budget_store import InMemoryBudgetStore, remaining
 from ..ledger.store import Ledger
+from ..routing.candidates import exclusion_reasons
 from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
 from ..routing.options import RouteOptions
@@ -120,7 +121,7 @@ class Dispatcher(Generic[M]):
 
     def _ineligible(self, prompt: Prompt, options: RouteOptions) -> dict[str, str]:
         """Models that must not be asked, with the reason."""
-        excluded = _excluded(options)
+        excluded = exclusion_reasons(options.exclude_models)
         named = set(excluded) if isinstance(options.fallbacks, (bool, int)) else {*excluded, *options.fallbacks}
         if unknown := sorted(named - set(self.router.models)):
             raise NoCandidateError(f"the artifact has no model {unknown[0]!r}: it has {', '.join(self.router.models)}")
@@ -163,9 +164,7 @@ class Dispatcher(Generic[M]):
             self.router.route_vectors(
                 self.router.embed([prompt.text]) if vector is None else vector,
                 [prompt.text],
-                alpha=options.alpha,
-                scoring=options.scoring,
-                exploration=options.exploration,
+                options,
                 models=self.pool.ids,
                 exclude_models=exclude,
                 extra_cost=self._conversation_cost(prompt, options),
@@ -184,11 +183,6 @@ class Dispatcher(Generic[M]):
                 return extra
             extra[prompt.current] = extra.get(prompt.current, 0.0) - discount * prompt.cached_tokens
         return extra
-
-
-def _excluded(options: RouteOptions) -> Mapping[str, str]:
-    names = options.exclude_models
-    return names if isinstance(names, Mapping) else dict.fromkeys(names, "excluded by the caller")
 
 
 def _order(decision: Decision, first: str, options: RouteOptions) -> list[str]:

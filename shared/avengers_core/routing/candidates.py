@@ -14,7 +14,7 @@ from .capabilities import Require, as_needs, lacking
 from .manifest import Artifact, ModelInfo
 from .statistics import Array
 
-__all__ = ["EXCLUDED", "UNPRICED", "Candidates", "Eligibility"]
+__all__ = ["EXCLUDED", "UNPRICED", "Candidates", "Eligibility", "exclusion_reasons"]
 
 #: Why a model is left out that the caller excludes without a reason.
 EXCLUDED = "excluded by the caller"
@@ -103,7 +103,7 @@ class Eligibility:
         if models is None and not exclude_models and not require:
             return self._default
         named = None if models is None else list(models)
-        reasons = exclude_models if isinstance(exclude_models, Mapping) else dict.fromkeys(exclude_models, EXCLUDED)
+        reasons = exclusion_reasons(exclude_models)
         for name in (*(named or ()), *reasons):
             if name not in self._ids:
                 raise NoCandidateError(f"the artifact has no model {name!r}{self._hint(name)}")
@@ -133,6 +133,15 @@ class Eligibility:
         ids = [model.id for model in self._models]
         close = difflib.get_close_matches(name, ids, 1)
         return f"; did you mean {close[0]!r}?" if close else f": it has {', '.join(ids)}"
+
+
+def exclusion_reasons(exclude_models: Iterable[str] | Mapping[str, str]) -> Mapping[str, str]:
+    """The reason for each model that is excluded, by id.
+
+    Args:
+        exclude_models: Ids, or a mapping from id to the reason.
+    """
+    return exclude_models if isinstance(exclude_models, Mapping) else dict.fromkeys(exclude_models, EXCLUDED)
 
 
 def _too_few_records(artifact: Artifact) -> dict[str, str]:
