@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from avengers_core import RouterEstimator, load_records
 from avengers_core.records.schema import Record
+from langchain_anthropic._client_utils import _get_default_async_httpx_client
+from langchain_openai.chat_models._client_utils import _cached_async_httpx_client
 
 from tests.support.llm_server import LLMServer, llm_server
 from tests.support.records import make_records
@@ -31,6 +33,16 @@ def shared_server() -> Iterator[LLMServer]:
 def server(shared_server: LLMServer) -> LLMServer:
     shared_server.reset()
     return shared_server
+
+
+@pytest.fixture(autouse=True)
+def _fresh_async_clients() -> None:
+    """LangChain keeps an async client for each address, and its connections belong to the loop that opened them.
+
+    Without this, a test that runs a loop of its own could be handed a connection of another test's loop.
+    """
+    _get_default_async_httpx_client.cache_clear()
+    _cached_async_httpx_client.cache_clear()
 
 
 @pytest.fixture
