@@ -28,12 +28,8 @@ def test_a_price_id_means_the_price() -> None:
     counted = 0
     for entry in CATALOG.entries():
         price, price_id = CATALOG.price(entry.id), CATALOG.price_id(entry.id)
-        # Perplexity takes a sum for each request, too; DeepSeek's old names cost less by night
-        if (
-            price_id
-            and price
-            and not price_id.startswith(("perplexity:", "deepseek:deepseek-chat", "deepseek:deepseek-r"))
-        ):
+        # Perplexity takes a sum for each request, too; DeepSeek's prices depend on the hour
+        if price_id and price and not price_id.startswith(("perplexity:", "deepseek:")):
             found = lookup_price(price_id)
             assert found is not None
             assert (found.input, found.output) == pytest.approx((price.input, price.output)), entry.id
