@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import RecordError, RouterEstimator, load_artifact
-from avengers_core.records.schema import Record
 from avengers_core.routing.manifest import Artifact
 
 from tests.support.records import make_records, plain, write_jsonl
