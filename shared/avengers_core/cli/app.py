@@ -43,7 +43,11 @@ app.add_typer(records_app, name="records", rich_help_panel="Records")
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 a named error, 2 wrong usage, 3 drift (monitor), 130 interrupted."""
+    """Run the command line.
+
+    Exit codes: 0 done, 1 a named error, 2 wrong usage, 130 interrupted; with ``--exit-code``, 3 if ``monitor`` finds
+    drift, or ``records check`` something that spoils the records.
+    """
     try:
         app()
     except (AvengersError, ValueError, OSError) as error:

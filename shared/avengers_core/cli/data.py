@@ -3,59 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_path, print_result, print_warning
+from .console import out, print_path, print_result, print_warning
 from .options import JsonFlag, LedgerArgument, RecordsArgument, SeedOption, SinceOption, UntilOption
 
 if TYPE_CHECKING:
     from .._utils.results import Table
     from ..collecting.from_ledger import LedgerRecords
     from ..collecting.questions import Question
-    from ..records.summary import RecordsSummary
+    from ..records.check import KnownModel
     from ..records.table import RecordTable
 
 __all__ = ["records_app"]
+
+#: Exit code of ``records check --exit-code`` if something spoils the records.
+FINDINGS = 3
+
+SourceFromFile = Annotated[
+    bool,
+    typer.Option(
+        "--source-from-file", help="Take the file's name, up to the first period, as source of records without one."
+    ),
+]
 
 records_app = typer.Typer(no_args_is_help=True, help="Look at records, make them from a ledger, or choose from them.")
 
 
 @records_app.command("check")
-def check(files: RecordsArgument, as_json: JsonFlag = False) -> None:
-    """Check records, and show their datasets, models, coverage, mean scores and costs."""
-    from ..records.summary import summarize_records
+def check(
+    files: RecordsArgument,
+    source_from_file: SourceFromFile = False,
+    min_answers: Annotated[int, typer.Option(help="Number of answers that a model should have.")] = 20,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with exit code 3 if something spoils the records.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check records, and show what is in them by source and by model, and what spoils them, with what to do.
+
+    Found are repeated texts, models with two ids, sources that grade on another scale or all models alike, dollars that
+    cannot be compared, agent runs among calls, models without a price, and models with few answers.
+    """
+    from ..records.check import check_records
     from ..records.table import load_records
+    from .check_view import check_view
 
-    print_result(summarize_records(load_records(files)), _records_view, as_json)
+    table = load_records(files, source_from_file=source_from_file)
+    found = check_records(table, _known_models(table.models), min_answers=min_answers)
+    print_result(found, lambda found: check_view(found, out.width), as_json)
+    if exit_code and found.findings:
+        raise typer.Exit(FINDINGS)
 
 
-def _records_view(summary: RecordsSummary) -> Iterator[Table]:
-    from .._utils.results import Table
+def _known_models(models: list[str]) -> dict[str, KnownModel]:
+    """What the catalogue knows of models, by their ids in the records."""
+    from ..catalog import default_catalog
+    from ..errors import UnknownModelError
+    from ..records.check import KnownModel
 
-    yield Table(
-        f"{summary.queries:,} queries, {len(summary.datasets)} datasets, {len(summary.models)} models",
-        ("dataset", "queries", "coverage", "mean score"),
-        [(row.dataset, f"{row.queries:,}", f"{row.coverage:.1%}", f"{row.mean_score:.4f}") for row in summary.datasets],
-    )
-    yield Table(
-        "models",
-        ("model", "answers", "coverage", "mean score", "over datasets", "total cost $", "cost known"),
-        [
-            (
-                row.model,
-                f"{row.answers:,}",
-                f"{row.coverage:.1%}",
-                f"{row.mean_score:.4f}",
-                f"{row.mean_score_over_datasets:.4f}",
-                "unknown" if row.cost_usd is None else f"{row.cost_usd:.4f}",
-                f"{row.cost_known:.1%}",
-            )
-            for row in summary.models
-        ],
-    )
+    catalog, known = default_catalog(), {}
+    for model in models:
+        with suppress(UnknownModelError):
+            price = catalog.price(model)
+            prices = (None, None) if price is None else (price.input, price.output)
+            known[model] = KnownModel(str(catalog.resolve(model)), *prices)
+    return known
+
+
+@records_app.command("merge")
+def merge(
+    files: RecordsArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Records to write, as .jsonl or .jsonl.gz.")],
+    source_from_file: SourceFromFile = False,
+) -> None:
+    """Write the records of several files into one, checked, and with their sources and kinds."""
+    from ..records.io import read_records, write_records
+
+    count = write_records(output, read_records(files, source_from_file=source_from_file))
+    print_path(f"{output}: {count:,} records")
 
 
 @records_app.command("from-ledger")
@@ -80,6 +110,9 @@ def from_ledger(
     since: SinceOption = "",
     until: UntilOption = "",
     dataset: Annotated[str, typer.Option(help="Name of the records' dataset.")] = "live",
+    source: Annotated[
+        str | None, typer.Option(help="Source of the records: who graded the answers. Default: the dataset.")
+    ] = None,
     correct: Annotated[
         bool,
         typer.Option(help="Weight each answer by one over the probability with which the router chose its model."),
@@ -103,6 +136,7 @@ def from_ledger(
         since=since or None,
         until=until or None,
         dataset=dataset,
+        source=source,
         correct=correct,
     )
     _check_some(found)
@@ -167,7 +201,7 @@ def choose(
     """Choose the questions that say most about a new model, for collect and then update."""
     import msgspec
 
-    from ..collecting.questions import Question, read_questions
+    from ..collecting.questions import read_questions
     from ..collecting.selection import choose_questions
     from ..embedders.base import embed_all
     from ..embedders.factory import make_embedder
@@ -181,10 +215,7 @@ def choose(
         table = _named_records(table, by_name, questions)
     vectors = embed_all(make_embedder(embedder), table.queries)
     rows = sorted(choose_questions(table.scores, vectors, count, random_state).tolist())
-    chosen = [
-        by_name.get(name) or Question(table.queries[row], index=name[1], dataset=name[0])
-        for row, name in ((row, _name(table, row)) for row in rows)
-    ]
+    chosen = [_question(table, row, by_name) for row in rows]
     plain = [
         {field: value for field, value in msgspec.to_builtins(question).items() if value not in (None, "")}
         for question in chosen
@@ -196,6 +227,20 @@ def choose(
 def _name(table: RecordTable, row: int) -> tuple[str, str]:
     """Dataset and index of a record."""
     return table.datasets[table.dataset[row]], table.index[row]
+
+
+def _question(table: RecordTable, row: int, by_name: dict[tuple[str, str], Question]) -> Question:
+    """The question of a record, as it was given or else made from the record, with the record's source."""
+    import msgspec
+
+    from ..collecting.questions import Question
+
+    dataset, index = _name(table, row)
+    source = table.sources[table.source[row]]
+    question = by_name.get((dataset, index)) or Question(table.queries[row], index=index, dataset=dataset)
+    if question.source or source == dataset:
+        return question
+    return msgspec.structs.replace(question, source=source)
 
 
 def _named_records(table: RecordTable, names: dict[tuple[str, str], Question], path: Path) -> RecordTable:

@@ -128,6 +128,7 @@ def records_from_ledger(
     since: str | None = None,
     until: str | None = None,
     dataset: str = "live",
+    source: str | None = None,
     correct: bool = True,
 ) -> LedgerRecords:
     """Records of the answered calls whose text was kept and that have a score.
@@ -140,6 +141,7 @@ def records_from_ledger(
         since: First day (UTC), such as ``2026-11-24``.
         until: Last day (UTC).
         dataset: Name of the records' dataset.
+        source: Name of who graded the answers. Default: the dataset.
         correct: Whether to weight each answer by one over its choice's probability. Each model's weights are scaled to
             sum to its effective number of answers, and rows whose probability is unknown are left out.
 
@@ -158,7 +160,7 @@ def records_from_ledger(
     result.models = {model: _logged_model(by_model[model]) for model in sorted(by_model)}
     for call in calls:
         weight = call.weight * scales[call.row["model"]] if correct else None
-        result.records.append(_record(call, dataset, weight))
+        result.records.append(_record(call, dataset, source, weight))
     if calls:
         result.explored = sum(call.weight > 1 for call in calls) / len(calls)
     return result
@@ -212,7 +214,7 @@ def _logged_model(calls: Sequence[_ScoredCall]) -> LoggedModel:
     )
 
 
-def _record(call: _ScoredCall, dataset: str, weight: float | None) -> Record:
+def _record(call: _ScoredCall, dataset: str, source: str | None, weight: float | None) -> Record:
     row, model = call.row, call.row["model"]
     return Record(
         f"{row['call']}/{row['attempt']}",
@@ -221,6 +223,7 @@ def _record(call: _ScoredCall, dataset: str, weight: float | None) -> Record:
         {model: call.score},
         {model: _usage(row)},
         {} if weight is None else {model: weight},
+        source,
     )
 
 

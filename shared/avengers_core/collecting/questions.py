@@ -28,6 +28,7 @@ class Question(msgspec.Struct, frozen=True):
         dataset: Name of the dataset. Default: the name of the file.
         prompt: What is sent to the models. Default: the query.
         grader: A grader of its own, in place of the run's.
+        source: Source of its record: who grades the answers. Default: the dataset.
     """
 
     query: str
@@ -36,6 +37,7 @@ class Question(msgspec.Struct, frozen=True):
     dataset: str = ""
     prompt: str = ""
     grader: str = ""
+    source: str = ""
 
     @property
     def key(self) -> str:

@@ -64,7 +64,8 @@ def _record(
 ) -> Record:
     """The record of a question's graded answers; adds the answers to ``results`` and ``scores``."""
     name = grade_name(question, plan)
-    record = Record(question.index, question.dataset, question.query, {}, {})
+    source = question.source.strip() or None
+    record = Record(question.index, question.dataset, question.query, {}, {}, source=source)
     for model, result in results.items():
         answer = journal.answer(question.key, model)
         if answer is None:

@@ -174,7 +174,7 @@ def leave_one_out(
         unseen = table.rows(table.dataset == code)
         unseen = unseen.rows(np.asarray(available(unseen).any(axis=1)))
         estimator = RouterEstimator(n_clusters, random_state=random_state, train_ratio=0.8)
-        estimator.fit(table.rows(table.dataset != code))
+        estimator.fit(table.rows((table.dataset != code) & ~np.isin(table.texts, unseen.texts)))
         held_out = estimator.held_out_
         assert held_out is not None
         found.append(_judge_unseen(estimator.router_, table.datasets[code], unseen, held_out, grid))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.summary import dataset_weights
 from ..records.table import RecordTable
 from ..routing.statistics import Array
 from .metrics import budget_auc
 
-__all__ = ["ALPHAS", "Curve", "area_under_curve", "available", "cost_range", "measure", "singles"]
+__all__ = ["ALPHAS", "Curve", "area_under_curve", "available", "cost_range", "dataset_weights", "measure", "singles"]
 
 #: Alphas over which areas are computed: 0 to 1 in steps of 0.01.
 ALPHAS = tuple(round(step / 100, 2) for step in range(101))
@@ -40,6 +39,12 @@ class Curve:
 def available(table: RecordTable) -> NDArray[np.bool_]:
     """(n, m) answers whose score and US dollars are both recorded. Every router is judged among these."""
     return np.asarray(~np.isnan(table.scores) & ~np.isnan(table.cost))
+
+
+def dataset_weights(table: RecordTable) -> Array:
+    """(n,) weights that turn a sum over queries into the mean over datasets of each dataset's mean."""
+    counts = np.bincount(table.dataset, minlength=len(table.datasets))
+    return np.asarray(1.0 / (counts[table.dataset] * np.count_nonzero(counts)), dtype=np.float64)
 
 
 def measure(table: RecordTable, choices: NDArray[np.intp], labels: Sequence[str] = ()) -> Curve:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import itertools
 import math
@@ -14,7 +15,7 @@ import msgspec
 
 from .._utils.files import replacing
 from ..errors import RecordError
-from .schema import OLD_NAMES, Record, Usage
+from .schema import OLD_NAMES, TOKEN_KINDS, USAGE_KINDS, Record, Usage
 
 __all__ = [
     "MAX_LINE_BYTES",
@@ -64,11 +65,12 @@ def find_files(source: Source, more_suffixes: tuple[str, ...] = ()) -> list[Path
     return files
 
 
-def read_records(source: Source) -> Iterator[Record]:
+def read_records(source: Source, *, source_from_file: bool = False) -> Iterator[Record]:
     """Stream validated records, in the order of the files, in constant memory except for the names seen.
 
     Args:
         source: A file or folder, or several of them.
+        source_from_file: Whether a record without a source gets its file's name, up to the first period, as its source.
 
     Raises:
         RecordError: If a record is not valid (the message names the file, the line and the field), an index occurs
@@ -93,13 +95,17 @@ def read_records(source: Source) -> Iterator[Record]:
                 )
             seen[key] = (number, line_number)
             count += 1
+            if source_from_file and record.source is None:
+                record = msgspec.structs.replace(record, source=path.name.partition(".")[0] or path.name)
             yield record
         if not count:
             raise RecordError(f"{path}: the file has no records")
 
 
 _decoder = msgspec.json.Decoder(Record)
-_OLD_NAME = re.compile(rb'"(?:%s)"\s*:' % "|".join(OLD_NAMES).encode())
+#: What `_with_new_names` changes: the names of older files, and a kind that a table's row has and its usage does not.
+_OLD_FORM = re.compile(rb'"(?:%s)"\s*:|"kind"\s*:\s*null' % "|".join(OLD_NAMES).encode())
+_AMOUNTS = (*TOKEN_KINDS, "cost_usd")
 
 
 def parse_record(line: bytes) -> Record:
@@ -109,7 +115,7 @@ def parse_record(line: bytes) -> Record:
         ValueError: If the record is not valid; the message names the first field at fault.
     """
     try:
-        record = _decoder.decode(_with_new_names(line) if _OLD_NAME.search(line) else line)
+        record = _decoder.decode(_with_new_names(line) if _OLD_FORM.search(line) else line)
         _check_record(record)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(_name_fault(line, error)) from None
@@ -117,12 +123,15 @@ def parse_record(line: bytes) -> Record:
 
 
 def _with_new_names(line: bytes) -> bytes:
-    """The line with `OLD_NAMES` replaced in its usages."""
+    """The line with `OLD_NAMES` replaced in its usages, and without kinds that are null."""
     fields = msgspec.json.decode(line)
     usages = fields.get("usages") if isinstance(fields, dict) else None
-    for usage in usages.values() if isinstance(usages, dict) else ():
+    found = usages.values() if isinstance(usages, dict) else ()
+    for usage in (item for item in found if isinstance(item, dict)):
+        if usage.get("kind", "") is None:
+            del usage["kind"]
         for old, new in OLD_NAMES.items():
-            if isinstance(usage, dict) and old in usage:
+            if old in usage:
                 value = usage.pop(old)
                 if usage.get(new) is None:
                     usage[new] = value
@@ -155,6 +164,8 @@ def _check_record(record: Record) -> None:
         raise ValueError("field 'records': no model; remove the line or add a score")
     if not record.query.strip():
         raise ValueError("field 'query': empty")
+    if record.source is not None and not record.source.strip():
+        raise ValueError("field 'source': empty; name who graded the answers, or leave the field out")
     for model, score in record.records.items():
         if score is not None and not 0 <= score <= 1:
             raise ValueError(f"field 'records[{model!r}]': score {score} is not in [0, 1]")
@@ -162,19 +173,23 @@ def _check_record(record: Record) -> None:
         if usage is not None:
             _check_usage(model, usage, record.records)
     for model, weight in record.weights.items():
-        if model not in record.records:
-            raise ValueError(f"field 'weights[{model!r}]': the model has no score in 'records'")
-        if not (weight > 0 and math.isfinite(weight)):
-            raise ValueError(f"field 'weights[{model!r}]': {weight} is not a finite number above 0")
+        _check_weight(model, weight, record.records)
 
 
 def _check_usage(model: str, usage: Usage, scores: Mapping[str, Any]) -> None:
     if model not in scores:
         raise ValueError(f"field 'usages[{model!r}]': the model has no score in 'records'")
-    for name in usage.__struct_fields__:
+    for name in _AMOUNTS:
         value = getattr(usage, name)
         if value is not None and not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"field 'usages[{model!r}].{name}': {value} is not a finite number of 0 or more")
+
+
+def _check_weight(model: str, weight: float, scores: Mapping[str, Any]) -> None:
+    if model not in scores:
+        raise ValueError(f"field 'weights[{model!r}]': the model has no score in 'records'")
+    if not (weight > 0 and math.isfinite(weight)):
+        raise ValueError(f"field 'weights[{model!r}]': {weight} is not a finite number above 0")
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> int:
@@ -212,10 +227,14 @@ def _known_fields(record: Record) -> dict[str, Any]:
     """A record without what is unknown or default."""
     fields: dict[str, Any] = msgspec.to_builtins(record)
     fields["usages"] = {
-        model: {name: value for name, value in (usage or {}).items() if value is not None}
+        model: {
+            name: value
+            for name, value in (usage or {}).items()
+            if value is not None and (name, value) != ("kind", USAGE_KINDS[0])
+        }
         for model, usage in fields["usages"].items()
     }
-    return {name: value for name, value in fields.items() if value or name not in ("usages", "weights")}
+    return {name: value for name, value in fields.items() if value or name not in ("usages", "weights", "source")}
 
 
 class _RawFields(msgspec.Struct):
@@ -249,9 +268,21 @@ def _name_model(line: bytes, message: str) -> str:
                 msgspec.json.decode(value, type=kind)
             except msgspec.DecodeError as error:
                 reason, path = _reason_and_path(str(error))
+                if path == ".kind":
+                    reason = _kind_hint(value, reason)
                 return f"field '{name}[{model!r}]{path}': {reason}"
     reason, path = _reason_and_path(message)
     return f"field '{path.removeprefix('.')}': {reason}" if path else reason
+
+
+def _kind_hint(usage: msgspec.Raw, reason: str) -> str:
+    """The reason why a usage's kind is refused, with the kinds that there are and the one that may be meant."""
+    given = msgspec.json.decode(usage)["kind"]
+    if not isinstance(given, str):
+        return f"{reason}; one of {', '.join(USAGE_KINDS)}"
+    close = difflib.get_close_matches(given[:40].lower(), USAGE_KINDS, 1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{given[:40]!r} is not one of {', '.join(USAGE_KINDS)}{hint}"
 
 
 def _reason_and_path(message: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ __all__ = ["LocalPartitions", "Partitions", "add", "quantile"]
 
 
 class Partitions(Protocol):
-    """Record tables with the same models and datasets, in a fixed order."""
+    """Record tables with the same models, datasets and sources, in a fixed order."""
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         """``function(table, *arguments)`` for each partition, in order."""

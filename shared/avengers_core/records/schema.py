@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-__all__ = ["OLD_NAMES", "TOKEN_KINDS", "Record", "Usage"]
+__all__ = ["OLD_NAMES", "TOKEN_KINDS", "USAGE_KINDS", "Record", "Usage"]
 
 #: Token kinds are kept apart because providers price them apart. Input and output are totals: cached and audio input
 #: tokens are part of ``input_tokens``, reasoning and audio output tokens part of ``output_tokens``.
@@ -17,6 +19,9 @@ TOKEN_KINDS = (
     "input_audio_tokens",
     "output_audio_tokens",
 )
+
+#: What the tokens and dollars of a usage are those of: one call, or a whole run of an agent.
+USAGE_KINDS = ("call", "agent_run")
 
 #: Field names of older records files, which are still read, and today's names.
 OLD_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "cost": "cost_usd"}
@@ -34,6 +39,8 @@ class Usage(msgspec.Struct, frozen=True):
         input_audio_tokens: Input tokens of audio.
         output_audio_tokens: Output tokens of audio.
         cost_usd: US dollars.
+        kind: One of `USAGE_KINDS`. The tokens and dollars of an ``agent_run`` are those of the whole task, dozens of
+            calls, never those of one call.
     """
 
     input_tokens: float | None = None
@@ -44,6 +51,7 @@ class Usage(msgspec.Struct, frozen=True):
     input_audio_tokens: float | None = None
     output_audio_tokens: float | None = None
     cost_usd: float | None = None
+    kind: Literal["call", "agent_run"] = "call"
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -56,6 +64,7 @@ class Record(msgspec.Struct, frozen=True):
         records: Score in [0, 1] or bool by model. ``None``: the model was asked and failed, which scores 0.
         usages: Usage by model, if known.
         weights: How many answers each answer counts as, by model. Default: 1.
+        source: Who graded the answers. Scores of one source are on one scale. Default: the dataset.
     """
 
     index: str | int
@@ -64,3 +73,4 @@ class Record(msgspec.Struct, frozen=True):
     records: dict[str, float | bool | None]
     usages: dict[str, Usage | None] = {}
     weights: dict[str, float] = {}
+    source: str | None = None

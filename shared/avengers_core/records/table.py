@@ -8,7 +8,8 @@ A record is one JSON object a line::
 
 A score is a bool, a number in [0, 1] or null (the model was asked and failed: 0.0). A model that is absent from
 ``records`` was not asked: sparse records are normal. Usage is optional, and so are ``weights``, ``{model: weight}``:
-how many answers each answer counts as, 1 by default.
+how many answers each answer counts as, 1 by default; ``source``: who graded the answers, by default the dataset; and
+each usage's ``kind``: ``call``, or ``agent_run`` if its tokens and dollars are those of a whole task of many calls.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from ..errors import RecordError
 from .io import Source, read_records
 from .schema import TOKEN_KINDS, Record, Usage
+from .splits import split_rows, text_key
 
 __all__ = ["RecordTable", "TableBuilder", "load_records"]
 
@@ -45,6 +47,10 @@ class RecordTable:
         scores: (n, m) float32 in [0, 1].
         tokens: (n, m, kinds) float32, by `TOKEN_KINDS`. ``input_tokens`` and ``output_tokens`` are NaN if unknown.
         cost: (n, m) float64, US dollars.
+        sources: Names of the sources, sorted: who graded the answers.
+        source: (n,) position of each record's source in ``sources``.
+        agent_run: (n, m) whether ``tokens`` and ``cost`` are those of an agent's whole run, not of one call.
+        texts: (n,) `text_key` of each query: equal for equal texts, and kept if the texts are dropped.
         queries: ``n`` texts; empty if the table was built with ``encode``.
         encoded: (n, p) float32, what ``encode`` returned for the texts, or None.
         weights: (n, m) float32, how many answers each answer counts as, or None if each counts as one.
@@ -58,6 +64,10 @@ class RecordTable:
     scores: NDArray[np.float32]
     tokens: NDArray[np.float32]
     cost: NDArray[np.float64]
+    sources: list[str]
+    source: NDArray[np.int32]
+    agent_run: NDArray[np.bool_]
+    texts: NDArray[np.uint64]
     queries: list[str] = field(default_factory=list)
     encoded: NDArray[np.float32] | None = None
     weights: NDArray[np.float32] | None = None
@@ -67,7 +77,7 @@ class RecordTable:
         return len(self.index)
 
     def rows(self, keep: NDArray[Any]) -> RecordTable:
-        """The table of some rows, with all models and datasets.
+        """The table of some rows, with all models, datasets and sources.
 
         Args:
             keep: (n,) boolean mask, or positions of the rows in the order wanted.
@@ -81,6 +91,10 @@ class RecordTable:
             self.scores[positions],
             self.tokens[positions],
             self.cost[positions],
+            self.sources,
+            self.source[positions],
+            self.agent_run[positions],
+            self.texts[positions],
             [self.queries[i] for i in positions] if self.queries else [],
             None if self.encoded is None else self.encoded[positions],
             None if self.weights is None else self.weights[positions],
@@ -88,6 +102,8 @@ class RecordTable:
 
     def without(self, models: Iterable[str] = (), datasets: Iterable[str] = ()) -> RecordTable:
         """The table without some models and datasets, and without the rows that no remaining model answered.
+
+        Sources that have no row left are left out too.
 
         Args:
             models: Names of the models whose columns are dropped.
@@ -107,22 +123,21 @@ class RecordTable:
         if not len(table) or not columns.any():
             raise RecordError("no record is left after the exclusions")
         table.models = [name for name, kept in zip(self.models, columns, strict=True) if kept]
-        table.scores, table.tokens, table.cost = (
-            table.scores[:, columns],
-            table.tokens[:, columns],
-            table.cost[:, columns],
-        )
+        table.scores, table.tokens = table.scores[:, columns], table.tokens[:, columns]
+        table.cost, table.agent_run = table.cost[:, columns], table.agent_run[:, columns]
         if table.weights is not None:
             table.weights = table.weights[:, columns]
         table.datasets = [name for name, kept in zip(self.datasets, allowed, strict=True) if kept]
         table.dataset = (np.cumsum(allowed) - 1).astype(np.int32)[table.dataset]
+        left, source = np.unique(table.source, return_inverse=True)
+        table.sources, table.source = [self.sources[code] for code in left], source.astype(np.int32)
         return table
 
     def split(self, train_ratio: float, random_state: int) -> tuple[RecordTable, RecordTable]:
-        """Split each dataset at random into a training part and the rest.
+        """Split each dataset at random into a training part and the rest. Equal texts are on the same side.
 
         Args:
-            train_ratio: Share of each dataset in the first table, in [0, 1].
+            train_ratio: Share of each dataset in the first table, in [0, 1]; nearly this share if texts are repeated.
             random_state: Seed of the random choice; the same seed gives the same split.
 
         Raises:
@@ -130,11 +145,7 @@ class RecordTable:
         """
         if not 0 <= train_ratio <= 1:
             raise ValueError(f"train_ratio must be in [0, 1], not {train_ratio}")
-        rng = np.random.default_rng(random_state)
-        train = np.zeros(len(self), dtype=bool)
-        for code in range(len(self.datasets)):
-            rows = np.flatnonzero(self.dataset == code)
-            train[rng.permutation(rows)[: round(len(rows) * train_ratio)]] = True
+        train = split_rows(self.dataset, self.texts, train_ratio, random_state)
         return self.rows(train), self.rows(~train)
 
 
@@ -156,10 +167,13 @@ class TableBuilder:
         self._encoded: list[NDArray[np.float32]] = []
         self._model_codes: dict[str, int] = {}
         self._dataset_codes: dict[str, int] = {}
-        self._dataset = array("i")  # one item for each record
+        self._source_codes: dict[str, int] = {}
+        self._dataset, self._source = array("i"), array("i")  # one item for each record
+        self._text = array("Q")  # as well
         self._row, self._model = array("q"), array("i")  # one item for each answer, as in the next line
         self._score, self._cost, self._weight = array("d"), array("d"), array("d")
         self._tokens = array("d")  # len(TOKEN_KINDS) items for each answer
+        self._agent_run = array("b")  # and one here
         self._weighted = False
 
     def add(self, record: Record) -> None:
@@ -167,6 +181,9 @@ class TableBuilder:
         row = len(self._index)
         self._index.append(str(record.index))
         self._dataset.append(self._dataset_codes.setdefault(record.dataset, len(self._dataset_codes)))
+        source = record.dataset if record.source is None else record.source
+        self._source.append(self._source_codes.setdefault(source, len(self._source_codes)))
+        self._text.append(text_key(record.query))
         self._weighted = self._weighted or bool(record.weights)
         for model, score in record.records.items():
             usage = record.usages.get(model)
@@ -176,6 +193,7 @@ class TableBuilder:
             self._weight.append(record.weights.get(model, 1.0))
             self._cost.append(math.nan if usage is None or usage.cost_usd is None else usage.cost_usd)
             self._tokens.extend(_token_counts(usage))
+            self._agent_run.append(usage is not None and usage.kind == "agent_run")
         self._queries.append(record.query)
         if len(self._queries) >= self._batch_size:
             self._encode_queries()
@@ -189,29 +207,35 @@ class TableBuilder:
         if not self._index:
             raise RecordError("no record was given")
         self._encode_queries()
-        models, datasets = sorted(self._model_codes), sorted(self._dataset_codes)
-        columns = _sorted_positions(self._model_codes)[np.frombuffer(self._model, dtype=np.int32)]
+        models, columns = _sorted_names(self._model_codes, self._model)
+        datasets, dataset = _sorted_names(self._dataset_codes, self._dataset)
+        sources, source = _sorted_names(self._source_codes, self._source)
         cells = np.frombuffer(self._row, dtype=np.int64), columns
         shape = (len(self._index), len(models))
         scores = np.full(shape, np.nan, dtype=np.float32)
         cost = np.full(shape, np.nan)
         tokens = np.full((*shape, len(TOKEN_KINDS)), np.nan, dtype=np.float32)
+        agent_run = np.zeros(shape, dtype=bool)
         scores[cells] = np.frombuffer(self._score)
         cost[cells] = np.frombuffer(self._cost)
         tokens[cells] = np.frombuffer(self._tokens).reshape(-1, len(TOKEN_KINDS))
+        agent_run[cells] = np.frombuffer(self._agent_run, dtype=np.int8)
         weights = None
         if self._weighted:
             weights = np.zeros(shape, dtype=np.float32)
             weights[cells] = np.frombuffer(self._weight)
-        dataset = _sorted_positions(self._dataset_codes)[np.frombuffer(self._dataset, dtype=np.int32)]
         return RecordTable(
             list(self._index),
             datasets,
-            dataset.astype(np.int32),
+            dataset,
             models,
             scores,
             tokens,
             cost,
+            sources,
+            source,
+            agent_run,
+            np.array(self._text, dtype=np.uint64),
             list(self._queries),
             np.concatenate(self._encoded) if self._encoded else None,
             weights,
@@ -231,9 +255,10 @@ def _token_counts(usage: Usage | None) -> tuple[float, ...]:
     return tuple(default if count is None else count for count, default in zip(counts, _UNREPORTED, strict=True))
 
 
-def _sorted_positions(codes: dict[str, int]) -> NDArray[np.intp]:
-    """The position of each code's name among the sorted names; codes are numbered in the order of the dictionary."""
-    return np.argsort(np.argsort(list(codes)))
+def _sorted_names(numbers: dict[str, int], items: array[int]) -> tuple[list[str], NDArray[np.int32]]:
+    """The names sorted, and each item's position among them; names are numbered in the order of the dictionary."""
+    positions = np.argsort(np.argsort(list(numbers)))
+    return sorted(numbers), positions[np.frombuffer(items, dtype=np.int32)].astype(np.int32)
 
 
 def load_records(
@@ -241,6 +266,7 @@ def load_records(
     *,
     encode: Callable[[list[str]], NDArray[np.float32]] | None = None,
     batch_size: int = 4096,
+    source_from_file: bool = False,
 ) -> RecordTable:
     """Read records into columns.
 
@@ -249,19 +275,20 @@ def load_records(
         encode: Called with batches of query texts. Its (b, p) results are kept and the texts are dropped, so that a
             million records fit in memory. Default: the texts are kept.
         batch_size: Texts per call of ``encode``.
+        source_from_file: Whether a record of a file that has no source gets the file's name as its source.
 
     Raises:
         RecordError: If a record is not valid; see `read_records`.
     """
     builder = TableBuilder(encode, batch_size)
-    for record in _records(source):
+    for record in _records(source, source_from_file):
         builder.add(record)
     return builder.build()
 
 
-def _records(source: Source | Iterable[Record]) -> Iterable[Record]:
+def _records(source: Source | Iterable[Record], source_from_file: bool) -> Iterable[Record]:
     if isinstance(source, (str, Path)):
-        return read_records(source)
+        return read_records(source, source_from_file=source_from_file)
     items: list[Any] = source if isinstance(source, list) else list(source)
     in_memory = bool(items) and all(isinstance(item, Record) for item in items)
-    return items if in_memory else read_records(items)
+    return items if in_memory else read_records(items, source_from_file=source_from_file)

@@ -182,7 +182,7 @@ def _align(table: RecordTable | None, models: list[str], datasets: list[str]) ->
     columns = [name for name in table.models if name in models]
     targets, sources = [models.index(name) for name in columns], [table.models.index(name) for name in columns]
 
-    def spread(values: Any, default: float) -> Any:
+    def spread(values: Any, default: float | bool) -> Any:
         out = np.full((len(table), len(models), *values.shape[2:]), default, dtype=values.dtype)
         out[:, targets] = values[:, sources]
         return out
@@ -196,6 +196,10 @@ def _align(table: RecordTable | None, models: list[str], datasets: list[str]) ->
         spread(table.scores, np.nan),
         spread(table.tokens, np.nan),
         spread(table.cost, np.nan),
+        table.sources,
+        table.source,
+        spread(table.agent_run, False),
+        table.texts,
         encoded=table.encoded,
         weights=None if table.weights is None else spread(table.weights, 0.0),
     )
@@ -267,11 +271,12 @@ def fit_on_cluster(
         "dataset", (datasets for _, datasets in names), estimator.exclude_datasets, estimator.soft_exclude_datasets
     )
     aligned = [client.submit(_align, future, models, datasets, pure=False) for future in loaded]
-    sizes = client.gather([client.submit(_size, future, pure=False) for future in aligned])
-    if not any(sizes):
+    left = client.gather([client.submit(_sources_left, future, pure=False) for future in aligned])
+    if not any(left):
         raise RecordError("no record is left after the exclusions")
-    kept = [future for future, size in zip(aligned, sizes, strict=True) if size]
-    numbered = [client.submit(_number, future, position, pure=False) for position, future in enumerate(kept)]
+    sources = sorted({name for names in left for name in names})
+    kept = [future for future, names in zip(aligned, left, strict=True) if names]
+    numbered = [client.submit(_number, future, sources, position, pure=False) for position, future in enumerate(kept)]
     embedder = make_embedder(estimator.embedder)
     return estimator.fit_partitions(DaskPartitions(client, numbered), models, datasets, embedder)
 
@@ -298,12 +303,15 @@ def _load_partitions(estimator: RouterEstimator, slices: list[FileSlice], client
     return futures
 
 
-def _size(table: RecordTable | None) -> int:
-    return 0 if table is None else len(table)
+def _sources_left(table: RecordTable | None) -> list[str]:
+    """The sources of the partition's rows; none if it has no row."""
+    return [] if table is None else [table.sources[code] for code in np.unique(table.source)]
 
 
-def _number(table: RecordTable, position: int) -> RecordTable:
-    return replace(table, partition_index=position)
+def _number(table: RecordTable, sources: list[str], position: int) -> RecordTable:
+    """The partition with its position and with the sources of all partitions."""
+    codes = np.array([sources.index(name) if name in sources else -1 for name in table.sources], dtype=np.int32)
+    return replace(table, sources=sources, source=codes[table.source], partition_index=position)
 
 
 def _remaining(kind: str, names_by_partition: Iterable[list[str]], *excluded: Iterable[str]) -> list[str]:

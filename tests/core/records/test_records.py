@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import RecordError, load_records, read_records
-from avengers_core.records import TOKEN_KINDS, Record, RecordTable, TableBuilder, Usage
+from avengers_core.records import TOKEN_KINDS, Record, RecordTable, TableBuilder, Usage, write_records
 from avengers_core.records.summary import summarize_records
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +65,15 @@ def test_reads_many_files_and_folders(tmp_path: Path) -> None:
         (row(usages={"m1": {"completion_tokens": -1}}), r"usages\['m1'\].completion_tokens'"),
         (row(usages={"m1": {"cost_usd": -1}}), r"usages\['m1'\].cost_usd'"),
         (row(usages={"m9": {"cost": 1}}), r"usages\['m9'\]"),
+        (row(source=7), "'source': Expected `str | null`, got `int`"),
+        (row(source=" "), "'source': empty"),
+        (
+            row(usages={"m1": {"kind": "agent-runs"}}),
+            r"usages\['m1'\].kind': 'agent-runs' is not one of call, agent_run; did you mean 'agent_run'\?",
+        ),
+        (row(usages={"m1": {"kind": "CALLS", "cost": 1}}), "did you mean 'call'"),
+        (row(usages={"m1": {"kind": "xyz"}}), r"'xyz' is not one of call, agent_run$"),
+        (row(usages={"m1": {"kind": 7}}), r"usages\['m1'\].kind': Expected `str`, got `int`; one of call, agent_run"),
         ('{"index": "x", "dataset": "d", "query": "q", "records": {"m": 1e999}}', "x.jsonl:2"),
         ("[1]", "Expected `object`"),
         (row(), "already stands at .*x.jsonl:1"),
@@ -148,7 +157,8 @@ def assert_same_table(one: RecordTable, other: RecordTable) -> None:
         other.models,
         other.queries,
     )
-    for name in ("dataset", "scores", "tokens", "cost"):
+    assert one.sources == other.sources
+    for name in ("dataset", "scores", "tokens", "cost", "source", "agent_run", "texts"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     assert (one.weights is None) == (other.weights is None)
     if one.weights is not None and other.weights is not None:
@@ -194,8 +204,10 @@ def cells(table: RecordTable) -> dict[tuple[str, str], tuple[Any, ...]]:
             if not np.isnan(table.scores[i, j]):
                 weight = 1.0 if table.weights is None else float(table.weights[i, j])
                 numbers = (float(table.scores[i, j]), float(table.cost[i, j]), weight, *table.tokens[i, j].tolist())
-                dataset = table.datasets[table.dataset[i]]
-                out[index, model] = (dataset, table.queries[i], *(None if np.isnan(n) else n for n in numbers))
+                names = table.datasets[table.dataset[i]], table.sources[table.source[i]], bool(table.agent_run[i, j])
+                out[index, model] = (*names, table.queries[i], *(None if np.isnan(n) else n for n in numbers))
+            else:
+                assert not table.agent_run[i, j]
     return out
 
 
@@ -211,7 +223,8 @@ def expected_cells(records: list[Record]) -> dict[tuple[str, str], tuple[Any, ..
             cost = None if usage is None else usage.cost_usd
             weight = record.weights.get(model, 1.0)
             out[str(record.index), model] = (
-                record.dataset, record.query, float(score or 0), cost, weight, *tokens,
+                record.dataset, record.source or record.dataset, usage is not None and usage.kind == "agent_run",
+                record.query, float(score or 0), cost, weight, *tokens,
             )  # fmt: skip
     return out
 
@@ -279,6 +292,7 @@ def test_without_is_the_table_of_the_records_that_are_left(
     assert rest.models == [name for name in table.models if name not in models]
     assert rest.datasets == [name for name in table.datasets if name not in datasets]
     assert not np.isnan(rest.scores).all(axis=1).any(), "no row without an answer"
+    assert rest.sources == sorted({cell[1] for cell in left.values()})
     assert_same_table(table.without(), table)
 
 
@@ -294,6 +308,92 @@ def test_split_takes_each_datasets_share_and_loses_nothing(records: list[Record]
     for bad in (-0.1, 1.1):
         with pytest.raises(ValueError, match="train_ratio"):
             table.split(bad, seed)
+
+
+# --- sources and kinds ---
+
+
+def test_a_source_is_the_dataset_and_a_usage_a_call_if_nothing_is_said(tmp_path: Path) -> None:
+    said = {"m1": NEW_USAGE | {"kind": "agent_run"}, "m3": NEW_USAGE | {"kind": None}}
+    rows = [row(), row(index="b", source=None, usages={}), row(index="c", source="judge", usages=said)]
+    table = load_records(write_jsonl(tmp_path / "r.jsonl.gz", rows))
+    assert [table.sources[code] for code in table.source] == ["d", "d", "judge"]
+    np.testing.assert_array_equal(table.agent_run, [[False] * 3, [False] * 3, [True, False, False]])
+    assert (table.source.dtype, table.agent_run.dtype) == (np.int32, np.bool_)
+
+
+@given(record_lists())
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, records: list[Record]) -> None:
+    path = tmp_path_factory.mktemp("written") / "r.jsonl"
+    write_records(path, records)
+    assert_same_table(load_records(path), load_records(records))
+
+
+def test_a_record_without_source_and_kind_is_written_as_before(tmp_path: Path) -> None:
+    usages: dict[str, Usage | None] = {"m": Usage(cost_usd=1.0)}
+    write_records(tmp_path / "r.jsonl", [Record("1", "d", "q", {"m": 1.0}, usages)])
+    assert (tmp_path / "r.jsonl").read_text() == (
+        '{"index":"1","dataset":"d","query":"q","records":{"m":1.0},"usages":{"m":{"cost_usd":1.0}}}\n'
+    )
+
+
+def test_the_files_name_can_be_the_source_of_records_without_one(tmp_path: Path) -> None:
+    files = [
+        write_jsonl(tmp_path / "first.train.jsonl.gz", [row(), row(index="b", source="judge")]),
+        write_jsonl(tmp_path / ".hidden.jsonl", [row(index="c")]),
+    ]
+    table = load_records(files, source_from_file=True)
+    assert [table.sources[code] for code in table.source] == ["first", "judge", ".hidden.jsonl"]
+    assert load_records(files).sources == ["d", "judge"]
+
+
+# --- splits ---
+
+
+def split_as_without_repeats(table: RecordTable, train_ratio: float, seed: int) -> list[str]:
+    """The split of texts that are all different, as it has always been: a share of a permutation of each dataset."""
+    rng = np.random.default_rng(seed)
+    chosen: list[int] = []
+    for code in range(len(table.datasets)):
+        rows = np.flatnonzero(table.dataset == code)
+        chosen += rng.permutation(rows)[: round(len(rows) * train_ratio)].tolist()
+    return [table.index[row] for row in sorted(chosen)]
+
+
+@given(record_lists(), st.floats(0, 1), st.integers(0, 5))
+def test_different_texts_are_split_as_ever(records: list[Record], ratio: float, seed: int) -> None:
+    table = load_records(records)
+    assert table.split(ratio, seed)[0].index == split_as_without_repeats(table, ratio, seed)
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 6)), min_size=1, max_size=40), st.floats(0, 1))
+def test_equal_texts_are_on_one_side(rows: list[tuple[str, int]], ratio: float) -> None:
+    records = [
+        Record(n, dataset, f"text  {text}\n" if n % 2 else f" text {text}", {"m": 1.0})
+        for n, (dataset, text) in enumerate(rows)
+    ]
+    table = load_records(records)
+    train, rest = table.split(ratio, 1)
+    assert not {" ".join(text.split()) for text in train.queries} & {" ".join(text.split()) for text in rest.queries}
+    assert sorted(train.index + rest.index) == sorted(table.index)
+    encoded = load_records(records, encode=lambda texts: np.zeros((len(texts), 1), np.float32))
+    assert encoded.split(ratio, 1)[0].index == train.index, "as well if the texts are dropped"
+
+
+def test_repeats_keep_the_share_of_each_dataset() -> None:
+    """150 texts, every third asked twice: 200 rows in each of two datasets, half of whose repeats they share."""
+    records = []
+    for dataset in "xy":
+        for text in range(150):
+            shared = text % 3 == 0 and text % 2 == 0
+            name = f"text {text}" if shared else f"{dataset} text {text}"
+            records += [Record(f"{text}/{n}", dataset, name, {"m": 1.0}) for n in range(2 if text % 3 == 0 else 1)]
+    table = load_records(records)
+    for seed in range(20):
+        train, _ = table.split(0.7, seed)
+        assert np.bincount(train.dataset).tolist() == [140, 140]
+    one_text = load_records([Record(n, "d", "the same", {"m": 1.0}) for n in range(10)])
+    assert [len(one_text.split(ratio, 0)[0]) for ratio in (0.0, 0.4, 0.7, 1.0)] == [0, 0, 10, 10]
 
 
 def test_a_summary_counts_by_dataset_and_by_model() -> None:

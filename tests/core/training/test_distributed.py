@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 from avengers_core import RecordError, RouterEstimator, load_artifact
-from avengers_core.records.schema import Record
 from avengers_core.routing.manifest import Artifact
 
 from tests.support.records import make_records, plain, write_jsonl
@@ -52,11 +51,10 @@ def assert_same(one: Artifact, other: Artifact, tolerance: float = 1e-5) -> None
         assert getattr(one.manifest, name) == pytest.approx(getattr(other.manifest, name), rel=1e-4)
 
 
-def write_parquet(path: Path, records: list[Record], as_text: bool) -> None:
+def write_parquet(path: Path, rows: list[dict[str, Any]], as_text: bool) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [plain(record) for record in records]
     if as_text:
         rows = [{**row, "records": json.dumps(row["records"]), "usages": json.dumps(row["usages"])} for row in rows]
     pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=20)
@@ -71,8 +69,8 @@ def test_partitions_of_all_formats_train_as_one_machine_does(client: Any, tmp_pa
     write_jsonl(folder / "a.jsonl", map(plain, records[:100]))
     with gzip.open(folder / "b.jsonl.gz", "wt") as file:
         file.writelines(json.dumps(plain(record)) + "\n" for record in records[100:150])
-    write_parquet(folder / "c.parquet", records[150:220], as_text=False)
-    write_parquet(folder / "d.parquet", records[220:], as_text=True)
+    write_parquet(folder / "c.parquet", [*map(plain, records[150:220])], as_text=False)
+    write_parquet(folder / "d.parquet", [*map(plain, records[220:])], as_text=True)
     options: dict[str, Any] = {"n_clusters": 6, "exclude_models": ["mid"], "exclude_datasets": ["verse"]}
     steps: list[str] = []
     estimator = RouterEstimator(**options, progress=lambda step, done, total: steps.append(f"{step} {done}/{total}"))
@@ -82,6 +80,35 @@ def test_partitions_of_all_formats_train_as_one_machine_does(client: Any, tmp_pa
     partitions = int(steps[0].rpartition("/")[2])
     assert partitions > 12
     assert f"read and embed partitions {partitions}/{partitions}" in steps
+
+
+def test_partitions_have_the_sources_and_agent_runs_of_the_whole(client: Any, tmp_path: Path) -> None:
+    from avengers_core import load_records
+    from avengers_core.training.distributed import fit_on_cluster
+
+    class Seen(RouterEstimator):
+        def fit_partitions(self, partitions: Any, *more: Any) -> RouterEstimator:
+            self.tables = partitions.map(lambda table: table)
+            return super().fit_partitions(partitions, *more)
+
+    rows = [plain(record) for record in make_records(120)]
+    for number, row in enumerate(rows):
+        if number >= 40:
+            row["source"] = "judge" if number % 2 else "tests"
+            row["usages"]["big"]["kind"] = "agent_run"
+    folder = tmp_path / "records"
+    folder.mkdir()
+    write_jsonl(folder / "a.jsonl", rows[:60])
+    write_parquet(folder / "b.parquet", rows[60:90], as_text=False)
+    write_parquet(folder / "c.parquet", rows[90:], as_text=True)
+    estimator = Seen(4, exclude_models=["mid"], exclude_datasets=["verse"])
+    fit_on_cluster(estimator, folder, client, partition_bytes=3000, partition_rows=20)
+    whole = load_records(write_jsonl(tmp_path / "all.jsonl", rows)).without(["mid"], ["verse"])
+    assert len(estimator.tables) > 5
+    assert all(table.sources == whole.sources == ["code", "judge", "sums", "tests"] for table in estimator.tables)
+    for name in ("source", "agent_run", "texts"):
+        parts = [getattr(table, name) for table in estimator.tables]
+        np.testing.assert_array_equal(np.concatenate(parts), getattr(whole, name), err_msg=name)
 
 
 def test_real_records_by_the_command_line(cluster: Any, data_folder: Path, tmp_path: Path) -> None:
