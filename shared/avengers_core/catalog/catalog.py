@@ -95,6 +95,18 @@ class Catalog:
             found = self._resolved[spelling] = self._resolve(spelling)
         return found
 
+    def knows(self, spelling: Model) -> bool:
+        """Whether a spelling can be resolved.
+
+        Args:
+            spelling: See `resolve`.
+        """
+        try:
+            self.resolve(spelling)
+        except UnknownModelError:
+            return False
+        return True
+
     def _resolve(self, spelling: str) -> ModelId:
         text, effort = split_effort(spelling.strip())
         parsed = parse_spelling(spelling)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,15 +10,17 @@ from typing import Any
 
 import msgspec
 
+from ..catalog.catalog import default_catalog
 from ..embedders.base import Embedder
 from ..ledger.factory import open_ledger
 from ..pricing.types import Price
+from ..routing.extending import select_models, with_models
 from ..routing.pretrained import find_artifact
 from ..routing.router import Router
 from .dispatcher import Dispatcher
 from .pool import ClientProfile, M, ModelPool
 
-__all__ = ["open_dispatcher", "open_router"]
+__all__ = ["extended_router", "open_dispatcher", "open_router"]
 
 
 @functools.lru_cache(maxsize=16)
@@ -50,6 +53,27 @@ def open_router(artifact: Any, embedder: Embedder | None = None, prices: Mapping
     return Router.load(artifact, embedder=embedder, prices=prices)
 
 
+def extended_router(router: Router, spellings: Mapping[str, str], prices: Mapping[str, Price] | None = None) -> Router:
+    """The router over these models alone, which its artifact need not have.
+
+    Args:
+        router: A router.
+        spellings: A spelling that the catalogue resolves, by the name that the model has here.
+        prices: Prices by name that replace those of the artifact and the catalogue.
+
+    Raises:
+        UnknownModelError: If a model is neither in the artifact nor known to the catalogue.
+        ValueError: If a price is for another model.
+    """
+    artifact = select_models(with_models(router.artifact, spellings), list(spellings))
+    settings = msgspec.structs.replace(artifact.manifest.settings, min_records=0)
+    manifest = msgspec.structs.replace(artifact.manifest, settings=settings)
+    own = {name: price for name, price in router.prices.items() if name in spellings}
+    return Router(
+        dataclasses.replace(artifact, manifest=manifest), embedder=router.embedder, prices={**own, **(prices or {})}
+    )
+
+
 def open_dispatcher(
     artifact: Any,
     models: Mapping[str, Any] | Sequence[str] | None,
@@ -68,7 +92,8 @@ def open_dispatcher(
 
     Args:
         artifact: A path, a pretrained name, None (the packaged artifact) or a `Router`.
-        models: Ids of the artifact (None: all), or a mapping ``{id: client or "provider:model"}``.
+        models: Ids of models (None: all of the artifact), or a mapping ``{id: client or "provider:model"}``. The
+            artifact need not have them if the catalogue knows them; see `avengers_core.routing.extending`.
         make: Makes a client from a model's name and the artifact's price id (``provider:model``), which is empty if the
             user gives a name of their own. It is called when the model is first chosen.
         is_client: Whether a value is a client.
@@ -83,12 +108,20 @@ def open_dispatcher(
     Raises:
         ArtifactError: If the artifact cannot be opened.
         LedgerError: If the ledger cannot be opened.
-        ValueError: If ``models`` holds something else, or an id that is not in the artifact.
+        UnknownModelError: If ``models`` holds an id that neither the artifact nor the catalogue knows.
+        ValueError: If ``models`` holds something else.
     """
     contract = msgspec.convert(prices, dict[str, Price] | None)
-    router = open_router(artifact, embedder, contract)
+    router = open_router(artifact, embedder)
+    if models is None:
+        models = router.models
+    given = models if isinstance(models, Mapping) else {name: name for name in models}
+    if all(name in router.models for name in given):
+        router = router if contract is None else Router(router.artifact, embedder=router.embedder, prices=contract)
+    else:
+        spellings = {name: _spelling(name, value, router, is_client, describe) for name, value in given.items()}
+        router = extended_router(router, spellings, contract)
     known = {info.id: info.price_id for info in router.artifact.manifest.models}
-    given = models if isinstance(models, Mapping) else {name: name for name in (known if models is None else models)}
     entries: dict[str, M | Callable[[], M]] = {}
     for name, value in given.items():
         if isinstance(value, str):
@@ -99,3 +132,18 @@ def open_dispatcher(
             raise ValueError(f"models[{name!r}] must be {kind} or 'provider:model', not {type(value).__name__}")
     pool = ModelPool(router, entries, describe, is_client=is_client, capabilities=capabilities, prices=contract)
     return Dispatcher(router, pool, ledger=open_ledger(ledger), cooldown=cooldown)
+
+
+def _spelling(
+    name: str, value: Any, router: Router, is_client: Callable[[Any], bool], describe: Callable[[Any], ClientProfile]
+) -> str:
+    """What the catalogue is to resolve for a model: its name, or else what its client or its text calls it."""
+    catalog = default_catalog()
+    spellings = [name]
+    if isinstance(value, str):
+        spellings.append(value)
+    elif is_client(value):
+        profile = describe(value)
+        spellings += [f"{profile.provider}:{profile.name}", profile.name]
+    known = (spelling for spelling in spellings if name in router.models or catalog.knows(spelling))
+    return next(known, name)

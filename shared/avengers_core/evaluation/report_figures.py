@@ -12,7 +12,7 @@ from ..embedders.factory import make_embedder
 from ..records.io import Source
 from ..records.table import load_records
 from ..routing.manifest import Artifact
-from ..routing.score_model import expected_cluster_scores
+from ..routing.score_model import ScoreModel
 from ..training.encoding import encode_records
 from ..training.estimator import RouterEstimator
 from .calibration import Calibration, UnseenDataset, calibrate, leave_one_out
@@ -161,7 +161,7 @@ def _advice(rows: list[SweepRow]) -> Recommendation | str:
 
 
 def _cluster_scores(artifact: Artifact) -> ClusterScores:
-    expected, _ = expected_cluster_scores(artifact.statistics)
+    expected = ScoreModel(artifact).expected
     main = artifact.statistics.dataset_n.argmax(axis=1)
     names = [f"{cluster}: {artifact.manifest.datasets[code]}" for cluster, code in enumerate(main)]
     return ClusterScores(names, artifact.models, expected.tolist())

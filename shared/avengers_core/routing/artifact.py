@@ -15,6 +15,7 @@ import numpy as np
 from .._utils.files import replacing
 from ..errors import ArtifactError
 from .artifact_checks import manifest_checksum, read_artifact
+from .evidence_arrays import evidence_arrays
 from .manifest import MANIFEST, STATISTICS, Artifact, Part
 
 __all__ = ["load_artifact", "save_artifact"]
@@ -51,7 +52,7 @@ def save_artifact(artifact: Artifact, path: str | Path) -> Path:
 
 def _files(artifact: Artifact) -> dict[str, bytes]:
     """The files of an artifact by name."""
-    arrays = {"centers": artifact.centers, **artifact.arrays}
+    arrays = {"centers": artifact.centers, **artifact.arrays, **evidence_arrays(artifact)}
     arrays |= {file: getattr(artifact.statistics, name) for name, file in STATISTICS.items()}
     parts, files = {}, {}
     for name, values in arrays.items():

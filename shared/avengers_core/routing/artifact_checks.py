@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError
 from ..records.schema import TOKEN_KINDS
+from .evidence_arrays import evidence_shapes, impossible_evidence, with_evidence_arrays
 from .features import array_shapes
 from .manifest import (
     FORMAT,
@@ -21,7 +22,7 @@ from .manifest import (
     MAX_ARRAY_BYTES,
     MAX_HEADER_BYTES,
     MAX_MANIFEST_BYTES,
-    SCHEMA_VERSION,
+    READABLE_VERSIONS,
     STATISTICS,
     Artifact,
     Manifest,
@@ -50,11 +51,25 @@ _MAX_LOG_TOKENS = 50
 #: Bound of the softmax's sharpness.
 _MAX_BETA = 1e6
 
+#: Fields of the manifest that artifacts of version 1 do not have.
+_SINCE_VERSION_2 = ("sources", "cluster_sources", "benchmarks", "n_factors", "card")
+
+#: Bound of the number of factors.
+_MAX_FACTORS = 64
+
+#: What tokens and dollars of a source may be those of.
+USAGE_KINDS = ("call", "agent_run")
+
 
 def manifest_checksum(manifest: Manifest) -> str:
     """SHA-256, in hex, of the manifest without its own checksum."""
-    blank = msgspec.structs.replace(manifest, checksum="")
-    return hashlib.sha256(msgspec.json.encode(blank, order="deterministic")).hexdigest()
+    blank = msgspec.to_builtins(msgspec.structs.replace(manifest, checksum=""), order="deterministic")
+    if manifest.schema_version == 1:
+        del blank["settings"]["relative_costs"]
+        for model in blank["models"]:
+            del model["assumed_from"]
+        blank = {name: value for name, value in blank.items() if name not in _SINCE_VERSION_2}
+    return hashlib.sha256(msgspec.json.encode(blank)).hexdigest()
 
 
 def read_artifact(read: Reader, path: Path) -> Artifact:
@@ -78,7 +93,9 @@ def read_artifact(read: Reader, path: Path) -> Artifact:
     statistics = ClusterStatistics(**{name: arrays.pop(file) for name, file in STATISTICS.items()})
     if name := _impossible_array(statistics, arrays):
         raise ArtifactError(f"{path}: {name}.npy has a value that no training writes")
-    return Artifact(manifest, arrays.pop("centers"), statistics, arrays)
+    centers = arrays.pop("centers")
+    lengths = {name: arrays.pop(name) for name in array_shapes(1, 1)}
+    return with_evidence_arrays(Artifact(manifest, centers, statistics, lengths), arrays)
 
 
 def _read_manifest(read: Reader, path: Path) -> Manifest:
@@ -89,9 +106,10 @@ def _read_manifest(read: Reader, path: Path) -> Manifest:
         raise ArtifactError(f"{path}: {MANIFEST} is not a JSON object: {error}") from None
     if head.get("format") != FORMAT:
         raise ArtifactError(f"{path}: not an Avengers artifact (format {head.get('format')!r})")
-    if head.get("schema_version") != SCHEMA_VERSION:
+    if head.get("schema_version") not in READABLE_VERSIONS:
+        readable = " and ".join(str(version) for version in READABLE_VERSIONS)
         raise ArtifactError(
-            f"{path}: schema version {head.get('schema_version')!r}; this library reads {SCHEMA_VERSION}: "
+            f"{path}: schema version {head.get('schema_version')!r}; this library reads {readable}: "
             "train it again, or install the version of avengers-router that wrote it"
         )
     try:
@@ -113,7 +131,7 @@ def _shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {"centers": (k, d)}
     shapes |= dict.fromkeys(STATISTICS.values(), (k, m))
     shapes |= {"tokens": (k, m, len(TOKEN_KINDS)), "dataset_n": (k, len(manifest.datasets))}
-    return shapes | array_shapes(m, d)
+    return shapes | array_shapes(m, d) | evidence_shapes(manifest)
 
 
 def _impossible_field(manifest: Manifest) -> str | None:
@@ -133,9 +151,23 @@ def _impossible_field(manifest: Manifest) -> str | None:
         "embedder.dimension": manifest.embedder.dimension >= 1,
         "models": 0 < len({model.id for model in models}) == len(models),
         "datasets": 0 < len(set(manifest.datasets)) == len(manifest.datasets),
+        "sources": len({source.name for source in manifest.sources}) == len(manifest.sources),
+        "sources.kind": all(source.kind in USAGE_KINDS for source in manifest.sources),
+        "sources.typical_cost": all(source.typical_cost > 0 for source in manifest.sources),
+        "cluster_sources": _cluster_sources_fit(manifest),
+        "benchmarks": len({(b.name, b.harness) for b in manifest.benchmarks}) == len(manifest.benchmarks),
+        "n_factors": 0 <= manifest.n_factors <= _MAX_FACTORS,
         "models.price": all(m.price is None or min(m.price.input, m.price.output) >= 0 for m in models),
     }
     return next((name for name, fine in possible.items() if not fine), None)
+
+
+def _cluster_sources_fit(manifest: Manifest) -> bool:
+    """Whether each cluster has a source, or there are no sources."""
+    given = manifest.cluster_sources
+    if not given or not manifest.sources:
+        return not given and not manifest.sources
+    return len(given) == manifest.settings.n_clusters and all(0 <= code < len(manifest.sources) for code in given)
 
 
 def _impossible_array(statistics: ClusterStatistics, arrays: dict[str, NDArray[Any]]) -> str | None:
@@ -146,7 +178,7 @@ def _impossible_array(statistics: ClusterStatistics, arrays: dict[str, NDArray[A
     squared_length = np.square(arrays["centers"], dtype=np.float64).sum(axis=1)
     possible["centers"] = (squared_length < _MAX_SQUARED_LENGTH).all()
     possible["length_range"] = (np.abs(arrays["length_range"]) < _MAX_LOG_TOKENS).all()
-    return next((name for name, fine in possible.items() if not fine), None)
+    return next((name for name, fine in possible.items() if not fine), None) or impossible_evidence(arrays)
 
 
 def _read_array(read: Reader, name: str, part: Part, shape: tuple[int, ...], path: Path) -> NDArray[Any]:

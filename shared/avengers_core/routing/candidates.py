@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..catalog.catalog import default_catalog
 from ..errors import NoCandidateError
 from .capabilities import Require, as_needs, lacking
 from .manifest import Artifact, ModelInfo
@@ -104,9 +105,9 @@ class Eligibility:
             return self._default
         named = None if models is None else list(models)
         reasons = exclusion_reasons(exclude_models)
-        for name in (*(named or ()), *reasons):
-            if name not in self._ids:
-                raise NoCandidateError(f"the artifact has no model {name!r}{self._hint(name)}")
+        if named is not None:
+            named = [self._find(name) for name in named]
+        reasons = {self._find(name): why for name, why in reasons.items()}
         return self._select(self._ids if named is None else frozenset(named), reasons, as_needs(require))
 
     def _select(
@@ -128,6 +129,22 @@ class Eligibility:
         if model.id in excluded:
             return excluded[model.id] or EXCLUDED
         return self._too_few.get(model.id, "") or (lacking(model.capabilities, needs) if needs else "")
+
+    def _find(self, name: str) -> str:
+        """The artifact's id of a model that may be spelled otherwise.
+
+        Raises:
+            NoCandidateError: If the artifact does not have it.
+        """
+        if name in self._ids:
+            return name
+        catalog = default_catalog()
+        if catalog.knows(name):
+            wanted = str(catalog.resolve(name))
+            for known in self._ids:
+                if catalog.knows(known) and str(catalog.resolve(known)) == wanted:
+                    return known
+        raise NoCandidateError(f"the artifact has no model {name!r}{self._hint(name)}")
 
     def _hint(self, name: str) -> str:
         ids = [model.id for model in self._models]

@@ -1,8 +1,10 @@
 """The cost model: expected tokens and US dollars of each model's answer to each query.
 
 A model with a price and known answer lengths costs its tokens at that price. The output tokens of an answer are
-predicted by a ridge regression of their logarithm on the query's embedding and a few features of its text. A model
-without either costs what its answers have cost on average, cluster by cluster.
+predicted by a ridge regression of their logarithm on the query's embedding and a few features of its text; a model
+whose lengths are not known is taken to answer at its peers' length, which is an estimate. A model without a price
+costs what its answers have cost, cluster by cluster: ``log dollars = row + model``, and a cell's own mean where it has
+answers. The dollars of agent runs are always read in this way, and never mixed with those of calls.
 """
 
 from __future__ import annotations
@@ -22,16 +24,30 @@ from .statistics import INPUT, OUTPUT, Array, ClusterStatistics, divide
 
 __all__ = [
     "CostModel",
+    "cost_by_cluster",
     "estimate_input_tokens",
     "infinite_if_unknown",
     "mean_cost_at_prices",
     "predict_output_tokens",
-    "shrunk_mean_cost",
 ]
 
-#: Answers at a model's overall mean cost that are added to those of each cluster. Raising it pulls the clusters'
-#: costs together.
-COST_PRIOR_ANSWERS = 20.0
+#: Answers at ``row + model`` dollars that are added to those of each cell. Raising it makes cells follow both effects.
+CELL_PRIOR_ANSWERS = 5.0
+
+#: Answers without any effect of the model that are added when its effect on costs is estimated.
+_MODEL_PRIOR_ANSWERS = 2.0
+
+#: Alternations when the effects on costs are fitted.
+_COST_STEPS = 50
+
+#: Output tokens of an answer if no record tells any.
+DEFAULT_OUTPUT_TOKENS = 500.0
+
+#: Input tokens per output token of a typical call, when a model's dollars are estimated from its price alone.
+_INPUT_PER_OUTPUT = 1.0
+
+#: Dollars that are too few to count, so that the logarithm of a free answer is finite.
+_FREE = 1e-12
 
 #: The fewest input tokens that a query is expected to have.
 MIN_INPUT_TOKENS = 1.0
@@ -42,11 +58,13 @@ class CostModel:
     """Expected tokens and US dollars of ``m`` models.
 
     Attributes:
-        known: (m,) whether a model's cost is known at all.
+        known: (m,) whether a model's cost is known at all, be it estimated.
+        estimated: (m,) whether its cost is estimated from its price and the length of its peers' answers.
         priced: (m,) whether a model's cost follows from its tokens and its price.
         input_price: (m,) US dollars per input token; 0 if not priced.
         output_price: (m,) US dollars per output token; 0 if not priced.
-        cluster_cost: (k, m) US dollars of an answer of a model that is not priced, NaN if unknown; else 0.
+        cluster_cost: (k, m) US dollars of an answer, by ``row + model``; NaN if unknown.
+        agent_runs: (k,) whether a cluster's dollars are those of whole agent runs.
         mean_cost: (k, m) mean US dollars of the recorded answers, at refreshed prices if there are any; NaN if unknown.
         characters_per_token: Mean length of a token in the training queries.
         length_weights: (1 + d + f, m) of the regression of log output tokens on 1, embedding and features.
@@ -54,10 +72,12 @@ class CostModel:
     """
 
     known: NDArray[np.bool_]
+    estimated: NDArray[np.bool_]
     priced: NDArray[np.bool_]
     input_price: Array
     output_price: Array
     cluster_cost: Array
+    agent_runs: NDArray[np.bool_]
     mean_cost: Array
     characters_per_token: float
     length_weights: NDArray[np.float32]
@@ -73,25 +93,27 @@ class CostModel:
         """
         statistics = artifact.statistics
         columns = {name: column for column, name in enumerate(artifact.models)}
-        known_length = statistics.n_with_usage.sum(axis=0) > 0
         input_price, output_price = np.zeros(len(columns)), np.zeros(len(columns))
         priced = np.zeros(len(columns), dtype=bool)
         for name, price in prices.items():
             column = columns[name]
-            if known_length[column]:
-                input_price[column], output_price[column] = price.input / PER, price.output / PER
-                priced[column] = True
-        overall = divide(statistics.cost_sum.sum(axis=0), statistics.n_with_cost.sum(axis=0))
+            input_price[column], output_price[column] = price.input / PER, price.output / PER
+            priced[column] = True
+        weights, limits, measured = _complete_lengths(artifact)
+        blended = np.where(priced, _INPUT_PER_OUTPUT * input_price + output_price, np.nan)
+        cluster_cost = cost_by_cluster(statistics, artifact.agent_runs, blended)
         return cls(
-            known=priced | ~np.isnan(overall),
+            known=priced | ~np.isnan(cluster_cost).all(axis=0),
+            estimated=priced & ~measured,
             priced=priced,
             input_price=input_price,
             output_price=output_price,
-            cluster_cost=np.where(priced, 0.0, shrunk_mean_cost(statistics, overall)),
+            cluster_cost=cluster_cost,
+            agent_runs=artifact.agent_runs,
             mean_cost=mean_cost_at_prices(statistics, {columns[name]: price for name, price in prices.items()}),
             characters_per_token=artifact.manifest.characters_per_token,
-            length_weights=artifact.arrays["length_weights"],
-            length_range=artifact.arrays["length_range"],
+            length_weights=weights,
+            length_range=limits,
         )
 
     @cached_property
@@ -103,6 +125,15 @@ class CostModel:
     def all_priced(self) -> bool:
         """Whether every model is priced."""
         return bool(self.priced.all())
+
+    @cached_property
+    def _has_agent_runs(self) -> bool:
+        return bool(self.agent_runs.any())
+
+    @cached_property
+    def _log_agent_cost(self) -> Array:
+        """(k, m) log US dollars of agent runs, 0 for clusters of calls."""
+        return np.where(self.agent_runs[:, None], np.log(np.maximum(self.cluster_cost, _FREE)), 0.0)
 
     def expect(
         self, vectors: Vectors, texts: list[str], weights: Array, output_tokens: float | None = None
@@ -126,6 +157,10 @@ class CostModel:
         costs = input_tokens[:, None] * self.input_price + lengths * self.output_price
         if not self.all_priced:
             costs = np.where(self.priced, costs, weights @ self.cluster_cost)
+        if self._has_agent_runs:
+            agent = weights @ self._log_agent_cost
+            calls = (1 - weights @ self.agent_runs)[:, None] * np.log(np.maximum(costs, _FREE))
+            costs = np.exp(calls + agent)
         return costs, input_tokens
 
 
@@ -159,18 +194,57 @@ def predict_output_tokens(
     return np.asarray(np.exp(np.minimum(np.maximum(logs, low), high)), dtype=np.float64)
 
 
-def shrunk_mean_cost(statistics: ClusterStatistics, overall: Array) -> Array:
-    """Mean cost of each model in each cluster, shrunk toward the model's overall mean cost.
+def cost_by_cluster(statistics: ClusterStatistics, agent_runs: NDArray[np.bool_], blended_price: Array) -> Array:
+    """US dollars of each model's answers in each cluster: ``log dollars = row + model``, and a cell's own mean.
+
+    So a model is not dear because it was asked what costs much. A model without recorded dollars has the effect that
+    its price suggests, compared with the other models' prices and effects. A cluster without recorded dollars is as
+    dear as the average cluster of its kind.
 
     Args:
         statistics: Sums over ``k`` clusters and ``m`` models.
-        overall: (m,) US dollars of each model's mean answer, NaN if unknown.
+        agent_runs: (k,) whether a cluster's dollars are those of whole agent runs.
+        blended_price: (m,) US dollars per token, NaN if unknown.
 
     Returns:
         (k, m) US dollars, NaN if unknown.
     """
-    total = statistics.cost_sum + COST_PRIOR_ANSWERS * overall
-    return np.asarray(total / (statistics.n_with_cost + COST_PRIOR_ANSWERS))
+    n = np.where(statistics.cost_sum > 0, statistics.n_with_cost, 0.0)
+    cell = np.log(np.divide(statistics.cost_sum, n, out=np.ones_like(n), where=n > 0))
+    row, model = np.zeros(len(n)), np.zeros(n.shape[1])
+    for _ in range(_COST_STEPS):
+        row = np.divide((n * (cell - model)).sum(axis=1), n.sum(axis=1), out=row, where=n.sum(axis=1) > 0)
+        model = (n * (cell - row[:, None])).sum(axis=0) / (n.sum(axis=0) + _MODEL_PRIOR_ANSWERS)
+    known_row, known = n.sum(axis=1) > 0, n.sum(axis=0) > 0
+    for kind in (True, False):
+        alike = known_row & (agent_runs == kind)
+        fallback = alike if alike.any() else known_row
+        row[~known_row & (agent_runs == kind)] = row[fallback].mean() if fallback.any() else np.nan
+    log_price = np.log(np.where(blended_price > 0, blended_price, np.nan))
+    both = known & np.isfinite(log_price)
+    shift = (model - log_price)[both].mean() if both.any() else np.nan
+    model = np.where(known, model, log_price + shift)
+    free = (statistics.n_with_cost.sum(axis=0) > 0) & ~known
+    prior = np.where(free, 0.0, np.exp(row[:, None] + model))
+    total = statistics.cost_sum + CELL_PRIOR_ANSWERS * prior
+    return np.asarray(total / (statistics.n_with_cost + CELL_PRIOR_ANSWERS))
+
+
+def _complete_lengths(artifact: Artifact) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """The artifact's length arrays, in which a model without lengths has its peers' mean, and which were measured."""
+    weights, limits = artifact.arrays["length_weights"], artifact.arrays["length_range"]
+    given = weights.any(axis=0)
+    measured = given & (artifact.statistics.n_with_usage[~artifact.agent_runs].sum(axis=0) > 0)
+    if given.all():
+        return weights, limits, measured
+    weights, limits = weights.copy(), limits.copy()
+    if given.any():
+        peers = measured if measured.any() else given
+        weights[:, ~given] = weights[:, peers].mean(axis=1, keepdims=True)
+        limits[:, ~given] = limits[:, peers].mean(axis=1, keepdims=True)
+    else:
+        weights[0] = limits[:] = np.log(DEFAULT_OUTPUT_TOKENS)
+    return weights, limits, measured
 
 
 def mean_cost_at_prices(statistics: ClusterStatistics, prices: Mapping[int, Price]) -> Array:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .basis import Basis, ModelBasis
 from .costs import infinite_if_unknown
 from .explain import explain
 from .scorers import SCORERS
@@ -26,24 +27,31 @@ class Evidence(NamedTuple):
 
     Attributes:
         weights: (k,) weights of the clusters, which sum to 1.
-        errors: (c,) standard errors of the candidates' expected scores.
+        errors: (c,) standard deviations of the candidates' expected scores.
         overall_scores: (c,) the candidates' expected scores over all training queries.
-        dataset_shares: (datasets,) training queries from each dataset, weighted by cluster.
-        datasets: Names of the datasets.
+        task_shares: (t,) how near the query is to each kind of task; they sum to 1.
+        basis: What the expectations rest on, and the names of the kinds of task.
+        nearby: (c,) answers to the training queries near the query, weighted by cluster.
         ood_threshold: Cosine similarity below which a query is out of distribution.
     """
 
     weights: Array
     errors: Array
     overall_scores: Array
-    dataset_shares: Array
-    datasets: list[str]
+    task_shares: Array
+    basis: Basis
+    nearby: Array
     ood_threshold: float
 
-    def nearest_datasets(self, count: int) -> list[str]:
-        """Names of the datasets with the largest shares, largest first; at most ``count``."""
-        order = np.argsort(-self.dataset_shares)[:count]
-        return [self.datasets[code] for code in order if self.dataset_shares[code] > 0]
+    @property
+    def tasks(self) -> list[tuple[str, float]]:
+        """Kinds of task with shares of 1% or more, and these shares, largest first."""
+        order = np.argsort(-self.task_shares, kind="stable")
+        return [
+            (self.basis.tasks[code], float(self.task_shares[code]))
+            for code in order.tolist()
+            if self.task_shares[code] >= MIN_CLUSTER_WEIGHT
+        ]
 
 
 def _new_id() -> str:
@@ -155,6 +163,34 @@ class Decision:
         spread = math.sqrt(float(errors @ errors))
         return 0.5 * (1 + math.erf(max(margin, 0.0) / spread / math.sqrt(2)))
 
+    @property
+    def tasks(self) -> list[tuple[str, float]]:
+        """Kinds of task that the query is near to, with shares that sum to about 1, nearest first."""
+        return self.evidence.tasks
+
+    def basis(self, model: str | None = None) -> ModelBasis:
+        """What the expectation of a candidate rests on.
+
+        Args:
+            model: The candidate. Default: the chosen one.
+
+        Raises:
+            ValueError: If it is not a candidate.
+        """
+        evidence, position = self.evidence, self.candidates.index(self.model if model is None else model)
+        return evidence.basis.of(position, evidence.nearby)
+
+    def deviation(self, model: str | None = None) -> float:
+        """Standard deviation of a candidate's expected score: how far it may be off.
+
+        Args:
+            model: The candidate. Default: the chosen one.
+
+        Raises:
+            ValueError: If it is not a candidate.
+        """
+        return float(self.evidence.errors[self.candidates.index(self.model if model is None else model)])
+
     def explain(self) -> str:
         """One paragraph on the choice."""
         return explain(self)
@@ -173,13 +209,16 @@ class Decision:
             "similarity": self.similarity,
             "propensity": self.propensity,
             "input_tokens": self.input_tokens,
+            "tasks": [{"task": task, "share": share} for task, share in self.tasks],
             "clusters": [{"cluster": cluster, "weight": weight} for cluster, weight in self.clusters],
             "candidates": [
                 {
                     "model": self.candidates[position],
                     "expected_score": float(self.scores[position]),
+                    "deviation": float(self.evidence.errors[position]),
                     "expected_cost": _finite_or_none(self.costs[position]),
                     "total": _finite_or_none(self.totals[position]),
+                    "basis": asdict(self.basis(self.candidates[position])),
                 }
                 for position in self._order().tolist()
             ],

@@ -12,14 +12,18 @@ from .statistics import Array
 
 __all__ = ["explain"]
 
-#: How many of the nearest clusters, of the nearest datasets and of the excluded models are named.
-MAX_CLUSTERS, MAX_DATASETS, MAX_EXCLUDED = 3, 2, 5
+#: How many of the nearest clusters, of the nearest kinds of task and of the excluded models are named.
+MAX_CLUSTERS, MAX_TASKS, MAX_EXCLUDED = 3, 2, 5
 
 
 class _Evidence(Protocol):
     @property
     def ood_threshold(self) -> float: ...
-    def nearest_datasets(self, count: int) -> list[str]: ...
+
+
+class _Basis(Protocol):
+    @property
+    def cost_estimated(self) -> bool: ...
 
 
 class _Explainable(Protocol):
@@ -54,7 +58,11 @@ class _Explainable(Protocol):
     @property
     def clusters(self) -> list[tuple[int, float]]: ...
     @property
+    def tasks(self) -> list[tuple[str, float]]: ...
+    @property
     def confidence(self) -> float: ...
+    def basis(self, model: str | None = None) -> _Basis: ...
+    def deviation(self, model: str | None = None) -> float: ...
 
 
 def explain(decision: _Explainable) -> str:
@@ -66,6 +74,7 @@ def explain(decision: _Explainable) -> str:
     sentences = [
         f"At alpha {decision.alpha:g} {decision.model} is expected to score {decision.expected_score:.2f} for "
         f"{_dollars(decision.expected_cost)}.",
+        _basis(decision),
         _place(decision),
     ]
     if decision.propensity < 1:
@@ -78,6 +87,13 @@ def explain(decision: _Explainable) -> str:
     return " ".join(sentences)
 
 
+def _basis(decision: _Explainable) -> str:
+    """What the expectation rests on, and how sure it is."""
+    basis = decision.basis()
+    estimate = "; its cost is an estimate" if basis.cost_estimated else ""
+    return f"This rests on {basis} (the score may be off by {decision.deviation():.2f}{estimate})."
+
+
 def _place(decision: _Explainable) -> str:
     """Where the query lies among the training queries."""
     if decision.out_of_distribution:
@@ -86,8 +102,8 @@ def _place(decision: _Explainable) -> str:
             f"{decision.evidence.ood_threshold:.2f}), so the average over all clusters was used."
         )
     near = ", ".join(f"{cluster} ({weight:.0%})" for cluster, weight in decision.clusters[:MAX_CLUSTERS])
-    names = decision.evidence.nearest_datasets(MAX_DATASETS)
-    return f"The query lies near clusters {near}, mostly {' and '.join(names)}."
+    names = " and ".join(f"{task} ({share:.0%})" for task, share in decision.tasks[:MAX_TASKS])
+    return f"The query is nearest to {names}; clusters {near}."
 
 
 def _alternatives(decision: _Explainable) -> list[str]:

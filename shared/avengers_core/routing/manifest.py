@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pricing.types import Price
-from .statistics import ClusterStatistics
+from .evidence import EvidenceModel, Prior
+from .statistics import Array, ClusterStatistics
 
 __all__ = [
     "FORMAT",
@@ -19,21 +20,27 @@ __all__ = [
     "MAX_HEADER_BYTES",
     "MAX_MANIFEST_BYTES",
     "MIN_RECORDS",
+    "READABLE_VERSIONS",
     "SCHEMA_VERSION",
     "STATISTICS",
     "Artifact",
+    "BenchmarkInfo",
     "EmbedderInfo",
     "Manifest",
     "ModelInfo",
     "Part",
+    "PublishedSums",
     "Settings",
+    "SourceInfo",
 ]
 
 #: Marks a manifest as that of an artifact.
 FORMAT = "avengers-router"
 
-#: Version of the layout that this library reads and writes.
-SCHEMA_VERSION = 1
+#: Version of the layout that this library writes, and those that it reads. Artifacts of version 1 have no evidence
+#: model: it is fitted when they are loaded.
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
 #: Name of the manifest's file.
 MANIFEST = "manifest.json"
@@ -70,12 +77,52 @@ class ModelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         price: US dollars per million tokens, None if unknown.
         capabilities: What it can do, such as ``{"tools": True, "max_input_tokens": 128000}``; what is missing is
             unknown.
+        assumed_from: What its factors are assumed from before there is evidence: another model, such as its
+            predecessor, or ``price``; empty if from nothing.
     """
 
     id: str
     price_id: str = ""
     price: Price | None = None
     capabilities: dict[str, bool | int] = {}
+    assumed_from: str = ""
+
+
+class SourceInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who graded a part of the records. No cluster spans two sources, because they may grade on different scales.
+
+    Attributes:
+        name: Its name in the records; the dataset's if they name no source.
+        kind: ``call``, or ``agent_run`` if tokens and dollars are those of a whole task of many calls.
+        task: What its queries are, in a few words, such as ``SQL questions``; empty: the name says it.
+        typical_cost: US dollars that a cost is compared with, so that alpha means the same in each source.
+    """
+
+    name: str
+    kind: str = "call"
+    task: str = ""
+    typical_cost: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What its queries are, for people."""
+        return self.task or self.name
+
+
+class BenchmarkInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A published benchmark whose scores are evidence.
+
+    Attributes:
+        name: Such as ``gpqa-diamond``.
+        harness: Who measured; see `avengers_core.catalog.PublishedScore`.
+        offset: Added to a published score that was multiplied by ``scale``.
+        scale: Brings Elo ratings and indices to the spread of a score in [0, 1].
+    """
+
+    name: str
+    harness: str
+    offset: float = 0.0
+    scale: float = 1.0
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +137,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         min_accuracy_threshold: For ``reference``: mean score below which a model scores 0 in a cluster.
         min_records: Answers that a model needs to be a candidate.
         scoring: ``utility``, ``reference`` or ``simple``.
+        relative_costs: Whether a cost is compared with what is typical of the query's source.
         alpha: From 0 (cost only) to 1 (quality only).
         performance_weight: For ``reference``, in place of alpha.
         cost_sensitivity: For ``reference``, in place of 1 - alpha.
@@ -105,6 +153,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_accuracy_threshold: float = 0.0
     min_records: int = MIN_RECORDS
     scoring: str = "utility"
+    relative_costs: bool = False
     alpha: float = 0.5
     performance_weight: float | None = None
     cost_sensitivity: float | None = None
@@ -131,7 +180,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         format: `FORMAT`.
-        schema_version: `SCHEMA_VERSION`.
+        schema_version: One of `READABLE_VERSIONS`.
         library_version: Version of avengers-router that wrote it.
         created: Date and time of the training, ISO 8601.
         settings: How it was trained.
@@ -144,6 +193,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         typical_cost: US dollars of the pool's typical answer, which give alpha its meaning. ``cost_scale`` in the file.
         ood_threshold: Cosine similarity to the nearest centre below which a query is out of distribution: 1% of the
             training queries are. ``familiar_similarity`` in the file.
+        sources: Who graded the records.
+        cluster_sources: Position in ``sources`` of each cluster's source. Empty: all clusters have the same.
+        benchmarks: Published benchmarks, in the order of the rows behind those of the clusters.
+        n_factors: Factors of the evidence model, q; 0 if it is not stored.
+        card: What else a reader should know, such as ``licences`` and ``notes``.
         figures: Results of an evaluation, if there was one.
         parts: Checksums of the arrays, by name.
         checksum: SHA-256 of the rest of the manifest.
@@ -162,9 +216,32 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     characters_per_token: float
     typical_cost: float = msgspec.field(name="cost_scale")
     ood_threshold: float = msgspec.field(name="familiar_similarity")
+    sources: list[SourceInfo] = []
+    cluster_sources: list[int] = []
+    benchmarks: list[BenchmarkInfo] = []
+    n_factors: int = 0
+    card: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     parts: dict[str, Part] = {}
     checksum: str = ""
+
+
+@dataclass(frozen=True)
+class PublishedSums:
+    """Published scores by benchmark and model, on the scale of `BenchmarkInfo`.
+
+    Attributes:
+        count: (b, m) number of scores.
+        total: (b, m) their sum.
+    """
+
+    count: Array
+    total: Array
+
+    @classmethod
+    def none(cls, n_models: int) -> PublishedSums:
+        """No benchmark at all."""
+        return cls(np.zeros((0, n_models)), np.zeros((0, n_models)))
 
 
 @dataclass(frozen=True)
@@ -177,20 +254,57 @@ class Artifact:
         statistics: Raw sums per cluster and model.
         arrays: ``length_weights`` and ``length_range``, from which `avengers_core.routing.costs` predicts output
             tokens.
+        evidence: Parameters of the k clusters and b benchmarks; None: they are fitted when a router is made.
+        published: Published scores; None: there are none.
+        prior: What is assumed of the models before there is evidence; None: the same of all.
+        score_variance: (k,) variance of a single score in each cluster; None: that of its answers.
     """
 
     manifest: Manifest
     centers: NDArray[np.float32]
     statistics: ClusterStatistics
     arrays: dict[str, NDArray[Any]]
+    evidence: EvidenceModel | None = None
+    published: PublishedSums | None = None
+    prior: Prior | None = None
+    score_variance: Array | None = None
 
     @property
     def models(self) -> list[str]:
         """Ids of the models, in the order of the arrays' columns."""
         return [model.id for model in self.manifest.models]
 
+    @property
+    def sources(self) -> list[SourceInfo]:
+        """Who graded the records; one for all if the records did not say."""
+        return self.manifest.sources or [SourceInfo("records", typical_cost=self.manifest.typical_cost)]
 
-#: The fields of `ClusterStatistics`, each with the name of its array in an artifact of schema version 1.
+    @property
+    def cluster_sources(self) -> NDArray[np.intp]:
+        """(k,) position in ``sources`` of each cluster's source."""
+        return np.array(self.manifest.cluster_sources or [0] * len(self.centers), dtype=np.intp)
+
+    @property
+    def agent_runs(self) -> NDArray[np.bool_]:
+        """(k,) whether a cluster's dollars and tokens are those of whole agent runs."""
+        return np.array([source.kind == "agent_run" for source in self.sources])[self.cluster_sources]
+
+    @property
+    def typical_costs(self) -> Array:
+        """(k,) US dollars that costs in a cluster are compared with."""
+        if not self.manifest.settings.relative_costs:
+            return np.full(len(self.centers), self.manifest.typical_cost)
+        return np.array([source.typical_cost for source in self.sources])[self.cluster_sources]
+
+    @property
+    def row_groups(self) -> NDArray[np.intp]:
+        """(k + b,) who graded each row: the source of a cluster, or the harness of a benchmark."""
+        harnesses = sorted({benchmark.harness for benchmark in self.manifest.benchmarks})
+        groups = [len(self.sources) + harnesses.index(benchmark.harness) for benchmark in self.manifest.benchmarks]
+        return np.concatenate([self.cluster_sources, np.array(groups, dtype=np.intp)])
+
+
+#: The fields of `ClusterStatistics`, each with the name of its array in an artifact.
 STATISTICS = {f.name: f.name for f in fields(ClusterStatistics)} | {
     "n_answers": "n",
     "n_with_cost": "cost_n",

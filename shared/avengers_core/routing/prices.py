@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import msgspec
@@ -48,4 +49,4 @@ def with_prices(artifact: Artifact, prices: Mapping[str, Price]) -> Artifact:
         msgspec.structs.replace(model, price=prices.get(model.id, model.price)) for model in artifact.manifest.models
     ]
     manifest = msgspec.structs.replace(artifact.manifest, models=models)
-    return Artifact(manifest, artifact.centers, artifact.statistics, artifact.arrays)
+    return dataclasses.replace(artifact, manifest=manifest)

@@ -15,6 +15,7 @@ from ..embedders.factory import make_embedder
 from ..errors import ArtifactError
 from ..pricing.types import Price
 from .artifact import load_artifact
+from .basis import Basis, tasks_of
 from .candidates import Candidates, Eligibility
 from .capabilities import Require
 from .clusters import Clusters
@@ -24,7 +25,7 @@ from .manifest import Artifact
 from .options import RouteArguments, RouteOptions, RouteOverrides
 from .pretrained import find_artifact
 from .prices import resolve_prices
-from .score_model import expected_cluster_scores
+from .score_model import ScoreModel
 from .scorers import SCORERS, Expectations, Scorer
 from .statistics import Array
 
@@ -62,6 +63,7 @@ class Router:
         models: Ids of the models, in the artifact's order.
         prices: Prices by id, for the models that have one.
         cost_known: (m,) whether a model's cost is known.
+        score_model: Expected scores by cluster, and the evidence model that they follow from.
         random: What exploration draws from.
 
     Raises:
@@ -84,11 +86,17 @@ class Router:
         self._columns = {name: column for column, name in enumerate(self.models)}
         self._clusters = Clusters.from_artifact(artifact)
         self._costs = CostModel.from_artifact(artifact, self.prices)
-        self._cell_score, cell_error = expected_cluster_scores(artifact.statistics)
-        # Side by side, so that a query's evidence takes one product: standard errors, and queries of each dataset.
-        self._cell_evidence = np.hstack([cell_error, artifact.statistics.dataset_n])
+        self.score_model = ScoreModel(artifact)
+        self._cell_score = self.score_model.expected
+        tasks, task_shares = tasks_of(artifact)
+        self._basis = Basis.from_artifact(artifact, self._costs, tasks)
+        # Side by side, so that a query's evidence takes one product.
+        self._cell_evidence = np.hstack([self.score_model.deviation, artifact.statistics.n_answers, task_shares])
         self._overall_score = self._clusters.shares @ self._cell_score
-        self._scorers = {name: scorer.from_artifact(artifact, self._costs) for name, scorer in SCORERS.items()}
+        self._log_typical = np.log(artifact.typical_costs) if artifact.manifest.settings.relative_costs else None
+        self._scorers = {
+            name: scorer.from_artifact(artifact, self._costs, self._cell_score) for name, scorer in SCORERS.items()
+        }
         self._eligibility = Eligibility(artifact)
 
     @classmethod
@@ -295,6 +303,7 @@ class Router:
         manifest = self.artifact.manifest
         names, excluded = list(candidates.names), dict(candidates.ineligible)
         overall_scores = candidates.take(self._overall_score)
+        basis = self._basis if candidates.every else self._basis.take(candidates.columns)
         rows = zip(
             chosen,
             batch.scores,
@@ -305,10 +314,11 @@ class Router:
             outside.tolist(),
             weights,
             candidates.take(evidence[:, :m]),
-            evidence[:, m:],
+            candidates.take(evidence[:, m : 2 * m]),
+            evidence[:, 2 * m :],
             strict=True,
         )
-        for position, scores, row_costs, row_totals, tokens, nearest, ood, row_weights, errors, shares in rows:
+        for position, scores, row_costs, row_totals, tokens, nearest, ood, row_weights, errors, nearby, shares in rows:
             propensity = 1.0
             if request.exploration:
                 ranking = scorer.ranking(row_totals, scores, infinite_if_unknown(row_costs))
@@ -326,16 +336,15 @@ class Router:
                 out_of_distribution=ood,
                 excluded=excluded,
                 propensity=propensity,
-                evidence=Evidence(
-                    row_weights, errors, overall_scores, shares, manifest.datasets, manifest.ood_threshold
-                ),
+                evidence=Evidence(row_weights, errors, overall_scores, shares, basis, nearby, manifest.ood_threshold),
             )
 
     def _expectations(self, vectors: Vectors, weights: Array, costs: Array, candidates: Candidates) -> Expectations:
         """The candidates' part of the (n, m) expectations."""
         comparable = costs if self._costs.all_known else infinite_if_unknown(costs)
         scores = candidates.take(weights @ self._cell_score)
-        return Expectations(vectors, candidates.columns, scores, candidates.take(comparable))
+        typical = None if self._log_typical is None else np.exp(weights @ self._log_typical)
+        return Expectations(vectors, candidates.columns, scores, candidates.take(comparable), typical)
 
     def _explore(self, ranking: NDArray[np.intp], exploration: float) -> tuple[int, float]:
         """The choice, drawn anew with probability ``exploration``, and its probability."""

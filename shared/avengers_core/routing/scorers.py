@@ -39,12 +39,14 @@ class Expectations:
         columns: (c,) columns of the candidates in the artifact's arrays.
         scores: (n, c) expected scores in [0, 1].
         costs: (n, c) expected US dollars, infinite if unknown.
+        typical: (n,) US dollars that a query's costs are compared with; None: the same for all queries.
     """
 
     vectors: Vectors
     columns: NDArray[np.intp]
     scores: Array
     costs: Array
+    typical: Array | None = None
 
 
 class Scorer(ABC):
@@ -63,12 +65,13 @@ class Scorer(ABC):
 
     @classmethod
     @abstractmethod
-    def from_artifact(cls, artifact: Artifact, costs: CostModel) -> Scorer:
+    def from_artifact(cls, artifact: Artifact, costs: CostModel, expected: Array) -> Scorer:
         """The scorer of an artifact's models, with the artifact's settings.
 
         Args:
             artifact: A trained artifact.
             costs: Its cost model.
+            expected: (k, m) expected scores, for models without any answer.
         """
 
     @abstractmethod
@@ -132,6 +135,8 @@ class Scorer(ABC):
 class Utility(Scorer):
     """Expected score less expected cost at the exchange rate of alpha.
 
+    If costs are relative, a query's costs are first divided by what is typical of its source.
+
     Attributes:
         typical_cost: US dollars of the pool's typical answer, which give alpha its meaning.
     """
@@ -142,13 +147,16 @@ class Utility(Scorer):
     beta: float = 12.0
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact, costs: CostModel) -> Utility:  # noqa: D102
+    def from_artifact(cls, artifact: Artifact, costs: CostModel, expected: Array) -> Utility:  # noqa: D102
         settings = artifact.manifest.settings
         beta = cls.beta if settings.beta is None else settings.beta
         return cls(artifact.manifest.typical_cost, settings.top_k, beta)
 
     def totals(self, batch: Expectations, alpha: float) -> Array:  # noqa: D102
-        return utilities(batch.scores, batch.costs, alpha, self.typical_cost)
+        costs = batch.costs
+        if batch.typical is not None:
+            costs = costs * (self.typical_cost / batch.typical)[:, None]
+        return utilities(batch.scores, costs, alpha, self.typical_cost)
 
     def choice(self, batch: Expectations, totals: Array) -> NDArray[np.intp]:  # noqa: D102
         if len(totals) == 1:  # sorting a few numbers is faster than comparing them by five operations on arrays
@@ -204,10 +212,10 @@ class Simple(_RankScorer):
     """The simple router of Avengers-Pro (arXiv 2508.12631): ranks by mean score, whatever the cost and alpha."""
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact, costs: CostModel) -> Simple:  # noqa: D102
+    def from_artifact(cls, artifact: Artifact, costs: CostModel, expected: Array) -> Simple:  # noqa: D102
         settings = artifact.manifest.settings
         beta = cls.beta if settings.beta is None else settings.beta
-        return cls(artifact.centers, artifact.statistics.mean_score(), settings.top_k or cls.top_k, beta)
+        return cls(artifact.centers, _mean_scores(artifact, expected), settings.top_k or cls.top_k, beta)
 
     def cluster_scores(self, columns: NDArray[np.intp], alpha: float) -> Array:  # noqa: D102
         return self.mean_score[:, columns]
@@ -218,7 +226,7 @@ class Reference(_RankScorer):
     """The balance router of Avengers-Pro (arXiv 2508.12631): ranks by the performance-efficiency score.
 
     Attributes:
-        mean_cost: (k, m) mean US dollars of an answer, NaN if unknown, which counts as free.
+        mean_cost: (k, m) mean US dollars of an answer, NaN if unknown, which counts as the highest of the cluster.
         performance_weight: In place of alpha; None: alpha.
         cost_sensitivity: In place of 1 - alpha; None: 1 - alpha.
         min_accuracy_threshold: Mean score below which a model has the score 0 in a cluster.
@@ -230,14 +238,14 @@ class Reference(_RankScorer):
     min_accuracy_threshold: float = 0.0
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact, costs: CostModel) -> Reference:  # noqa: D102
+    def from_artifact(cls, artifact: Artifact, costs: CostModel, expected: Array) -> Reference:  # noqa: D102
         settings = artifact.manifest.settings
         return cls(
             artifact.centers,
-            artifact.statistics.mean_score(),
+            _mean_scores(artifact, expected),
             settings.top_k or cls.top_k,
             cls.beta if settings.beta is None else settings.beta,
-            mean_cost=costs.mean_cost,
+            mean_cost=np.where(_asked(artifact), costs.mean_cost, costs.cluster_cost),
             performance_weight=settings.performance_weight,
             cost_sensitivity=settings.cost_sensitivity,
             min_accuracy_threshold=settings.min_accuracy_threshold,
@@ -258,6 +266,16 @@ class Reference(_RankScorer):
             1 - alpha if self.cost_sensitivity is None else self.cost_sensitivity,
             self.min_accuracy_threshold,
         )
+
+
+def _asked(artifact: Artifact) -> NDArray[np.bool_]:
+    """(m,) whether a model has any answer."""
+    return np.asarray(artifact.statistics.n_answers.sum(axis=0) > 0)
+
+
+def _mean_scores(artifact: Artifact, expected: Array) -> Array:
+    """(k, m) mean scores, NaN for a cell without answers; expected ones for a model without any answer."""
+    return np.where(_asked(artifact), artifact.statistics.mean_score(), expected)
 
 
 #: The scorers by their names, which are `avengers_core.routing.scoring.SCORINGS`.

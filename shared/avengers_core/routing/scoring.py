@@ -120,7 +120,7 @@ def reference_scores(
 
     Args:
         mean_score: (k, m) mean scores, NaN if a model has no answer in a cluster.
-        mean_cost: (k, m) US dollars, NaN if unknown, which counts as 0: free.
+        mean_cost: (k, m) US dollars, NaN if unknown, which counts as the highest cost of the cluster.
         performance_weight: Weight of the scaled score; alpha in the paper.
         cost_sensitivity: Weight of the scaled cost; 1 - alpha in the paper.
         min_accuracy_threshold: Models with a lower mean score in a cluster have the score 0 there.
@@ -134,8 +134,8 @@ def reference_scores(
     with np.errstate(invalid="ignore"):
         span = high - low
         normalized = np.divide(mean_score - low, span, out=np.ones_like(mean_score), where=span > 0)
-    cost = np.where(np.isnan(mean_cost), 0.0, mean_cost)
-    top = np.max(cost, axis=1, keepdims=True, where=known, initial=0.0)
+    top = np.max(mean_cost, axis=1, keepdims=True, where=known & ~np.isnan(mean_cost), initial=0.0)
+    cost = np.where(np.isnan(mean_cost), top, mean_cost)
     cost_score = 1 - np.divide(cost, top, out=np.zeros_like(cost), where=top > 0)
     scores = performance_weight * normalized + cost_sensitivity * cost_score
     scores = np.where(mean_score < min_accuracy_threshold, 0.0, scores)

@@ -6,7 +6,7 @@ machines finds the centres that one machine finds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,20 @@ from ..records.partitions import Partitions
 from ..records.table import RecordTable
 from ..routing.statistics import Array
 
-__all__ = ["find_centers", "max_similarity", "nearest", "unit_vectors"]
+__all__ = [
+    "clusters_per_source",
+    "find_centers",
+    "max_similarity",
+    "nearest",
+    "nearest_of_source",
+    "source_sizes",
+    "unit_vectors",
+]
 
+#: Clusters if the records are not clustered by source, and nothing else is asked for.
+DEFAULT_CLUSTERS = 40
+#: Records for which a source has a cluster, and the most clusters of a source, if nothing else is asked for.
+RECORDS_PER_CLUSTER, MAX_CLUSTERS_PER_SOURCE = 60, 24
 #: Records that scikit-learn's k-means is run on.
 KMEANS_SAMPLE_SIZE = 50_000
 #: Lloyd steps over all records, at most, if there are more records than the sample holds.
@@ -45,58 +57,144 @@ def nearest(vectors: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArr
     return np.concatenate(labels) if labels else np.zeros(0, dtype=np.intp)
 
 
+def nearest_of_source(
+    table: RecordTable, centers: NDArray[np.float32], cluster_sources: Sequence[int]
+) -> NDArray[np.intp]:
+    """(n,) number of the centre of the record's own source that is nearest to each record.
+
+    Args:
+        table: Encoded records.
+        centers: (k, d) centres.
+        cluster_sources: Source of each centre, as in ``table.sources``. Empty: every centre is of every source.
+    """
+    vectors = unit_vectors(table, centers.shape[1])
+    if not len(cluster_sources):
+        return nearest(vectors, centers)
+    of_center = np.asarray(cluster_sources)
+    labels = np.zeros(len(table), dtype=np.intp)
+    for code in np.unique(table.source):
+        rows, own = np.flatnonzero(table.source == code), np.flatnonzero(of_center == code)
+        labels[rows] = own[nearest(vectors[rows], centers[own])]
+    return labels
+
+
+def clusters_per_source(sizes: Sequence[int], n_clusters: int | None) -> list[int]:
+    """How many clusters each source has.
+
+    Args:
+        sizes: Records of each source.
+        n_clusters: Number of all clusters; each source has a share of them by its records, and at least one. None: one
+            for `RECORDS_PER_CLUSTER` records, at most `MAX_CLUSTERS_PER_SOURCE` of a source.
+    """
+    if n_clusters is None:
+        return [min(max(round(size / RECORDS_PER_CLUSTER), 1), MAX_CLUSTERS_PER_SOURCE) for size in sizes]
+    shares = np.array(sizes) * n_clusters / sum(sizes)
+    counts = np.maximum(np.floor(shares), 1).astype(int)
+    for position in np.argsort(counts - shares, kind="stable"):
+        if counts.sum() >= n_clusters:
+            break
+        counts[position] += 1
+    return [int(count) for count in counts]
+
+
 def find_centers(
     partitions: Partitions,
     dimension: int,
-    n_clusters: int,
+    n_clusters: int | None,
     random_state: int,
     progress: Callable[[str, int, int], None] | None = None,
-) -> NDArray[np.float32]:
-    """(k, d) centres of k-means.
+    *,
+    by_source: bool = False,
+) -> tuple[NDArray[np.float32], list[int]]:
+    """The centres of k-means.
 
     Args:
         partitions: Encoded records.
         dimension: Length d of an embedding.
         n_clusters: Number k of clusters. At most the number of records is used, or of different records below 10,000.
+            None: see `clusters_per_source`.
         random_state: Seed of the sample and of k-means.
         progress: Called with (step, done, total).
+        by_source: Whether each source is clustered by itself.
+
+    Returns:
+        (k, d) centres and the source of each; no sources if they are not clustered by source.
 
     Raises:
         MissingExtraError: If scikit-learn is not installed.
     """
+    if not by_source:
+        count = DEFAULT_CLUSTERS if n_clusters is None else n_clusters
+        return _find_centers(partitions, dimension, count, random_state, progress, None), []
+    sizes = partitions.reduce(source_sizes)
+    present = [code for code, size in enumerate(sizes) if size]
+    centers, sources = [], []
+    for code, count in zip(present, clusters_per_source(sizes[present].tolist(), n_clusters), strict=True):
+        found = _find_centers(partitions, dimension, count, random_state, progress, code)
+        centers.append(found)
+        sources += [code] * len(found)
+    return np.concatenate(centers), sources
+
+
+def source_sizes(table: RecordTable) -> NDArray[np.int64]:
+    """(s,) number of records of each source."""
+    return np.bincount(table.source, minlength=len(table.sources))
+
+
+def _find_centers(
+    partitions: Partitions,
+    dimension: int,
+    n_clusters: int,
+    random_state: int,
+    progress: Callable[[str, int, int], None] | None,
+    source: int | None,
+) -> NDArray[np.float32]:
+    """(k, d) centres of the records of one source, or of all if it is None."""
     try:
         from sklearn.cluster import KMeans
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
-    sizes = partitions.map(len)
+    sizes = partitions.map(_size_of_source, source)
     total = sum(sizes)
     sampled = total > KMEANS_SAMPLE_SIZE
     chosen = np.arange(total)
     if sampled:
         chosen = np.sort(np.random.default_rng(random_state).choice(total, KMEANS_SAMPLE_SIZE, replace=False))
     starts = np.cumsum([0, *sizes])
-    sample = np.concatenate(partitions.map(_chosen_vectors, dimension, chosen, starts.tolist()))
+    sample = np.concatenate(partitions.map(_chosen_vectors, dimension, chosen, starts.tolist(), source))
     k = min(n_clusters, len(np.unique(sample, axis=0)) if total < 10_000 else total)
     centers = KMeans(k, random_state=random_state, n_init=10).fit(sample).cluster_centers_.astype(np.float32)
-    return _lloyd(partitions, np.asarray(centers), progress) if sampled else np.asarray(centers)
+    return _lloyd(partitions, np.asarray(centers), progress, source) if sampled else np.asarray(centers)
+
+
+def _vectors_of_source(table: RecordTable, dimension: int, source: int | None) -> NDArray[np.float32]:
+    vectors = unit_vectors(table, dimension)
+    return vectors if source is None else vectors[table.source == source]
+
+
+def _size_of_source(table: RecordTable, source: int | None) -> int:
+    return len(table) if source is None else int((table.source == source).sum())
 
 
 def _chosen_vectors(
-    table: RecordTable, dimension: int, chosen: NDArray[np.intp], starts: list[int]
+    table: RecordTable, dimension: int, chosen: NDArray[np.intp], starts: list[int], source: int | None
 ) -> NDArray[np.float32]:
     """Embeddings of the chosen rows that are in this partition; ``starts`` are the first rows of all partitions."""
-    start = starts[table.partition_index]
-    rows = chosen[(chosen >= start) & (chosen < start + len(table))] - start
-    return unit_vectors(table, dimension)[rows]
+    start, vectors = starts[table.partition_index], _vectors_of_source(table, dimension, source)
+    rows = chosen[(chosen >= start) & (chosen < start + len(vectors))] - start
+    return vectors[rows]
 
 
 def _lloyd(
-    partitions: Partitions, centers: NDArray[np.float32], progress: Callable[[str, int, int], None] | None
+    partitions: Partitions,
+    centers: NDArray[np.float32],
+    progress: Callable[[str, int, int], None] | None,
+    source: int | None,
 ) -> NDArray[np.float32]:
     for step in range(LLOYD_MAX_STEPS):
         if progress:
             progress("cluster", step, LLOYD_MAX_STEPS)
-        sums = partitions.reduce(_assigned_sums, centers)
+        sums = partitions.reduce(_assigned_sums, centers, source)
         moved = np.where(sums["n"][:, None] > 0, sums["sum"] / np.maximum(sums["n"], 1)[:, None], centers)
         shift = float(np.square(moved - centers).sum(axis=1).max())
         centers = moved.astype(np.float32)
@@ -105,9 +203,9 @@ def _lloyd(
     return centers
 
 
-def _assigned_sums(table: RecordTable, centers: NDArray[np.float32]) -> dict[str, Array]:
+def _assigned_sums(table: RecordTable, centers: NDArray[np.float32], source: int | None) -> dict[str, Array]:
     """The sum and the number of the vectors that are nearest to each centre."""
-    vectors = unit_vectors(table, centers.shape[1])
+    vectors = _vectors_of_source(table, centers.shape[1], source)
     labels = nearest(vectors, centers)
     sums = np.zeros(centers.shape)
     for cluster in np.unique(labels):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..catalog.catalog import Catalog, default_catalog
+from ..catalog.types import ModelId
 from ..embedders.base import Embedder
 from ..embedders.factory import make_embedder
 from ..errors import RecordError
@@ -21,12 +23,14 @@ from ..routing.artifact import save_artifact
 from ..routing.manifest import Artifact, ModelInfo, Settings
 from ..routing.scoring import check_alpha, check_scoring
 from ..routing.statistics import ClusterStatistics
-from .clustering import find_centers, nearest, unit_vectors
+from .clustering import find_centers, nearest_of_source, source_sizes
 from .encoding import encode_records
+from .evidence import resolved_models, with_evidence
 from .lengths import fit_lengths
 from .manifest import build_manifest
 from .prices import implied_prices
 from .sklearn_conventions import EstimatorParameters, not_fitted_error
+from .sources import source_kinds, typical_costs, with_typical_costs
 from .statistics import cluster_statistics
 
 if TYPE_CHECKING:
@@ -42,7 +46,11 @@ class RouterEstimator(EstimatorParameters):
     Parameters are stored as they are given and checked in `fit`.
 
     Args:
-        n_clusters: Number k of clusters; at most the number of training queries is used.
+        n_clusters: Number k of clusters; at most the number of training queries is used. Default: one for 60 queries of
+            a source, at most 24 of a source; 40 if sources are not clustered by themselves.
+        by_source: Whether each source is clustered by itself, so that no cluster spans two scales of grading. Default:
+            with ``utility``, if there are as many clusters as sources; the scorings of Avengers-Pro cluster all records
+            together.
         top_k: How many of the nearest clusters a query is read from. Default: all of them for ``utility``, 3 for
             ``reference``.
         beta: Sharpness of ``softmax(-beta * distance)``. Default: 12 for ``utility``, 9 for ``reference``.
@@ -55,13 +63,20 @@ class RouterEstimator(EstimatorParameters):
         min_accuracy_threshold: With ``reference``, a model whose mean score in a cluster is below this scores 0 there.
         min_records: A model with fewer answers is not a candidate.
         scoring: ``utility``, ``reference`` or ``simple``, if a route does not say.
+        relative_costs: Whether a cost is compared with what is typical of the query's source. Default: if the records
+            hold agent runs beside calls, whose dollars cannot be compared.
         alpha: From 0 (cost only) to 1 (quality only), if a route does not say.
         performance_weight: Weight of the score in ``reference`` and ``simple``. Default: alpha.
         cost_sensitivity: Weight of the cost in ``reference`` and ``simple``. Default: 1 - alpha.
         embedder: A name (see `make_embedder`) or an embedder. Default: the embedder that works offline.
-        prices: US dollars per million tokens, by model. Default: the prices that the records' dollars imply, if any.
-        price_ids: Names of the models in genai-prices, for ``Router.load(prices="latest")``.
-        capabilities: What models can do, such as ``{model: {"tools": True, "max_input_tokens": 128000}}``.
+        prices: US dollars per million tokens, by model. Default: the prices that the records' dollars imply, else the
+            catalogue's.
+        price_ids: Names of the models in genai-prices, for ``Router.load(prices="latest")``. Default: the catalogue's.
+        capabilities: What models can do, such as ``{model: {"tools": True, "max_input_tokens": 128000}}``. Default: the
+            catalogue's.
+        tasks: What the queries of a source are, in a few words, by source; explanations name it.
+        catalog: Knows prices, capabilities and published scores of models. Default: the one in the package.
+        published: Whether published scores are evidence, beside the records.
         progress: Called with (step, done, total).
 
     Attributes:
@@ -77,8 +92,9 @@ class RouterEstimator(EstimatorParameters):
 
     def __init__(
         self,
-        n_clusters: int = 40,
+        n_clusters: int | None = None,
         *,
+        by_source: bool | None = None,
         top_k: int | None = None,
         beta: float | None = None,
         train_ratio: float = 1.0,
@@ -90,6 +106,7 @@ class RouterEstimator(EstimatorParameters):
         min_accuracy_threshold: float = 0.0,
         min_records: int = 20,
         scoring: str = "utility",
+        relative_costs: bool | None = None,
         alpha: float = 0.5,
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,
@@ -97,9 +114,13 @@ class RouterEstimator(EstimatorParameters):
         prices: Mapping[str, Price] | None = None,
         price_ids: Mapping[str, str] | None = None,
         capabilities: Mapping[str, dict[str, bool | int]] | None = None,
+        tasks: Mapping[str, str] | None = None,
+        catalog: Catalog | None = None,
+        published: bool = True,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.n_clusters = n_clusters
+        self.by_source = by_source
         self.top_k = top_k
         self.beta = beta
         self.train_ratio = train_ratio
@@ -111,6 +132,7 @@ class RouterEstimator(EstimatorParameters):
         self.min_accuracy_threshold = min_accuracy_threshold
         self.min_records = min_records
         self.scoring = scoring
+        self.relative_costs = relative_costs
         self.alpha = alpha
         self.performance_weight = performance_weight
         self.cost_sensitivity = cost_sensitivity
@@ -118,6 +140,9 @@ class RouterEstimator(EstimatorParameters):
         self.prices = prices
         self.price_ids = price_ids
         self.capabilities = capabilities
+        self.tasks = tasks
+        self.catalog = catalog
+        self.published = published
         self.progress = progress
 
     def fit(self, records: RecordTable | Source | Iterable[Record]) -> RouterEstimator:
@@ -143,7 +168,7 @@ class RouterEstimator(EstimatorParameters):
         train = train.without(self.soft_exclude_models, self.soft_exclude_datasets)
         self.held_out_ = held_out if len(held_out) else None
         self.fit_partitions(LocalPartitions([train]), train.models, train.datasets, embedder)
-        self.labels_ = nearest(unit_vectors(train, embedder.dimension), self.cluster_centers_)
+        self.labels_ = nearest_of_source(train, self.cluster_centers_, self.artifact_.manifest.cluster_sources)
         return self
 
     def fit_partitions(
@@ -220,6 +245,8 @@ class RouterEstimator(EstimatorParameters):
         """
         for name, low in (("n_clusters", 1), ("min_records", 0)):
             value = getattr(self, name)
+            if name == "n_clusters" and value is None:
+                continue
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < low:
                 raise ValueError(f"{name} must be a whole number of {low} or more, not {value!r}")
         for name in ("exclude_models", "exclude_datasets", "soft_exclude_models", "soft_exclude_datasets"):
@@ -236,29 +263,65 @@ class RouterEstimator(EstimatorParameters):
 
     def _train(self, partitions: Partitions, models: list[str], datasets: list[str], embedder: Embedder) -> Artifact:
         d = embedder.dimension
-        if self.progress:
-            self.progress("cluster", 0, 1)
-        centers = find_centers(partitions, d, self.n_clusters, self.random_state, self.progress)
-        if self.progress:
-            self.progress("cluster", 1, 1)
-        prices = {**implied_prices(partitions, models), **(self.prices or {})}
-        price_ids, capabilities = self.price_ids or {}, self.capabilities or {}
-        statistics = partitions.reduce(_statistics, d, centers)
+        by_source = self._clusters_by_source(partitions) if self.by_source is None else self.by_source
+        self._report("cluster", 0)
+        centers, cluster_sources = find_centers(
+            partitions, d, self.n_clusters, self.random_state, self.progress, by_source=by_source
+        )
+        self._report("cluster", 1)
+        sources = source_kinds(partitions, partitions.map(_source_names)[0], self.tasks or {}) if by_source else []
+        runs = [source.kind == "agent_run" for source in sources]
+        relative = (any(runs) and not all(runs)) if self.relative_costs is None else self.relative_costs
+        catalog = self.catalog or default_catalog()
+        known = resolved_models(models, catalog)
+        infos = self._model_infos(models, implied_prices(partitions, models), known, catalog)
+        statistics = partitions.reduce(_statistics, centers, cluster_sources)
         manifest = build_manifest(
             partitions,
-            settings=self._settings(len(centers)),
+            settings=self._settings(len(centers), relative),
             embedder=embedder,
-            models=[
-                ModelInfo(name, price_ids.get(name, ""), prices.get(name), capabilities.get(name, {}))
-                for name in models
-            ],
+            models=infos,
             datasets=datasets,
             centers=centers,
             statistics=statistics,
+            sources=sources,
+            cluster_sources=cluster_sources,
         )
-        return Artifact(manifest, centers, statistics, dict(fit_lengths(partitions, d)))
+        artifact = Artifact(manifest, centers, statistics, dict(fit_lengths(partitions, d)))
+        prices = {info.id: info.price for info in infos if info.price is not None}
+        artifact = with_typical_costs(artifact, typical_costs(partitions, artifact, prices) if relative else None)
+        self._report("evidence", 0)
+        artifact = with_evidence(artifact, known if self.published else {}, catalog)
+        self._report("evidence", 1)
+        return artifact
 
-    def _settings(self, n_clusters: int) -> Settings:
+    def _clusters_by_source(self, partitions: Partitions) -> bool:
+        if self.scoring != "utility":
+            return False
+        return self.n_clusters is None or self.n_clusters >= int((partitions.reduce(source_sizes) > 0).sum())
+
+    def _report(self, step: str, done: int) -> None:
+        if self.progress:
+            self.progress(step, done, 1)
+
+    def _model_infos(
+        self, models: list[str], implied: Mapping[str, Price], known: Mapping[str, ModelId], catalog: Catalog
+    ) -> list[ModelInfo]:
+        """What is known of each model: what the caller says, else the records, else the catalogue."""
+        listed = {name: price for name, model in known.items() if (price := catalog.price(model)) is not None}
+        prices = {**listed, **implied, **(self.prices or {})}
+        price_ids, capabilities = self.price_ids or {}, self.capabilities or {}
+        return [
+            ModelInfo(
+                name,
+                price_ids.get(name) or (catalog.price_id(known[name]) if name in known else ""),
+                prices.get(name),
+                capabilities.get(name) or (catalog.capabilities(known[name]) if name in known else {}),
+            )
+            for name in models
+        ]
+
+    def _settings(self, n_clusters: int, relative_costs: bool) -> Settings:
         return Settings(
             n_clusters=n_clusters,
             top_k=self.top_k,
@@ -268,6 +331,7 @@ class RouterEstimator(EstimatorParameters):
             min_accuracy_threshold=self.min_accuracy_threshold,
             min_records=self.min_records,
             scoring=self.scoring,
+            relative_costs=relative_costs,
             alpha=self.alpha,
             performance_weight=self.performance_weight,
             cost_sensitivity=self.cost_sensitivity,
@@ -276,5 +340,9 @@ class RouterEstimator(EstimatorParameters):
         )
 
 
-def _statistics(table: RecordTable, dimension: int, centers: NDArray[np.float32]) -> ClusterStatistics:
-    return cluster_statistics(table, nearest(unit_vectors(table, dimension), centers), len(centers))
+def _statistics(table: RecordTable, centers: NDArray[np.float32], cluster_sources: list[int]) -> ClusterStatistics:
+    return cluster_statistics(table, nearest_of_source(table, centers, cluster_sources), len(centers))
+
+
+def _source_names(table: RecordTable) -> list[str]:
+    return table.sources

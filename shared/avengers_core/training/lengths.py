@@ -22,7 +22,7 @@ _BATCH_SIZE = 8192
 
 
 def fit_lengths(partitions: Partitions, dimension: int) -> dict[str, NDArray[np.float32]]:
-    """Ridge regression of log output tokens, for each model over the queries whose usage is known.
+    """Ridge regression of log output tokens, for each model over the calls whose usage is known.
 
     Args:
         partitions: Records whose ``encoded`` starts with d unit embeddings and f features; see `feature_matrix`.
@@ -92,8 +92,13 @@ def _design_matrix(table: RecordTable, rows: slice, mean: Array, scale: Array) -
 
 def _log_lengths(table: RecordTable) -> tuple[Array, NDArray[np.bool_]]:
     """(n, m) log output tokens, and which of them are known."""
-    output = table.tokens[:, :, OUTPUT].astype(np.float64)
+    output = _call_tokens(table)
     return np.log(np.maximum(output, 1.0)), np.isfinite(output)
+
+
+def _call_tokens(table: RecordTable) -> Array:
+    """(n, m) output tokens of single calls, NaN if unknown. Those of agent runs say nothing about a call."""
+    return np.where(table.agent_run, np.nan, table.tokens[:, :, OUTPUT]).astype(np.float64)
 
 
 def _normal_equations(table: RecordTable, mean: Array, scale: Array) -> dict[str, Array]:
@@ -110,7 +115,7 @@ def _normal_equations(table: RecordTable, mean: Array, scale: Array) -> dict[str
             answered = known[rows, columns[0]]
             grams[columns] += design[answered].T @ design[answered]
             moment[:, columns] += design[answered].T @ log_length[rows][answered][:, columns]
-    tokens = np.where(known, table.tokens[:, :, OUTPUT], 0).sum(axis=0, dtype=np.float64)
+    tokens = np.where(known, _call_tokens(table), 0).sum(axis=0)
     return {"gram": grams, "moment": moment, "n": known.sum(axis=0).astype(np.float64), "tokens": tokens}
 
 

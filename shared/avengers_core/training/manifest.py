@@ -14,7 +14,7 @@ from ..embedders.base import Embedder
 from ..records.partitions import Partitions, quantile
 from ..records.schema import TOKEN_KINDS
 from ..records.table import RecordTable
-from ..routing.manifest import FORMAT, SCHEMA_VERSION, EmbedderInfo, Manifest, ModelInfo, Settings
+from ..routing.manifest import FORMAT, SCHEMA_VERSION, EmbedderInfo, Manifest, ModelInfo, Settings, SourceInfo
 from ..routing.statistics import INPUT, ClusterStatistics, divide
 from .clustering import max_similarity
 
@@ -37,6 +37,8 @@ def build_manifest(
     datasets: list[str],
     centers: NDArray[np.float32],
     statistics: ClusterStatistics,
+    sources: list[SourceInfo],
+    cluster_sources: list[int],
 ) -> Manifest:
     """The manifest of an artifact.
 
@@ -48,6 +50,8 @@ def build_manifest(
         datasets: Names of the datasets.
         centers: (k, d) centres of the clusters.
         statistics: Sums by cluster.
+        sources: Who graded the records; empty if they were clustered together.
+        cluster_sources: Position in ``sources`` of each cluster's source.
     """
     threshold = quantile(partitions, max_similarity, (embedder.dimension, centers), OOD_QUANTILE, (-1.0, 1.0))
     return Manifest(
@@ -62,8 +66,10 @@ def build_manifest(
         token_kinds=[kind.removesuffix("_tokens") for kind in TOKEN_KINDS],
         n_records=sum(partitions.map(len)),
         characters_per_token=_characters_per_token(partitions),
-        typical_cost=_typical_cost(statistics),
+        typical_cost=_typical_cost(statistics, sources, cluster_sources),
         ood_threshold=threshold or 0.0,
+        sources=sources,
+        cluster_sources=cluster_sources,
     )
 
 
@@ -75,9 +81,11 @@ def artifact_timestamp() -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def _typical_cost(statistics: ClusterStatistics) -> float:
-    """The mean over models of an answer's mean cost in US dollars."""
-    mean_cost = divide(statistics.cost_sum.sum(axis=0), statistics.n_with_cost.sum(axis=0))
+def _typical_cost(statistics: ClusterStatistics, sources: list[SourceInfo], cluster_sources: list[int]) -> float:
+    """The mean over models of a call's mean cost in US dollars; of an agent run's if there are no calls."""
+    calls = np.array([sources[code].kind == "call" for code in cluster_sources] or [True])
+    rows = calls if calls.any() and len(sources) else slice(None)
+    mean_cost = divide(statistics.cost_sum[rows].sum(axis=0), statistics.n_with_cost[rows].sum(axis=0))
     return float(np.nanmean(mean_cost)) if np.nansum(mean_cost) > 0 else DEFAULT_TYPICAL_COST
 
 
@@ -89,6 +97,6 @@ def _characters_per_token(partitions: Partitions) -> float:
 
 def _token_ratios(table: RecordTable) -> NDArray[Any]:
     assert table.encoded is not None
-    input_tokens = table.tokens[:, :, INPUT].astype(np.float64)
+    input_tokens = np.where(table.agent_run, np.nan, table.tokens[:, :, INPUT]).astype(np.float64)
     ratio = table.encoded[:, -1:] / np.where(input_tokens > 0, input_tokens, np.nan)
     return np.asarray(ratio[np.isfinite(ratio)])

@@ -11,20 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._version import __version__
+from ..catalog.catalog import Catalog
 from ..embedders.base import Embedder
 from ..pricing.types import Price
 from ..records.io import Source
 from ..records.partitions import LocalPartitions
 from ..records.schema import Record
 from ..records.table import RecordTable
+from ..routing.extending import with_models
 from ..routing.features import N_FEATURES
-from ..routing.manifest import Artifact, ModelInfo
+from ..routing.manifest import SCHEMA_VERSION, Artifact
 from ..routing.prices import with_prices
 from ..routing.router import Router
 from ..routing.statistics import OUTPUT, Array, ClusterStatistics
-from .clustering import nearest
+from .clustering import nearest_of_source
 from .encoding import encode_records
 from .manifest import artifact_timestamp
+from .new_sources import with_new_rows, with_sources
 from .prices import implied_prices
 from .statistics import cluster_statistics
 
@@ -35,73 +38,97 @@ def update_artifact(
     artifact: Artifact,
     records: RecordTable | Source | Iterable[Record] | None = None,
     *,
+    models: Iterable[str] = (),
     prices: Mapping[str, Price] | None = None,
     price_ids: Mapping[str, str] | None = None,
     capabilities: Mapping[str, dict[str, bool | int]] | None = None,
+    catalog: Catalog | None = None,
     embedder: Embedder | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Artifact:
-    """A new artifact with the records and prices added. Its clusters and the meaning of alpha stay the same.
+    """A new artifact with records, models and prices added. The clusters and the meaning of alpha that it has stay.
 
-    A model that is not in the artifact is added with the prices that its records imply. Its output lengths are the mean
-    of the other models', shifted so that the total over its records is right. A query that only new models answered is
-    assumed to be in the artifact already, so it is not counted as another query.
+    A model that is not in the artifact is added with what the catalogue knows of it: published scores, its predecessor,
+    its price and capabilities; see `avengers_core.routing.extending`. Records of a source that the artifact does not
+    have get clusters of their own. A query that only new models answered is assumed to be in the artifact already, so
+    it is not counted as another query.
 
     Args:
         artifact: The artifact to start from; it is not changed.
         records: Files or folders, records, or a table to add.
+        models: Further models to add, which need no records, in any spelling that the catalogue resolves.
         prices: US dollars per million tokens, by model, in place of the artifact's.
         price_ids: Names of the new models in genai-prices; see `RouterEstimator`.
         capabilities: What the new models can do; see `RouterEstimator`.
+        catalog: Knows models. Default: the one in the package.
         embedder: The artifact's embedder. Default: made from its id.
         progress: Called with (step, done, total).
 
     Raises:
         RecordError: If a record is not valid.
         ArtifactError: If the embedder is not the artifact's.
+        UnknownModelError: If the catalogue does not know one of ``models``.
         ValueError: If a price is for a model that neither the artifact nor the records have.
     """
+    artifact = with_models(artifact, models, catalog)
     if records is not None:
         router = Router(artifact, embedder=embedder)
         table = encode_records(records, router.embedder, progress)
-        artifact = _add_records(router, table, price_ids or {}, capabilities or {})
+        artifact = _add_records(router, table, price_ids or {}, capabilities or {}, catalog)
     if unknown := sorted(set(prices or {}) - set(artifact.models)):
         raise ValueError(f"prices: neither the artifact nor the records have model {unknown[0]!r}")
     updated = with_prices(artifact, prices or {})
     manifest = msgspec.structs.replace(
-        updated.manifest, created=artifact_timestamp(), library_version=__version__, figures={}
+        updated.manifest,
+        schema_version=SCHEMA_VERSION,
+        created=artifact_timestamp(),
+        library_version=__version__,
+        figures={},
     )
     return dataclasses.replace(updated, manifest=manifest)
 
 
 def _add_records(
-    router: Router, table: RecordTable, price_ids: Mapping[str, str], capabilities: Mapping[str, dict[str, bool | int]]
+    router: Router,
+    table: RecordTable,
+    price_ids: Mapping[str, str],
+    capabilities: Mapping[str, dict[str, bool | int]],
+    catalog: Catalog | None,
 ) -> Artifact:
-    artifact = router.artifact
-    old, manifest = artifact.models, artifact.manifest
-    new = [name for name in table.models if name not in old]
-    models, datasets = [*old, *new], [*manifest.datasets]
+    old = router.artifact
+    artifact = with_models(old, table.models, catalog, strict=False)
+    artifact, table = with_sources(artifact, table)
+    manifest, datasets = artifact.manifest, [*artifact.manifest.datasets]
     datasets += [name for name in table.datasets if name not in datasets]
-    known = [column for column, name in enumerate(table.models) if name in old]
+    known = [column for column, name in enumerate(table.models) if name in old.models]
     unseen = np.asarray(~np.isnan(table.scores[:, known]).all(axis=1))
-    added = _added_statistics(router, table, unseen)
-    statistics = _widen(artifact.statistics, old, manifest.datasets, models, datasets)
-    statistics += _widen(added, table.models, table.datasets, models, datasets)
+    added = _added_statistics(artifact, table, unseen)
+    statistics = _widen(artifact.statistics, artifact.models, manifest.datasets, artifact.models, datasets)
+    statistics += _widen(added, table.models, table.datasets, artifact.models, datasets)
     implied = implied_prices(LocalPartitions([table]), table.models)
     infos = [
-        *manifest.models,
-        *(ModelInfo(name, price_ids.get(name, ""), implied.get(name), capabilities.get(name, {})) for name in new),
+        model
+        if model.id in old.models
+        else msgspec.structs.replace(
+            model,
+            price_id=price_ids.get(model.id, model.price_id),
+            price=implied.get(model.id, model.price),
+            capabilities=capabilities.get(model.id, model.capabilities),
+        )
+        for model in manifest.models
     ]
     manifest = msgspec.structs.replace(
         manifest, models=infos, datasets=datasets, n_records=manifest.n_records + int(unseen.sum())
     )
-    return Artifact(manifest, artifact.centers, statistics, _extended_lengths(router, table, models))
+    lengths = _extended_lengths(router, table, artifact)
+    artifact = dataclasses.replace(artifact, manifest=manifest, statistics=statistics, arrays=lengths)
+    return with_new_rows(artifact, len(old.centers))
 
 
-def _added_statistics(router: Router, table: RecordTable, unseen: NDArray[np.bool_]) -> ClusterStatistics:
+def _added_statistics(artifact: Artifact, table: RecordTable, unseen: NDArray[np.bool_]) -> ClusterStatistics:
     """The table's sums by the artifact's clusters; only the queries that are ``unseen`` count as queries."""
-    centers = router.artifact.centers
-    labels = nearest(_vectors(router, table), centers)
+    centers = artifact.centers
+    labels = nearest_of_source(table, centers, artifact.manifest.cluster_sources)
     dataset_n = np.zeros((len(centers), len(table.datasets)))
     np.add.at(dataset_n, (labels[unseen], table.dataset[unseen]), 1)
     return dataclasses.replace(cluster_statistics(table, labels, len(centers)), dataset_n=dataset_n)
@@ -133,35 +160,38 @@ def _widen(
     return ClusterStatistics(**sums)
 
 
-def _extended_lengths(router: Router, table: RecordTable, models: list[str]) -> dict[str, NDArray[np.float32]]:
-    """The artifact's length arrays with a column for each of ``models``.
-
-    Models whose lengths the artifact does not know yet get columns that are fitted to the table.
-    """
-    artifact = router.artifact
-    n_with_usage = artifact.statistics.n_with_usage.sum(axis=0)
-    measured = {name for name, n in zip(artifact.models, n_with_usage, strict=True) if n}
+def _extended_lengths(router: Router, table: RecordTable, artifact: Artifact) -> dict[str, NDArray[np.float32]]:
+    """The artifact's length arrays, in which columns that were not measured yet are fitted to the table."""
+    old = router.artifact
+    n_with_usage = old.statistics.n_with_usage[~old.agent_runs].sum(axis=0)
+    measured = {name for name, n in zip(old.models, n_with_usage, strict=True) if n}
     fitted = {
-        name: _fit_length_column(router, table, column)
+        name: found
         for column, name in enumerate(table.models)
-        if name not in measured
+        if name not in measured and (found := _fit_length_column(router, table, column)) is not None
     }
     return {
         name: np.column_stack(
-            [fitted[model][name] if model in fitted else values[:, column] for column, model in enumerate(models)]
+            [
+                fitted[model][name] if model in fitted else values[:, column]
+                for column, model in enumerate(artifact.models)
+            ]
         ).astype(np.float32)
         for name, values in artifact.arrays.items()
     }
 
 
-def _fit_length_column(router: Router, table: RecordTable, column: int) -> dict[str, NDArray[np.float32]]:
-    """Expected log output tokens of one of the table's models: the mean of the artifact's models plus an offset."""
+def _fit_length_column(router: Router, table: RecordTable, column: int) -> dict[str, NDArray[np.float32]] | None:
+    """Expected log output tokens of one of the table's models: the mean of the artifact's models plus an offset.
+
+    None if the table does not tell its tokens.
+    """
     arrays, known = router.artifact.arrays, router.artifact.statistics.n_with_usage.sum(axis=0) > 0
     weights, limits = arrays["length_weights"], arrays["length_range"]
-    output = table.tokens[:, column, OUTPUT].astype(np.float64)
+    output = np.where(table.agent_run[:, column], np.nan, table.tokens[:, column, OUTPUT]).astype(np.float64)
     reported = np.isfinite(output)
     if not reported.any():
-        return {"length_weights": np.zeros(len(weights), np.float32), "length_range": np.zeros(2, np.float32)}
+        return None
     assert table.encoded is not None
     length_weights = weights[:, known].mean(axis=1) if known.any() else np.zeros(len(weights), np.float32)
     vectors = _vectors(router, table)[reported]

@@ -227,7 +227,7 @@ def test_parameters_can_be_searched_as_scikit_learn_does(records: list[Record]) 
 
 def test_repr_shows_what_is_not_default() -> None:
     assert repr(RouterEstimator()) == "RouterEstimator()"
-    assert repr(RouterEstimator(n_clusters=40, alpha=0.3)) == "RouterEstimator(alpha=0.3)"
+    assert repr(RouterEstimator(n_clusters=None, alpha=0.3)) == "RouterEstimator(alpha=0.3)"
     assert repr(RouterEstimator(scoring="reference", exclude_models=["a"])) == (
         "RouterEstimator(exclude_models=['a'], scoring='reference')"
     )
