@@ -105,7 +105,7 @@ def over_others(values: Array) -> tuple[Array, NDArray[np.intp]]:
 
 
 def over_each(values: Array, code: int) -> tuple[Array, NDArray[np.intp]]:
-    """How much higher the values of one source are than those of the same models in each source.
+    """How much higher the values of one source are than those of the same models in each other source.
 
     Args:
         values: (s, m) values.

@@ -119,12 +119,11 @@ def _dollars(table: RecordTable, figures: UnionFigures, explained: set[str]) -> 
     found = []
     for code in np.flatnonzero(np.isfinite(of_source)).tolist():
         above, shared = over_each(logs, code)
-        of_others = np.where(shared > 0, np.nan, of_source[code] - of_source)
-        of_others[code] = np.nan
-        times, text = max(
-            _times(above, DOLLARS_TIMES, "{:,.0f} times {}", table.sources),
-            _times(of_others, OTHER_DOLLARS_TIMES, "{:,.0f} times other models of {}", table.sources),
-        )
+        if shared.any():
+            times, text = _times(above, DOLLARS_TIMES, "{:,.0f} times {}", table.sources)
+        else:
+            of_others = of_source[code] - of_source
+            times, text = _times(of_others, OTHER_DOLLARS_TIMES, "{:,.0f} times other models of {}", table.sources)
         if times and table.sources[code] not in explained:
             found.append((times, FindingItem([table.sources[code]], f"${10 ** of_source[code]:.2g}, {text}")))
     return Finding(
@@ -209,7 +208,7 @@ def _repeats(table: RecordTable) -> Finding:
         answers = np.zeros((len(numbers), len(table.models)), dtype=np.int64)
         np.add.at(answers, place, ~np.isnan(table.scores[rows]))
         twice = int((answers[answers > 1] - 1).sum())
-        said = f"{len(numbers):,} texts in {len(rows):,} records, {twice:,} answers again"
+        said = f"{_texts(len(numbers))} in {len(rows):,} records, {twice:,} answers again"
         examples = [table.index[row] for row in rows[place == place[0]]]
         found.append((len(rows), FindingItem([table.sources[code]], said, examples)))
     return Finding(
@@ -219,6 +218,10 @@ def _repeats(table: RecordTable) -> Finding:
         "twice. They are on the same side of every split.",
         [item for _, item in sorted(found, key=lambda pair: -pair[0])],
     )
+
+
+def _texts(count: int) -> str:
+    return f"{count:,} text{'s' if count > 1 else ''}"
 
 
 def _shared_texts(table: RecordTable) -> Finding:
@@ -241,7 +244,7 @@ def _shared_texts(table: RecordTable) -> Finding:
         [
             FindingItem(
                 [table.sources[one], table.sources[other]],
-                f"{count:,} texts",
+                _texts(count),
                 [table.index[row] for row in first[one, other]],
             )
             for (one, other), count in shared.most_common()

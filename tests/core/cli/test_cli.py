@@ -41,7 +41,7 @@ def test_records_check(file: Path) -> None:
     assert report["queries"] == 240
     assert {m["model"]: m["answers"] for m in report["models"]} == {"big": 240, "mid": 240, "odd": 12, "small": 240}
     shown = run_command("records", "check", file).stdout
-    assert "3 datasets, 4 models" in shown
+    assert "240 queries, 3 datasets, 3 sources, 4 models" in shown
     assert "verse" in shown
 
 

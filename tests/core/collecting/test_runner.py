@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from avengers_core import Price, load_records
+from avengers_core import Price, load_records, read_records
 from avengers_core.collecting import CollectionPlan, CollectionResult, ModelReply, ModelUnderTest, Question, collect
 from avengers_core.collecting import asking as asking_module
 from avengers_core.collecting.spending import Spending, UsageForecast
@@ -30,6 +30,13 @@ def model(ask: Ask, id: str = "m", price: Price | None = DOLLAR) -> ModelUnderTe
 
 async def echo(prompt: str) -> ModelReply:
     return ModelReply(prompt.split()[-1], TokenUsage(input_tokens=2, output_tokens=1))
+
+
+def test_a_questions_source_is_its_records_source(tmp_path: Path) -> None:
+    output = tmp_path / "r.jsonl"
+    questions = [Question("question 1", "1", 1, "d", source="judge"), Question("question 2", "2", 2, "d", source=" ")]
+    collect(questions, [model(echo)], output, CollectionPlan())
+    assert [record.source for record in read_records(output)] == ["judge", None]
 
 
 def test_records_and_result_of_a_run(tmp_path: Path) -> None:

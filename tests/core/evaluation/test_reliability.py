@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from avengers_core import RouterEstimator, load_records
@@ -46,6 +47,15 @@ def test_an_unseen_kind_of_query_is_told_apart(table: RecordTable) -> None:
     assert sum(row.queries for row in rows) == len(table)
     assert all(row.similarity_auroc > 0.9 for row in rows)
     assert all(row.flagged > row.flagged_known for row in rows)
+
+
+def test_a_query_is_unseen_only_if_its_text_is_in_no_other_dataset() -> None:
+    records = make_records(240)
+    copies = [msgspec.structs.replace(one, dataset="copies") for one in records if one.dataset == "verse"]
+    table = encode_records(load_records(records + copies), make_embedder())
+    rows = {row.dataset: row for row in leave_one_out(table, n_clusters=4)}
+    assert rows["verse"].queries == rows["copies"].queries == 80
+    assert rows["verse"].similarity_auroc > 0.9
 
 
 def test_a_router_compared_with_itself_and_with_a_blind_one(table: RecordTable) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from avengers_core import RecordError, load_records, read_records
 from avengers_core.records import TOKEN_KINDS, Record, RecordTable, TableBuilder, Usage, write_records
-from avengers_core.records.summary import summarize_records
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -394,22 +393,3 @@ def test_repeats_keep_the_share_of_each_dataset() -> None:
         assert np.bincount(train.dataset).tolist() == [140, 140]
     one_text = load_records([Record(n, "d", "the same", {"m": 1.0}) for n in range(10)])
     assert [len(one_text.split(ratio, 0)[0]) for ratio in (0.0, 0.4, 0.7, 1.0)] == [0, 0, 10, 10]
-
-
-def test_a_summary_counts_by_dataset_and_by_model() -> None:
-    table = load_records(
-        [
-            Record("1", "x", "a", {"m": 1.0, "n": 0.0}, {"m": Usage(input_tokens=1, output_tokens=2, cost_usd=0.5)}),
-            Record("2", "x", "b", {"m": 0.0}, {"m": Usage(cost_usd=0.25)}),
-            Record("3", "y", "c", {"m": 1.0}),
-        ]
-    )
-    summary = summarize_records(table)
-    x, y = summary.datasets
-    assert (x.dataset, x.queries, x.coverage, x.mean_score) == ("x", 2, 0.75, pytest.approx(1 / 3))
-    assert (y.dataset, y.queries, y.coverage, y.mean_score) == ("y", 1, 0.5, 1.0)
-    m, n = summary.models
-    assert (m.answers, m.coverage, m.cost_usd) == (3, 1.0, 0.75)
-    assert (m.mean_score, m.mean_score_over_datasets) == (pytest.approx(2 / 3), pytest.approx(0.75))
-    assert (m.cost_known, m.tokens_known) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
-    assert (n.answers, n.cost_usd, n.cost_known) == (1, None, 0.0)

@@ -188,6 +188,9 @@ def test_records_of_a_ledger_take_what_is_scored_and_say_what_is_not(tmp_path: P
     assert merged.records[0].records == {"small": 1.0}
     scored = records_from_ledger(ledger, score=lambda row: row["model"] == "big" or None)
     assert [list(r.records) for r in scored.records] == [["big"]]
+    assert {r.source for r in result.records} == {None}
+    named = records_from_ledger(ledger, source="users")
+    assert {r.source for r in named.records} == {"users"}
     path = tmp_path / "live.jsonl"
     write_records(path, result.records)
     table = load_records(path)
