@@ -79,7 +79,7 @@ def test_wrong_fields_are_errors_at_once(make: Make, server: LLMServer) -> None:
         ({"budget": {"per_week": 1}}, "budget has no 'per_week'"),
         ({"prices": {MINI: {"input": "x", "output": 1}}}, "prices: "),
         ({"alfa": 0.4}, "alfa"),
-        ({"models": {"nobody": openai_model(server, MINI)}}, "the artifact has no model 'nobody'"),
+        ({"models": ["nobody"]}, "model 'nobody' is unknown"),
         ({"models": {MINI: 7}}, "must be an LLM or 'provider:model', not int"),
         ({"models": {MINI: {"class_name": "odd"}}}, "Invalid LLM name: odd"),
     ]:

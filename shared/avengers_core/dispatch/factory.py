@@ -65,7 +65,7 @@ def extended_router(router: Router, spellings: Mapping[str, str], prices: Mappin
         UnknownModelError: If a model is neither in the artifact nor known to the catalogue.
         ValueError: If a price is for another model.
     """
-    artifact = select_models(with_models(router.artifact, spellings), list(spellings))
+    artifact = select_models(with_models(router.artifact, spellings, score_model=router.score_model), list(spellings))
     settings = msgspec.structs.replace(artifact.manifest.settings, min_records=0)
     manifest = msgspec.structs.replace(artifact.manifest, settings=settings)
     own = {name: price for name, price in router.prices.items() if name in spellings}

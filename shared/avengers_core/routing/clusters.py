@@ -22,7 +22,7 @@ class Clusters:
     Attributes:
         centers: (k, d) cluster centres, not re-normalised.
         transposed: (d, k) the same in an order that makes the product with a single vector fast.
-        shares: (k,) shares of the training queries that were calls, which sum to 1.
+        shares: (k,) shares of the training queries that were calls, each source counting as much; they sum to 1.
         ood_threshold: Cosine similarity to the nearest centre below which a query is out of distribution.
     """
 
@@ -35,6 +35,8 @@ class Clusters:
     def from_artifact(cls, artifact: Artifact) -> Clusters:
         """The clusters that were trained."""
         size = artifact.statistics.n_queries
+        if len(artifact.sources) > 1:  # as many records as a source may have, it is one kind of task
+            size = size / np.bincount(artifact.cluster_sources, size)[artifact.cluster_sources]
         if not artifact.agent_runs.all():  # an unfamiliar text is a call, rather than a task for an agent
             size = np.where(artifact.agent_runs, 0.0, size)
         transposed = np.ascontiguousarray(artifact.centers.T)

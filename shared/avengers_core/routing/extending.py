@@ -51,6 +51,7 @@ def with_models(
     catalog: Catalog | None = None,
     *,
     strict: bool = True,
+    score_model: ScoreModel | None = None,
 ) -> Artifact:
     """The artifact with a column for each of the models that it does not have.
 
@@ -62,6 +63,7 @@ def with_models(
             mapping from the names of the columns to such spellings.
         catalog: Knows models. Default: the one in the package.
         strict: Whether a name that the catalogue does not know is an error; else its column rests on nothing.
+        score_model: The artifact's, if it is at hand.
 
     Raises:
         UnknownModelError: If the catalogue does not know a name; the message has near misses.
@@ -70,7 +72,7 @@ def with_models(
     new = {name: spelling for name, spelling in spelled.items() if name not in artifact.models}
     if not new:
         return artifact
-    relatives = _Relatives(artifact, catalog or default_catalog())
+    relatives = _Relatives(artifact, catalog or default_catalog(), score_model or ScoreModel(artifact))
     columns = [relatives.column(name, spelling, strict) for name, spelling in new.items()]
     return _joined(artifact, relatives.evidence, columns)
 
@@ -84,7 +86,7 @@ def select_models(artifact: Artifact, names: Sequence[str]) -> Artifact:
     """
     if list(names) == artifact.models:
         return artifact
-    score_model = ScoreModel(artifact)
+    evidence = artifact.evidence or ScoreModel(artifact).evidence
     positions = np.array([artifact.models.index(name) for name in names], dtype=np.intp)
     statistics = {
         field.name: values if field.name == "dataset_n" else values[:, positions]
@@ -92,14 +94,14 @@ def select_models(artifact: Artifact, names: Sequence[str]) -> Artifact:
         for values in [getattr(artifact.statistics, field.name)]
     }
     published = artifact.published or PublishedSums.none(len(artifact.models))
-    prior = score_model.prior
+    prior = artifact.prior or Prior.standard(len(artifact.models), evidence.n_factors)
     infos = [artifact.manifest.models[position] for position in positions]
     return dataclasses.replace(
         artifact,
-        manifest=msgspec.structs.replace(artifact.manifest, models=infos, n_factors=score_model.evidence.n_factors),
+        manifest=msgspec.structs.replace(artifact.manifest, models=infos, n_factors=evidence.n_factors),
         statistics=ClusterStatistics(**statistics),
         arrays={name: np.ascontiguousarray(values[:, positions]) for name, values in artifact.arrays.items()},
-        evidence=score_model.evidence,
+        evidence=evidence,
         published=PublishedSums(published.count[:, positions], published.total[:, positions]),
         prior=Prior(prior.mean[positions], prior.variance[positions]),
         score_variance=_score_variance(artifact),
@@ -139,9 +141,8 @@ class _Posterior:
 class _Relatives:
     """Finds what a new model is like among an artifact's models."""
 
-    def __init__(self, artifact: Artifact, catalog: Catalog) -> None:
-        self._artifact, self._catalog = artifact, catalog
-        self._scores = ScoreModel(artifact)
+    def __init__(self, artifact: Artifact, catalog: Catalog, score_model: ScoreModel) -> None:
+        self._artifact, self._catalog, self._scores = artifact, catalog, score_model
         self.evidence = self._scores.evidence
         self._columns: dict[str, int] = {}
         for column, name in enumerate(artifact.models):

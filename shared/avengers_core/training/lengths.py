@@ -13,6 +13,9 @@ __all__ = ["fit_lengths"]
 
 #: Penalty on the squared weights. Raising it pulls every prediction towards the model's mean length.
 LENGTH_RIDGE = 3.0
+#: Answers that a model needs for a regression of its own. One with fewer has its peers' mean, shifted by as much of the
+#: difference in tokens as its answers bear out.
+MIN_LENGTH_ANSWERS = 20
 #: Penalty on the squared intercept, which keeps the equations solvable and is otherwise without effect.
 _INTERCEPT_RIDGE = 1e-9
 #: Standard deviation that a text feature is scaled to; an embedding's components have about 0.06. Raising it penalizes
@@ -31,7 +34,7 @@ def fit_lengths(partitions: Partitions, dimension: int) -> dict[str, NDArray[np.
     Returns:
         ``length_weights`` (1 + d + f, m) for ``exp([1, vector, features] @ weights)``, corrected so that the mean
         over the training queries is exact, and ``length_range`` (2, m), the lowest and highest log length seen. Both
-        are zeros for a model without usage.
+        are zeros for a model without usage, and lean on the other models for one with few answers.
     """
     mean, scale = _standardization(partitions, dimension)
     equations = partitions.reduce(_normal_equations, mean, scale)
@@ -45,12 +48,21 @@ def fit_lengths(partitions: Partitions, dimension: int) -> dict[str, NDArray[np.
     fitted_total = partitions.reduce(_fitted_lengths, mean, scale, weights)
     positive = (fitted_total > 0) & (equations["tokens"] > 0)
     weights[0, positive] += np.log(equations["tokens"][positive] / fitted_total[positive])
+    few = known & (equations["n"] < MIN_LENGTH_ANSWERS) & bool((equations["n"] >= MIN_LENGTH_ANSWERS).any())
+    if few.any():
+        weights[:, few] = weights[:, known & ~few].mean(axis=1, keepdims=True)
+        fitted_total = partitions.reduce(_fitted_lengths, mean, scale, weights)
+        share = equations["n"] / (equations["n"] + MIN_LENGTH_ANSWERS)
+        shift = share[few] * np.log(np.maximum(equations["tokens"][few], 1.0) / np.maximum(fitted_total[few], 1.0))
+        weights[0, few] += shift
     weights[1:] *= scale[:, None]
     weights[0] -= mean @ weights[1:]
     weights[:, ~known] = 0
     limits = np.stack(partitions.map(_log_length_range))
     low, high = limits[:, 0].min(axis=0), limits[:, 1].max(axis=0)
     limits = np.where(known, np.stack([low, high]), 0)
+    if few.any():
+        limits[:, few] = limits[:, known & ~few].mean(axis=1, keepdims=True)
     return {"length_weights": weights.astype(np.float32), "length_range": limits.astype(np.float32)}
 
 

@@ -283,12 +283,12 @@ def stream(model: Model, chunks: list[str]) -> list[str]:
 
 
 def test_a_stream_ends_its_attempt(make: Any, tmp_path: Any) -> None:
-    prices = {"small": Price(1.0, 2.0)}
+    prices = {"small": Price(0.01, 0.02)}
     model = make(alpha=0.0, ledger=tmp_path / "l.sqlite", prices=prices)
     assert stream(model, ["a", "b"]) == ["a", "b", "small"]
     (row,) = model.spending.entries()
     assert (row["status"], row["model"], row["session"], row["run"], row["tags"]) == ("ok", "small", "s", "r", ["t"])
-    assert float(row["cost_usd"]) == pytest.approx((1000 * 1.0 + 10 * 2.0) / 1e6)
+    assert float(row["cost_usd"]) == pytest.approx((1000 * 0.01 + 10 * 0.02) / 1e6)
     with pytest.raises(EmptyAnswerError, match="sent an empty stream"):
         stream(make(fallbacks=False), [])
     with pytest.raises(BudgetError):
