@@ -8,6 +8,7 @@ Sources are clustered by themselves; models have their catalogue ids; prices and
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def old_records(path: Path) -> list[Record]:
     ]
 
 
+@functools.cache
 def catalogue_id(model: str) -> str:
     try:
         return str(default_catalog().resolve(model))
