@@ -7,6 +7,9 @@ from typing import Any
 
 from avengers_core import MissingExtraError, UnavailableError
 from avengers_core.adapters import Framework
+from avengers_core.catalog import default_catalog
+from avengers_core.catalog.available import effort_of, find_call, require_key
+from avengers_core.catalog.spelling import split_effort
 from avengers_core.dispatch.pool import ClientProfile
 from avengers_core.pricing.catalog import split_price_id
 from avengers_core.pricing.types import TokenUsage
@@ -62,25 +65,39 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> Base
     """Make a chat model.
 
     Args:
-        name: ``provider:model``, or an id of the artifact.
-        price_id: The artifact's price id of the model, whose provider is used if ``name`` has none; may be empty.
-        init_kwargs: Arguments for making the model.
+        name: Any spelling that the catalogue resolves, with ``@effort`` if the model is to take one; or LangChain's
+            ``provider:model``; or an id of the artifact.
+        price_id: The artifact's price id of the model, whose provider is used if nothing else tells; may be empty.
+        init_kwargs: Arguments for making the model, which go before those for the effort.
 
     Raises:
-        UnavailableError: If no integration is known for the model.
+        UnavailableError: If no integration is known for the model, or its key is not set.
         MissingExtraError: If ``langchain`` is not installed.
     """
     try:
         from langchain.chat_models import init_chat_model
     except ImportError:
         raise MissingExtraError("models given as ids", "langchain") from None
-    provider = split_price_id(price_id)[0]
-    provider = _PROVIDERS.get(provider, provider)
     try:
-        model: BaseChatModel = init_chat_model(name, model_provider=provider or None, **init_kwargs)
-    except ValueError as error:
-        raise UnavailableError(str(error).split("\n")[0]) from error
+        prefix, colon, _ = split_effort(name)[0].partition(":")
+        call = None if colon else find_call(name, "langchain", init_kwargs)
+        if call is not None:
+            provider, model_name, arguments = call.integration.name, call.name, {**call.arguments, **init_kwargs}
+        else:
+            provider = split_price_id(price_id)[0]
+            provider = _PROVIDERS.get(provider, provider)
+            require_key(prefix if colon else provider, init_kwargs)
+            model_name, arguments = split_effort(name)[0], {**_effort(name), **init_kwargs}
+        model: BaseChatModel = init_chat_model(model_name, model_provider=provider or None, **arguments)
+    except (ValueError, KeyError) as error:
+        raise UnavailableError(str(error.args[0]).split("\n")[0]) from error
     return model
+
+
+def _effort(name: str) -> Mapping[str, Any]:
+    """Arguments for the effort in LangChain's ``provider:model@effort``; none if there is none."""
+    catalog = default_catalog()
+    return effort_of(catalog.resolve(name), name, "langchain") if "@" in name and catalog.knows(name) else {}
 
 
 def describe(client: Client) -> ClientProfile:
@@ -103,6 +120,7 @@ def price_id(spec: str) -> str:
 
 
 LANGCHAIN = Framework[Client](
+    name="langchain",
     kind="a chat model (give the model itself, and with_retry or with_fallbacks to ChatAvengers)",
     make_model=make_model,
     is_client=is_client,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from avengers_core import UnavailableError
 from avengers_core.adapters import Framework
+from avengers_core.catalog import default_catalog
+from avengers_core.catalog.available import effort_of, find_call
+from avengers_core.catalog.spelling import split_effort
 from avengers_core.dispatch.pool import ClientProfile
 from avengers_core.pricing.catalog import provider_of, split_price_id
+from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms import LLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.loading import load_llm
@@ -65,6 +70,9 @@ INTEGRATIONS = {
 }
 _PROVIDERS = {integration.module: provider for provider, integration in INTEGRATIONS.items()}
 
+#: Input tokens of a model whose context window nobody tells.
+DEFAULT_CONTEXT_WINDOW = 128_000
+
 
 def is_client(value: Any) -> bool:
     """Whether a value is an LLM."""
@@ -92,29 +100,101 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> LLM:
     """Make an LLM with LlamaIndex's integration.
 
     Args:
-        name: ``provider:model``, or the name of a model.
-        price_id: The artifact's price id of the model, whose provider is used if ``name`` has none; may be empty.
-        init_kwargs: Arguments for making the LLM.
+        name: Any spelling that the catalogue resolves, with ``@effort`` if the model is to take one; or
+            ``provider:model``; or an id of the artifact.
+        price_id: The artifact's price id of the model, whose provider is used if nothing else tells; may be empty.
+        init_kwargs: Arguments for making the LLM, which go before those for the effort.
 
     Raises:
         UnavailableError: If no integration is known for the model, or it is not installed, or its key is missing.
     """
+    try:
+        call = None if ":" in split_effort(name)[0] else find_call(name, "llamaindex", init_kwargs)
+        if call is not None:
+            made, arguments = call.integration, {"model": call.name, **call.arguments, **init_kwargs}
+            module, class_name, package = made.module, made.name, made.package
+        else:
+            provider, model = _provider_and_model(split_effort(name)[0], price_id)
+            integration = _integration(provider, name, init_kwargs)
+            arguments = {"model": model, **_effort(name), **init_kwargs}
+            module, class_name = f"llama_index.llms.{integration.module}", integration.name
+            package = f"llama-index-llms-{integration.module.replace('_', '-')}"
+    except (ValueError, KeyError) as error:
+        raise UnavailableError(str(error.args[0])) from error
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        raise UnavailableError(f"pip install {package}") from None
+    llm: LLM = getattr(found, class_name)(**_typed(arguments))
+    return suppress_events(_listed(llm))
+
+
+def _provider_and_model(name: str, price_id: str) -> tuple[str, str]:
+    """genai-prices' id of the provider, and the model's name."""
     provider, model = split_price_id(name)
     if provider not in INTEGRATIONS:
         provider, model = split_price_id(price_id)[0] or provider_of(name) or "", name
+    return provider, model
+
+
+def _integration(provider: str, name: str, init_kwargs: Mapping[str, Any]) -> Integration:
+    """The provider's integration.
+
+    Raises:
+        ValueError: If none is known.
+        KeyError: If its key is not set.
+    """
     integration = INTEGRATIONS.get(provider)
     if integration is None:
-        raise UnavailableError(f"no LlamaIndex integration is known for {provider or name}; give the LLM itself")
-    package = f"llama-index-llms-{integration.module.replace('_', '-')}"
-    try:
-        module = importlib.import_module(f"llama_index.llms.{integration.module}")
-    except ImportError:
-        raise UnavailableError(f"pip install {package}") from None
+        raise ValueError(f"no LlamaIndex integration is known for {provider or name}; give the LLM itself")
     keyless = "api_key" in init_kwargs or not integration.keys
     if not keyless and not any(os.environ.get(key) for key in integration.keys):
-        raise UnavailableError(f"{' or '.join(integration.keys)} is not set")
-    llm: LLM = getattr(module, integration.name)(model=model, **init_kwargs)
-    return suppress_events(llm)
+        raise KeyError(f"{' or '.join(integration.keys)} is not set")
+    return integration
+
+
+def _effort(name: str) -> Mapping[str, Any]:
+    """Arguments for the effort in ``provider:model@effort``; none if there is none."""
+    catalog = default_catalog()
+    return effort_of(catalog.resolve(name), name, "llamaindex") if "@" in name and catalog.knows(name) else {}
+
+
+def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, with Google's configuration as the object that its LLM takes."""
+    configuration = arguments.get("generation_config")
+    if not isinstance(configuration, Mapping):
+        return arguments
+    from google.genai import types  # type: ignore[import-untyped]
+
+    return {**arguments, "generation_config": types.GenerateContentConfig(**configuration)}
+
+
+def _listed(llm: LLM) -> LLM:
+    """The LLM; if LlamaIndex's list of OpenAI's models does not have it yet, with the catalogue's context window."""
+    try:
+        llm.metadata  # noqa: B018
+    except ValueError:
+        return _unlisted(type(llm))(**llm.__dict__)
+    return llm
+
+
+@functools.cache
+def _unlisted(made: type[LLM]) -> type[LLM]:
+    """A subclass whose metadata do not need LlamaIndex's list of models."""
+
+    def metadata(self: Any) -> LLMMetadata:
+        catalog = default_catalog()
+        known = catalog.capabilities(self.model) if catalog.knows(self.model) else {}
+        return LLMMetadata(
+            context_window=int(known.get("max_input_tokens", DEFAULT_CONTEXT_WINDOW)),
+            num_output=self.max_tokens or -1,
+            is_chat_model=True,
+            is_function_calling_model=bool(known.get("tools", True)),
+            model_name=self.model,
+        )
+
+    members = {"metadata": property(metadata), "__module__": made.__module__}
+    return cast(type[LLM], type(made.__name__, (made,), members))
 
 
 def describe(client: LLM) -> ClientProfile:
@@ -166,5 +246,5 @@ def answering_name(response: Any) -> str:
 
 
 LLAMAINDEX = Framework[LLM](
-    kind="an LLM", make_model=make_model, is_client=is_client, describe=describe, prepare=as_client
+    name="llamaindex", kind="an LLM", make_model=make_model, is_client=is_client, describe=describe, prepare=as_client
 )

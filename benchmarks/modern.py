@@ -151,11 +151,15 @@ def _dollars(record: Record, model: str) -> float:
     return float(usage.cost_usd) if usage is not None and usage.cost_usd else np.nan
 
 
-def envelope(points: Sequence[tuple[float, float]], low: float) -> float:
-    """Mean over log-spaced costs from ``low`` to 1 of the best score within the cost."""
+def envelope(points: Sequence[tuple[float, float]], cheapest: tuple[float, float]) -> float:
+    """Mean over log-spaced costs, from the cheapest single model's to 1, of the best score within the cost.
+
+    Below the costs that a router comes down to, it has the cheapest single model's score.
+    """
+    low, floor = cheapest
     ordered = sorted(points)
     grid = np.geomspace(low, 1, 300)
-    return float(np.nanmean([max((s for c, s in ordered if c <= limit), default=np.nan) for limit in grid]))
+    return float(np.mean([max((s for c, s in ordered if c <= limit), default=floor) for limit in grid]))
 
 
 def areas(records: list[Record], seeds: int) -> None:
@@ -170,13 +174,13 @@ def areas(records: list[Record], seeds: int) -> None:
         }
         for pool in pools_of(train, test):
             singles = [pool.point(np.full(len(pool.records), j)) for j in range(len(pool.models))]
-            best, low = max(singles, key=lambda point: point[1]), min(cost for cost, _ in singles)
+            best, cheapest = max(singles, key=lambda point: point[1]), min(singles)
             curves = {"best model per source": _by_source(pool, train), "oracle": _oracle(pool)}
             curves |= {name: _routed(router, pool) for name, router in routers.items()}
             for name, points in curves.items():
                 enough = [cost for cost, score in points if score >= best[1] - 1e-9]
                 saved = min(enough) / best[0] - 1 if enough else np.nan
-                area = envelope(points, low) - envelope(singles, low)
+                area = envelope(points, cheapest) - envelope(singles, cheapest)
                 rows[name][pool.name].append((area, saved, max(s for _, s in points) - best[1]))
     names = list(next(iter(rows.values())))
     print(f"\nArea above the front of single models, {seeds} seeds\n")

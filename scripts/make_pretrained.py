@@ -24,7 +24,7 @@ from avengers_core.routing.manifest import Artifact
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "shared" / "avengers_core" / "pretrained"
 SEEDS = range(5)
-POOLS = {"zeroeval": ["zeroeval"], "mmlupro": ["mmlupro"], "default": ["zeroeval", "mmlupro"]}
+POOLS = {"zeroeval": ["zeroeval"], "mmlupro": ["mmlupro"], "models-2024": ["zeroeval", "mmlupro"]}
 
 # name in the records: (provider's id, genai-prices id or "", context window in tokens, tools)
 MODELS: dict[str, tuple[str, str, int, bool]] = {

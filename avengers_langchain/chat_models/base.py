@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from avengers_core._utils.tokens import encoding, estimate_tokens
 from avengers_core.dispatch.call import Attempt
-from avengers_core.routing.capabilities import shared
+from avengers_core.routing.capabilities import united
 from langchain_core.callbacks import (
     AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
@@ -101,9 +101,12 @@ class ChatAvengers(PlanningChatModel):
         return {"api_key": "AVENGERS_API_KEY", **({"ledger": "AVENGERS_LEDGER"} if secret else {})}
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        """What every candidate can do, as far as it is known without making a model."""
+        """What the candidates can do between them, as far as it is known without making a model.
+
+        A request goes to a model that can take it.
+        """
         pool = self.dispatcher.pool
-        known = shared(pool.capabilities(name) for name in pool.ids if name not in self.exclude_models)
+        known = united(pool.capabilities(name) for name in pool.ids if name not in self.exclude_models)
         return cast("ModelProfile", {_PROFILE_NAMES.get(name, name): value for name, value in known.items()})
 
     # --- LangChain's entries: plan, then go on as any chat model ---

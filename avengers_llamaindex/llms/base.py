@@ -82,7 +82,10 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """The least context window of the candidates, and function calling if one of them can call tools."""
+        """The largest context window of the candidates, and function calling if one of them can call tools.
+
+        A request goes to a model that can take it.
+        """
         pool = self.dispatcher.pool
         known = [pool.capabilities(name) for name in pool.ids if name not in self.exclude_models]
         windows = [capabilities["max_input_tokens"] for capabilities in known if "max_input_tokens" in capabilities]
@@ -90,7 +93,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             model_name="avengers",
             is_chat_model=True,
             is_function_calling_model=any(capabilities.get("tools") for capabilities in known),
-            context_window=min(windows, default=DEFAULT_CONTEXT_WINDOW),
+            context_window=max(windows, default=DEFAULT_CONTEXT_WINDOW),
             num_output=self.max_tokens or DEFAULT_NUM_OUTPUTS,
         )
 

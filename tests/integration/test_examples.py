@@ -22,6 +22,12 @@ EXPECTED = {
     ],
     "llamaindex_chat_engine": ["Fridays? -> This is what gpt-4o", "2 calls, $0."],
     "llamaindex_agent": ["called add", "called in_stock", "answered by gpt-4o", "calls, $0."],
+    "zero_config": [
+        "routing among: openai/gpt-",
+        "What is 17 * 23? -> openai/gpt-",
+        "LlamaIndex -> openai/gpt-",
+        "answered by openai/gpt-",
+    ],
     "llamaindex_evaluation": ["What does a ticket cost?", "gpt-4o-2024-08-06", "0.0000"],
 }
 

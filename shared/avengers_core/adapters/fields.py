@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import Self
 
+from ..catalog.available import default_models
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.factory import open_dispatcher
 from ..embedders.base import Embedder
@@ -26,7 +27,7 @@ __all__ = ["BUILD_FIELDS", "RoutingFields"]
 _DEFAULTS = RouteOptions()
 
 #: Fields that a dispatcher (router, models and ledger) is built from. An adapter adds its field for embeddings.
-BUILD_FIELDS = ("models", "artifact", "ledger", "capabilities", "prices", "cooldown", "init_kwargs")
+BUILD_FIELDS = ("models", "efforts", "artifact", "ledger", "capabilities", "prices", "cooldown", "init_kwargs")
 
 
 class RoutingFields(BaseModel):
@@ -45,10 +46,14 @@ class RoutingFields(BaseModel):
     alpha: float | None = _DEFAULTS.alpha
     """From 0 (cost only) to 1 (quality only). Default: the artifact's."""
     models: Any = Field(default=None, repr=False)
-    """Ids of the artifact, or ``{id: model object or "provider:model"}``. Default: all ids of the artifact.
+    """Ids of models in any spelling that the catalogue resolves, such as ``gpt-5.2@low``, or
+    ``{name: model object or "provider:model"}``. Default: a few current models of each provider whose key is set and
+    whose integration is installed; with an ``artifact`` of your own, all of its models.
 
     A model that is given as text is made when it is first chosen. Those whose integration or key is missing are left
     out."""
+    efforts: bool = False
+    """Offer each model at all the reasoning efforts that the catalogue knows of it, too, as ``model@effort``."""
     artifact: Any = None
     """Path or pretrained name of the trained router, or a `Router`. Default: the packaged router."""
     scoring: str | None = _DEFAULTS.scoring
@@ -156,6 +161,8 @@ class RoutingFields(BaseModel):
             is_client=framework.is_client,
             describe=framework.describe,
             kind=framework.kind,
+            default_models=lambda: default_models(framework.name),
+            efforts=build["efforts"],
             embedder=self._embedder(build),
             prices=build["prices"],
             capabilities=build["capabilities"],

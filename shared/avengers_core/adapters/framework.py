@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
 from ..dispatch.pool import ClientProfile, M
 
@@ -20,6 +20,7 @@ class Framework(Generic[M]):
     """How an adapter makes and reads a framework's model objects.
 
     Attributes:
+        name: Its name in the catalogue.
         kind: What a model object is called in error messages, such as ``an LLM``.
         make_model: Makes a model object from a model's name, the artifact's price id (or an empty string) and keyword
             arguments. Raises `UnavailableError` if it cannot.
@@ -29,6 +30,7 @@ class Framework(Generic[M]):
         prepare: Changes a value that a user gives for a model before it goes into the pool.
     """
 
+    name: Literal["langchain", "llamaindex"]
     kind: str
     make_model: Callable[[str, str, Mapping[str, Any]], M]
     is_client: Callable[[Any], bool]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from .available import Availability, available_models
 from .catalog import Catalog, default_catalog
 from .overrides import Given
 from .providers import Integration, Provider, find_provider, providers
 from .types import CatalogEntry, ModelId, PublishedScore
 
 __all__ = [
+    "Availability",
     "Catalog",
     "CatalogEntry",
     "Given",
@@ -15,6 +17,7 @@ __all__ = [
     "ModelId",
     "Provider",
     "PublishedScore",
+    "available_models",
     "default_catalog",
     "find_provider",
     "providers",

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ..catalog.available import with_efforts
 from ..catalog.catalog import default_catalog
 from ..embedders.base import Embedder
 from ..ledger.factory import open_ledger
@@ -82,6 +83,8 @@ def open_dispatcher(
     is_client: Callable[[Any], bool],
     describe: Callable[[M], ClientProfile],
     kind: str,
+    default_models: Callable[[], Sequence[str]] | None = None,
+    efforts: bool = False,
     embedder: Embedder | None = None,
     prices: Mapping[str, Any] | None = None,
     capabilities: Mapping[str, Mapping[str, Any]] | None = None,
@@ -99,6 +102,9 @@ def open_dispatcher(
         is_client: Whether a value is a client.
         describe: Gives the profile of a client.
         kind: What a client is called in error messages.
+        efforts: Whether each model that is named by text is offered at all its reasoning efforts, too.
+        default_models: Gives the models if neither an artifact nor models are given. Default: all of the packaged
+            artifact.
         embedder: The embedder that the artifact was trained with. Default: made from the artifact's id.
         prices: Contract prices by id, each a `Price` or its fields.
         capabilities: What models can do, by id, if the user knows better than the artifact and the client.
@@ -114,7 +120,9 @@ def open_dispatcher(
     contract = msgspec.convert(prices, dict[str, Price] | None)
     router = open_router(artifact, embedder)
     if models is None:
-        models = router.models
+        models = router.models if artifact is not None or default_models is None else default_models()
+    if efforts and not isinstance(models, Mapping):
+        models = with_efforts(models)
     given = models if isinstance(models, Mapping) else {name: name for name in models}
     if all(name in router.models for name in given):
         router = router if contract is None else Router(router.artifact, embedder=router.embedder, prices=contract)

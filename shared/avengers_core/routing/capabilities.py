@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["LENIENT", "NAMES", "Capabilities", "Require", "as_needs", "canonical", "lacking", "shared"]
+__all__ = ["LENIENT", "NAMES", "Capabilities", "Require", "as_needs", "canonical", "lacking", "united"]
 
 #: What a model can do: yes or no, or a number of tokens. What is missing is unknown.
 Capabilities = Mapping[str, "bool | int"]
@@ -73,17 +73,14 @@ def _lacking_one(name: str, value: bool | int | None, need: bool | int, lenient:
     return "" if value >= need else f"{name} {value} below {need}"
 
 
-def shared(members: Iterable[Capabilities]) -> dict[str, bool | int]:
-    """Intersect capabilities: flags are and-ed, limits take the minimum, and names unknown for any member are dropped.
+def united(members: Iterable[Capabilities]) -> dict[str, bool | int]:
+    """What at least one of the models can do: flags are or-ed, and limits take the maximum.
 
     Args:
-        members: Capabilities of each model.
+        members: Capabilities of each model. What is unknown of a model does not count.
     """
-    listed = list(members)
-    names = set.intersection(*(set(member) for member in listed)) if listed else set()
-    intersection: dict[str, bool | int] = {}
-    for name in sorted(names):
-        values = [member[name] for member in listed]
-        flags = all(isinstance(value, bool) for value in values)
-        intersection[name] = all(values) if flags else min(int(value) for value in values)
-    return intersection
+    union: dict[str, bool | int] = {}
+    for member in members:
+        for name, value in member.items():
+            union[name] = max(value, union.get(name, value))
+    return dict(sorted(union.items()))

@@ -51,6 +51,7 @@ class Client:
 
 
 FRAMEWORK = Framework[Client](
+    name="langchain",
     kind="a client",
     make_model=lambda name, price_id, init_kwargs: Client(f"{name} {price_id} {sorted(init_kwargs)}"),
     is_client=lambda value: isinstance(value, Client),
