@@ -7,7 +7,7 @@ from typing import Any
 
 from avengers_core import MissingExtraError, UnavailableError
 from avengers_core.adapters import Framework
-from avengers_core.catalog import default_catalog
+from avengers_core.catalog import default_catalog, find_provider
 from avengers_core.catalog.available import effort_of, find_call, require_key
 from avengers_core.catalog.spelling import split_effort
 from avengers_core.dispatch.pool import ClientProfile
@@ -84,9 +84,9 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> Base
         if call is not None:
             provider, model_name, arguments = call.integration.name, call.name, {**call.arguments, **init_kwargs}
         else:
-            provider = split_price_id(price_id)[0]
+            provider = "" if colon and find_provider(prefix) else split_price_id(price_id)[0]
+            require_key(provider or prefix, init_kwargs)
             provider = _PROVIDERS.get(provider, provider)
-            require_key(prefix if colon else provider, init_kwargs)
             model_name, arguments = split_effort(name)[0], {**_effort(name), **init_kwargs}
         model: BaseChatModel = init_chat_model(model_name, model_provider=provider or None, **arguments)
     except (ValueError, KeyError) as error:

@@ -16,6 +16,7 @@ from .data import records_app
 from .evaluate import evaluate
 from .evidence import compare, recommend, report, routerarena, sweep
 from .ledger import feedback, ledger, monitor
+from .models import models_app
 from .route import inspect, route
 from .serve import serve
 from .train import train, update
@@ -40,6 +41,7 @@ for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
 app.add_typer(records_app, name="records", rich_help_panel="Records")
+app.add_typer(models_app, name="models", rich_help_panel="Routers")
 
 
 def main() -> None:

@@ -27,7 +27,10 @@ def route(
     text: Annotated[str, typer.Argument(help="The query. With - it is read from standard input.")],
     alpha: AlphaOption = None,
     artifact: ArtifactOption = None,
-    models: Annotated[str, typer.Option(help="Candidates, separated by commas. Default: all models.")] = "",
+    models: Annotated[
+        str,
+        typer.Option(help="Candidates, separated by commas; any that the catalogue knows. Default: the artifact's."),
+    ] = "",
     exclude: Annotated[str, typer.Option(help="Models that are not chosen, separated by commas.")] = "",
     require: Annotated[
         str,
@@ -42,13 +45,17 @@ def route(
     as_json: JsonFlag = False,
 ) -> None:
     """Choose a model for one query, and explain the choice."""
+    from ..dispatch.factory import extended_router
     from ..routing.router import Router
 
     router = Router.load(artifact, prices="latest" if latest_prices else None)
+    named = split_names(models)
+    if any(name not in router.models for name in named):
+        router = extended_router(router, {name: name for name in named})
     decision = router.route(
         sys.stdin.read() if text == "-" else text,
         alpha=alpha,
-        models=split_names(models) or None,
+        models=named or None,
         exclude_models=split_names(exclude),
         require=_requirements(require),
         scoring=scoring,

@@ -226,6 +226,12 @@ class Router:
         """Which of these models has the best expected score over all training queries."""
         return max(models, key=lambda name: self._overall_score[self._columns[name]])
 
+    def scores_by_task(self) -> tuple[list[str], Array]:
+        """Kinds of task, and (t, m) expected mean scores of each model in each."""
+        tasks, shares = tasks_of(self.artifact)
+        weights = shares * self.artifact.statistics.n_queries[:, None]
+        return list(tasks), (weights / weights.sum(axis=0)).T @ self._cell_score
+
     def choose(
         self,
         vectors: Vectors,
