@@ -287,7 +287,9 @@ def test_zip_bombs_are_refused_in_bounded_memory(tmp_path: Path) -> None:
         assert path.stat().st_size < 2 << 20
         peak = peak_mebibytes(refused(path, ArtifactError, "larger than the manifest says", load_artifact))
         assert peak < 40, f"{name}: {peak:.0f} MiB"
-    huge = targets.sealed({"settings.n_clusters": 2**22, "parts.centers.shape": [2**22, 256]})
+    huge = targets.sealed(
+        {"sources": [], "cluster_sources": [], "settings.n_clusters": 2**22, "parts.centers.shape": [2**22, 256]}
+    )
     (tmp_path / "h.zip").write_bytes(huge)
     assert peak_mebibytes(refused(tmp_path / "h.zip", ArtifactError, "more than this library", load_artifact)) < 40
     many = {**files, **{f"x{n}.npy": b"" for n in range(5000)}}

@@ -380,14 +380,18 @@ def test_copies(make: Make, server: LLMServer, monkeypatch: pytest.MonkeyPatch) 
     assert told(llm.invoke("hi"))["model"] == MINI
 
 
-def test_profile_is_what_all_can_do(make: Make, server: LLMServer) -> None:
+def test_profile_is_what_the_pool_can_do(make: Make, server: LLMServer) -> None:
     profile = make().profile
     assert profile is not None
     assert profile["tool_calling"] is True
-    assert profile["max_input_tokens"] == 128000
+    assert profile["max_input_tokens"] == 200_000  # the largest window: a long request goes to that model
     some = ChatAvengers(models=openai_pool(server), capabilities={MINI: {"tools": False}}).profile
     assert some is not None
-    assert some["tool_calling"] is False
+    assert some["tool_calling"] is True
+    none = {name: {"tools": False} for name in openai_pool(server)}
+    without = ChatAvengers(models=openai_pool(server), capabilities=none).profile
+    assert without is not None
+    assert without["tool_calling"] is False
 
 
 def test_tokens_are_counted_offline(make: Make) -> None:

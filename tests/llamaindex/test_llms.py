@@ -110,8 +110,8 @@ def test_options_are_checked_alike_in_fields_and_calls(make: Make, server: LLMSe
 
 def test_metadata_is_that_of_the_candidates(make: Make) -> None:
     llm = make()
-    assert llm.metadata.context_window == 16_384  # of gpt-3.5-turbo
-    assert make(exclude_models=[TURBO]).metadata.context_window == 128_000
+    assert llm.metadata.context_window == 200_000  # the largest: a long request goes to that model
+    assert make(exclude_models=[HAIKU]).metadata.context_window == 128_000
     assert llm.metadata.is_function_calling_model
     assert not make(
         capabilities={name: {"tools": False} for name in (MINI, BIG, TURBO, HAIKU)}
@@ -164,9 +164,9 @@ def test_ids_are_made_by_integrations(server: LLMServer, monkeypatch: pytest.Mon
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     with pytest.warns(UserWarning, match="OPENAI_API_KEY is not set") as seen, pytest.raises(NoCandidateError):
-        AvengersLLM(models=[MINI, HAIKU, "jamba-1.5-large"]).complete("hi")
+        AvengersLLM(models=[MINI, HAIKU, "grok-4"]).complete("hi")
     assert "ANTHROPIC_API_KEY is not set" in str(seen[0].message)
-    assert "no LlamaIndex integration is known for jamba-1.5-large" in str(seen[0].message)
+    assert "no LlamaIndex integration is known for x-ai" in str(seen[0].message)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
     made = {"api_base": f"{server.url}/v1", "max_retries": 0}
     with warnings.catch_warnings():

@@ -71,7 +71,7 @@ def model_overview(
     Args:
         framework: ``langchain`` or ``llamaindex``.
         every: All models of the catalogue, be they callable or not.
-        provider: Id of the only provider; empty: all.
+        provider: Id of the only provider. Default: all providers.
         answers: Answers that an artifact has learned from, by id.
         expected: Expected scores by kind of task, by id.
         limit: Models of each provider, at most, unless all are asked for.

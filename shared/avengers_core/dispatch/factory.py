@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ from .dispatcher import Dispatcher
 from .pool import ClientProfile, M, ModelPool
 
 __all__ = ["extended_router", "open_dispatcher", "open_router"]
+
+T = TypeVar("T")
 
 
 @functools.lru_cache(maxsize=16)
@@ -118,17 +120,18 @@ def open_dispatcher(
         ValueError: If ``models`` holds something else.
     """
     contract = msgspec.convert(prices, dict[str, Price] | None)
-    router = open_router(artifact, embedder)
+    base = router = open_router(artifact, embedder)
     if models is None:
         models = router.models if artifact is not None or default_models is None else default_models()
     if efforts and not isinstance(models, Mapping):
         models = with_efforts(models)
     given = models if isinstance(models, Mapping) else {name: name for name in models}
     if all(name in router.models for name in given):
-        router = router if contract is None else Router(router.artifact, embedder=router.embedder, prices=contract)
+        router = base if contract is None else Router(base.artifact, embedder=base.embedder, prices=contract)
     else:
-        spellings = {name: _spelling(name, value, router, is_client, describe) for name, value in given.items()}
-        router = extended_router(router, spellings, contract)
+        spellings = {name: _spelling(name, value, base, is_client, describe) for name, value in given.items()}
+        wanted = {name: price for name, price in (contract or {}).items() if name in spellings}
+        router = extended_router(base, spellings, wanted)
     known = {info.id: info.price_id for info in router.artifact.manifest.models}
     entries: dict[str, M | Callable[[], M]] = {}
     for name, value in given.items():
@@ -138,7 +141,14 @@ def open_dispatcher(
             entries[name] = value
         else:
             raise ValueError(f"models[{name!r}] must be {kind} or 'provider:model', not {type(value).__name__}")
-    pool = ModelPool(router, entries, describe, is_client=is_client, capabilities=capabilities, prices=contract)
+    pool = ModelPool(
+        router,
+        entries,
+        describe,
+        is_client=is_client,
+        capabilities=_of_pool(capabilities, router, base),
+        prices=_of_pool(contract, router, base),
+    )
     return Dispatcher(router, pool, ledger=open_ledger(ledger), cooldown=cooldown)
 
 
@@ -155,3 +165,15 @@ def _spelling(
         spellings += [f"{profile.provider}:{profile.name}", profile.name]
     known = (spelling for spelling in spellings if name in router.models or catalog.knows(spelling))
     return next(known, name)
+
+
+def _of_pool(given: Mapping[str, T] | None, router: Router, base: Router) -> dict[str, T] | None:
+    """What is given of models by id, without those that are known but not in the pool, such as in a single call."""
+    if given is None:
+        return None
+    catalog = default_catalog()
+    return {
+        name: value
+        for name, value in given.items()
+        if name in router.models or not (name in base.models or catalog.knows(name))
+    }

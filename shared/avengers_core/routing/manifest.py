@@ -94,7 +94,7 @@ class SourceInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: Its name in the records; the dataset's if they name no source.
         kind: ``call``, or ``agent_run`` if tokens and dollars are those of a whole task of many calls.
-        task: What its queries are, in a few words, such as ``SQL questions``; empty: the name says it.
+        task: What its queries are, in a few words, such as ``SQL questions``. Default: the name says it.
         typical_cost: US dollars that a cost is compared with, so that alpha means the same in each source.
     """
 

@@ -77,7 +77,7 @@ def test_evaluate(file: Path, artifact: Path) -> None:
 def test_the_packaged_artifact_routes_offline() -> None:
     decision = run_json("route", "What is 17 * 23?", "--alpha", 0.4)
     assert decision["expected_cost"] > 0
-    assert run_json("route", "hi", "--require", "tools,max_input_tokens=150000")["excluded"]["gpt-4o-2024-08-06"]
+    assert run_json("route", "hi", "--require", "tools,max_input_tokens=150000")["excluded"]["openai/gpt-4o"]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_packaged_artifact_routes_offline() -> None:
         (["train", "missing.jsonl"], 1, "no such file"),
         (["route", "x", "-a", "missing.zip"], 1, "no such artifact"),
         (["route", "x", "--alpha", "3"], 1, "alpha must be"),
-        (["route", "x", "--models", "nobody"], 1, "no model 'nobody'"),
+        (["route", "x", "--models", "nobody"], 1, "model 'nobody' is unknown"),
         (["train", "--n-clusters", "many"], 2, "--n-clusters"),
         (["fly"], 2, "No such command"),
     ],
