@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import BaseMessage, convert_to_messages
@@ -17,6 +18,10 @@ IGNORED = (
     "frequency_penalty", "logit_bias", "metadata", "modalities", "parallel_tool_calls", "prediction",
     "presence_penalty", "prompt_cache_key", "safety_identifier", "seed", "service_tier", "store", "user", "verbosity",
 )  # fmt: skip
+
+
+#: Images that all models' clients take: those of the web, and those in the URL itself.
+_IMAGE_URL = re.compile(r"https?://[^\r\n]+|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/=\s]+", re.IGNORECASE)
 
 
 def _invalid(message: str) -> PydanticCustomError:
@@ -47,8 +52,8 @@ def _check_arguments(text: str) -> str:
 
 
 def _check_url(url: str) -> str:
-    if not url.startswith(("http://", "https://", "data:")):
-        raise _invalid("must be an http, https or data URL")
+    if not _IMAGE_URL.fullmatch(url):
+        raise _invalid("must be an http or https URL, or one like 'data:image/png;base64,...'")
     return url
 
 

@@ -54,6 +54,10 @@ class Evidence(NamedTuple):
         ]
 
 
+#: Standard deviation that two expectations have between them at least.
+_LEAST_SPREAD = 1e-9
+
+
 def _new_id() -> str:
     return os.urandom(16).hex()
 
@@ -160,7 +164,7 @@ class Decision:
         points = SCORERS[self.scoring].in_points(self.totals, self.scores)
         margin = float(points[runners[0]] - points[runners[1]])
         errors = self.evidence.errors[runners]
-        spread = math.sqrt(float(errors @ errors))
+        spread = max(math.sqrt(float(errors @ errors)), _LEAST_SPREAD)
         return 0.5 * (1 + math.erf(max(margin, 0.0) / spread / math.sqrt(2)))
 
     @property
