@@ -162,9 +162,7 @@ def card(artifact: Artifact, size: int) -> str:
     for code, source in enumerate(artifact.sources):
         place, date, graders, licence = SOURCES[source.name]
         what = "an agent's whole run" if source.kind == "agent_run" else "a call"
-        lines.append(
-            f"| {source.label} | {place} | {date} | {graders} | {licence} | {queries[code]:,.0f} | {what} |"
-        )
+        lines.append(f"| {source.label} | {place} | {date} | {graders} | {licence} | {queries[code]:,.0f} | {what} |")
     lines += [
         "",
         "Published scores: the table of `avengers_core.catalog`, see its README for the sources and credits.",
