@@ -34,7 +34,7 @@ def areas(path: Path, seed: int, alphas: np.ndarray) -> dict[str, list[float]]:
     embedder = make_embedder()
     vectors, train_vectors = embed_all(embedder, test.queries), embed_all(embedder, train.queries)
     utility = RouterEstimator(random_state=seed).fit(train).router_
-    reference = RouterEstimator(25, random_state=seed).fit(train).router_
+    reference = RouterEstimator(25, random_state=seed, scoring="reference").fit(train).router_
     scale = utility.artifact.manifest.typical_cost
     single = singles(test)
     curves = {

@@ -165,12 +165,17 @@ def predecessors(members: Iterable[Member]) -> dict[str, str]:
     found: dict[str, str] = {}
     for (provider, family, tier), line in lines.items():
         ordered = [one for _, one in line]
-        found |= {later.id: earlier.id for earlier, later in pairwise(ordered)}
+        found |= {later.id: earlier.id for earlier, later in pairwise(ordered) if not _is_misplaced(earlier, later)}
         replaced = _TOOK_PLACE_OF.get((family, tier))
         before = _last_before(lines, (provider, family, replaced), line[0][0]) if replaced else ""
         if before:
             found[ordered[0].id] = before
     return found
+
+
+def _is_misplaced(earlier: Member, later: Member) -> bool:
+    """Whether a model of unknown release stands behind one of a higher version."""
+    return not later.release and earlier.version > later.version
 
 
 def known_since(members: Iterable[Member]) -> dict[str, str]:

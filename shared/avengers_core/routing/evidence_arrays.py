@@ -29,7 +29,7 @@ def evidence_shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
         return {}
     b, m = len(manifest.benchmarks), len(manifest.models)
     rows = manifest.settings.n_clusters + b
-    groups = max(len(manifest.sources), 1) + len({benchmark.harness for benchmark in manifest.benchmarks})
+    groups = max(len(manifest.sources), 1) + (b > 0)
     return {
         "row_mean": (rows,),
         "row_loadings": (rows, q),

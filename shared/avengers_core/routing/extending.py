@@ -29,10 +29,10 @@ from .statistics import Array, ClusterStatistics, divide
 __all__ = ["select_models", "with_models"]
 
 #: What a model's first factor gains over its predecessor's, and the variance of the difference.
-GENERATION_GAIN, GENERATION_VARIANCE = 0.3, 0.35
+GENERATION_GAIN, GENERATION_VARIANCE = 0.35, 0.5
 
 #: What a model's first factor gains at an effort, against the model itself, and the variance of the difference.
-EFFORT_GAIN = {"none": -0.6, "minimal": -0.5, "low": -0.3, "high": 0.2, "xhigh": 0.3, "max": 0.3, "thinking": 0.2}
+EFFORT_GAIN = {"none": -0.4, "minimal": -0.3, "low": -0.15, "high": 0.2, "xhigh": 0.25, "max": 0.25, "thinking": 0.1}
 EFFORT_VARIANCE = 0.1
 
 #: Output tokens at an effort, against the default effort, where the catalogue has not measured them.
@@ -43,6 +43,9 @@ MAX_GENERATIONS = 4
 
 #: Models with a price that the relation of price and factors needs, and the ridge of its regression.
 MIN_PRICED_MODELS, PRICE_RIDGE = 8, 3.0
+
+#: Variance of the factors about what the price suggests, at least: a price says little, as newer models are cheaper.
+PRICE_VARIANCE = 1.0
 
 
 def with_models(
@@ -265,7 +268,7 @@ class _Relatives:
         slope = np.linalg.solve(x.T @ x + np.diag([0.0, PRICE_RIDGE]), x.T @ y)
         variance = float(np.mean((y - x @ slope) ** 2))
         slope[0] -= center * slope[1]
-        return slope, max(variance, GENERATION_VARIANCE)
+        return slope, max(variance, PRICE_VARIANCE)
 
     def _no_lengths(self) -> dict[str, NDArray[Any]]:
         return {key: np.zeros(len(values), values.dtype) for key, values in self._artifact.arrays.items()}

@@ -298,10 +298,12 @@ class Artifact:
 
     @property
     def row_groups(self) -> NDArray[np.intp]:
-        """(k + b,) who graded each row: the source of a cluster, or the harness of a benchmark."""
-        harnesses = sorted({benchmark.harness for benchmark in self.manifest.benchmarks})
-        groups = [len(self.sources) + harnesses.index(benchmark.harness) for benchmark in self.manifest.benchmarks]
-        return np.concatenate([self.cluster_sources, np.array(groups, dtype=np.intp)])
+        """(k + b,) who graded each row: the source of a cluster, or one more group for all published benchmarks.
+
+        They are one group because a model's standing in public may differ from its standing in the records.
+        """
+        published = np.full(len(self.manifest.benchmarks), len(self.sources), dtype=np.intp)
+        return np.concatenate([self.cluster_sources, published])
 
 
 #: The fields of `ClusterStatistics`, each with the name of its array in an artifact.

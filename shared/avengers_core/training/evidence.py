@@ -18,6 +18,10 @@ from ..routing.score_model import observations, score_variance
 
 __all__ = ["resolved_models", "with_evidence"]
 
+#: Standard deviation, at least, of a model's standing in all published benchmarks about its standing in the records. Few
+#: models tell it, and many benchmarks that agree would else be taken for certainty.
+PUBLISHED_EFFECT_DEVIATION = 0.08
+
 
 def resolved_models(models: Sequence[str], catalog: Catalog) -> dict[str, ModelId]:
     """The models that the catalogue knows, by the name that they have here.
@@ -58,6 +62,9 @@ def with_evidence(artifact: Artifact, known: Mapping[str, ModelId], catalog: Cat
     if benchmarks:
         kept = KnownRows(evidence, np.arange(k), np.arange(len(artifact.sources)))
         evidence = fit_evidence(observed, artifact.row_groups, evidence.n_factors, kept)
+        deviation = evidence.effect_deviation.copy()
+        deviation[-1] = max(deviation[-1], PUBLISHED_EFFECT_DEVIATION)
+        evidence = dataclasses.replace(evidence, effect_deviation=deviation)
     manifest = msgspec.structs.replace(manifest, n_factors=evidence.n_factors)
     prior = Prior.standard(len(artifact.models), evidence.n_factors)
     return dataclasses.replace(

@@ -88,12 +88,12 @@ def with_new_rows(artifact: Artifact, n_before: int) -> Artifact:
     if not added or before is None:
         return artifact
     n_groups = len(before.effect_deviation)
-    n_harnesses = len({benchmark.harness for benchmark in artifact.manifest.benchmarks})
+    n_published = int(len(artifact.manifest.benchmarks) > 0)
     n_sources = len(artifact.sources)
     rows = np.arange(n_before + added + len(artifact.manifest.benchmarks))
     kept_rows = np.delete(rows, np.arange(n_before, n_before + added))
-    groups = np.arange(n_sources + n_harnesses)
-    kept_groups = np.concatenate([groups[: n_groups - n_harnesses], groups[n_sources:]])
+    groups = np.arange(n_sources + n_published)
+    kept_groups = np.concatenate([groups[: n_groups - n_published], groups[n_sources:]])
     known = KnownRows(before, kept_rows, kept_groups)
     if artifact.score_variance is not None:
         new = score_variance(artifact.statistics)[n_before:]
