@@ -18,8 +18,8 @@ from ..routing.score_model import observations, score_variance
 
 __all__ = ["resolved_models", "with_evidence"]
 
-#: Standard deviation, at least, of a model's standing in all published benchmarks about its standing in the records. Few
-#: models tell it, and many benchmarks that agree would else be taken for certainty.
+#: Standard deviation, at least, of a model's standing in all published benchmarks about its standing in the records.
+#: Few models tell it, and many benchmarks that agree would else be taken for certainty.
 PUBLISHED_EFFECT_DEVIATION = 0.08
 
 
