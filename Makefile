@@ -8,7 +8,7 @@ test:
 	$(PYTHON) -m pytest -q
 
 test-fast:
-	$(PYTHON) -m pytest -q -m "not slow" tests/core tests/langchain tests/llamaindex
+	$(PYTHON) -m pytest -q tests/core tests/langchain tests/llamaindex
 
 lint:
 	$(PYTHON) -m ruff check .

@@ -132,6 +132,7 @@ def run_shell(text: str, folder: Path, env: dict[str, str], where: str, backgrou
             assert process.returncode == 0, f"{where}: {command}\n{process.stdout}{process.stderr}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_runs(page: Path, folder: Path, env: dict[str, str]) -> None:
     background: list[BaseProcess] = []
@@ -185,6 +186,7 @@ def prepare(page: Path, folder: Path) -> None:
         Ledger(folder / "ledger.sqlite").close()
 
 
+@pytest.mark.slow
 def test_the_site_builds(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     pytest.importorskip("mkdocstrings")

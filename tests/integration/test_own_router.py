@@ -22,6 +22,7 @@ def cli(*arguments: str | Path, code: int = 0) -> Any:
     return done.json() if "--json" in arguments else done.output
 
 
+@pytest.mark.slow
 def test_collect_train_choose_collect_update_route_and_monitor(server: LLMServer, tmp_path: Path) -> None:
     questions = tmp_path / "questions.csv"
     lines = [f'{n},"{TOPICS[n % 3].format(n=n)}",says' for n in range(240)]

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "soak.py"
 
 
+@pytest.mark.slow
 def test_a_short_soak_loses_and_leaves_nothing() -> None:
     command = [sys.executable, str(SCRIPT), "--seconds", "10", "--concurrency", "40"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)

@@ -45,7 +45,9 @@ async def run(llm: ChatAvengers, how: str, calls: int, handler: AvengersCallback
         return Counter(await asyncio.to_thread(lambda: list(pool.map(once, range(calls)))))
 
 
-@pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream"])
+@pytest.mark.parametrize(
+    "how", ["invoke", "ainvoke", *(pytest.param(how, marks=pytest.mark.slow) for how in ("stream", "astream"))]
+)
 async def test_none_lost_and_none_charged_twice(server: LLMServer, tmp_path: Any, how: str) -> None:
     server.random_faults(0.3, FAULTS, seed=len(how))
     ledger = Ledger(tmp_path / "l.sqlite")

@@ -42,7 +42,10 @@ async def run(llm: AvengersLLM, how: str, calls: int) -> Counter[str]:
         return Counter(await asyncio.to_thread(lambda: [task.result() for task in tasks]))
 
 
-@pytest.mark.parametrize("how", ["complete", "stream_complete", "acomplete", "astream_complete"])
+@pytest.mark.parametrize(
+    "how",
+    ["complete", *(pytest.param(f"{how}complete", marks=pytest.mark.slow) for how in ("stream_", "a", "astream_"))],
+)
 async def test_none_lost_and_none_charged_twice(server: LLMServer, ledger: Ledger, how: str) -> None:
     server.random_faults(0.3, FAULTS, seed=len(how))
     llm = AvengersLLM(models=mixed_pool(server, timeout=30.0), alpha=0.3, ledger=ledger, cooldown=0)

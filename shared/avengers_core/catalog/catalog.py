@@ -65,7 +65,7 @@ class Catalog:
         self._bare: dict[str, dict[str, str]] = {}
         for entry in self._entries.values():
             self._add_names(entry)
-        self._resolved: dict[str, ModelId] = {}
+        self._resolved: dict[str, ModelId | None] = {}
         self._before: dict[str, str] | None = None
 
     def _add_names(self, entry: CatalogEntry) -> None:
@@ -88,11 +88,22 @@ class Catalog:
         Raises:
             UnknownModelError: If no source knows the model, or a bare id is of several makers; it names close ids.
         """
+        found = self.find(spelling)
+        if found is None:
+            raise self._unknown(str(spelling), parse_spelling(str(spelling)))
+        return found
+
+    def find(self, spelling: Model) -> ModelId | None:
+        """The model that a spelling names; None if no source knows it, or it is of several makers.
+
+        Args:
+            spelling: See `resolve`.
+        """
         if isinstance(spelling, ModelId):
             return spelling
-        found = self._resolved.get(spelling)
-        if found is None:
-            found = self._resolved[spelling] = self._resolve(spelling)
+        found = self._resolved.get(spelling) or self._resolve(spelling)
+        if found is not None:
+            self._resolved[spelling] = found
         return found
 
     def knows(self, spelling: Model) -> bool:
@@ -101,13 +112,9 @@ class Catalog:
         Args:
             spelling: See `resolve`.
         """
-        try:
-            self.resolve(spelling)
-        except UnknownModelError:
-            return False
-        return True
+        return self.find(spelling) is not None
 
-    def _resolve(self, spelling: str) -> ModelId:
+    def _resolve(self, spelling: str) -> ModelId | None:
         text, effort = split_effort(spelling.strip())
         parsed = parse_spelling(spelling)
         own = self._aliases.get(text.lower()) or self._aliases.get(spelling.strip().lower())
@@ -118,7 +125,7 @@ class Catalog:
             return ModelId(text, effort, "", self._entries[text].api_name)
         found = self._find(parsed) or self._discover(parsed)
         if found is None:
-            raise self._unknown(spelling, parsed)
+            return None
         id_, meant = found
         return ModelId(id_, parsed.effort or meant, parsed.host, self._call_name(parsed, id_))
 

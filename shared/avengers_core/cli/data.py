@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,15 +62,15 @@ def check(
 def _known_models(models: list[str]) -> dict[str, KnownModel]:
     """What the catalogue knows of models, by their ids in the records."""
     from ..catalog import default_catalog
-    from ..errors import UnknownModelError
     from ..records.check import KnownModel
 
     catalog, known = default_catalog(), {}
     for model in models:
-        with suppress(UnknownModelError):
-            price = catalog.price(model)
+        found = catalog.find(model)
+        if found is not None:
+            price = catalog.price(found)
             prices = (None, None) if price is None else (price.input, price.output)
-            known[model] = KnownModel(str(catalog.resolve(model)), *prices)
+            known[model] = KnownModel(str(found), *prices)
     return known
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from ..catalog.catalog import Catalog, default_catalog
 from ..catalog.types import ModelId
-from ..errors import UnknownModelError
 from ..pricing.types import Price
 from .evidence import EvidenceModel, Observations, Prior
 from .manifest import Artifact, ModelInfo, PublishedSums
@@ -149,7 +148,7 @@ class _Relatives:
         self.evidence = self._scores.evidence
         self._columns: dict[str, int] = {}
         for column, name in enumerate(artifact.models):
-            if (model := self._resolve(name)) is not None:
+            if (model := catalog.find(name)) is not None:
                 self._columns.setdefault(str(self._plain(model)), column)
 
     def column(self, name: str, spelling: str, strict: bool) -> _Column:
@@ -158,7 +157,7 @@ class _Relatives:
         Raises:
             UnknownModelError: If it is not known, and ``strict`` is True.
         """
-        model = self._catalog.resolve(spelling) if strict else self._resolve(spelling)
+        model = self._catalog.resolve(spelling) if strict else self._catalog.find(spelling)
         if model is None:
             return self._nothing(name)
         model = self._plain(model)
@@ -176,12 +175,6 @@ class _Relatives:
         if assumed is None:
             assumed = _Posterior(np.zeros(self.evidence.n_factors), 1.0, "")
         return _Column(info, None, published, assumed.mean, assumed.variance, self._lengths(model))
-
-    def _resolve(self, name: str) -> ModelId | None:
-        try:
-            return self._catalog.resolve(name)
-        except UnknownModelError:
-            return None
 
     def _plain(self, model: ModelId) -> ModelId:
         """The model without its effort if that is what it does anyhow, and without its host."""

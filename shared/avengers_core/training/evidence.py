@@ -10,7 +10,6 @@ import numpy as np
 
 from ..catalog.catalog import Catalog
 from ..catalog.types import ModelId
-from ..errors import UnknownModelError
 from ..routing.evidence import KnownRows, Observations, Prior, fit_evidence
 from ..routing.manifest import Artifact
 from ..routing.published import linked_benchmarks, published_sums, scores_of
@@ -30,13 +29,8 @@ def resolved_models(models: Sequence[str], catalog: Catalog) -> dict[str, ModelI
         models: Names of models.
         catalog: Knows spellings.
     """
-    found = {}
-    for name in models:
-        try:
-            found[name] = catalog.resolve(name)
-        except UnknownModelError:
-            continue
-    return found
+    found = {name: catalog.find(name) for name in models}
+    return {name: model for name, model in found.items() if model is not None}
 
 
 def with_evidence(artifact: Artifact, known: Mapping[str, ModelId], catalog: Catalog) -> Artifact:

@@ -43,6 +43,7 @@ def union(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_400_models_are_400_aligned_lines_of_80_cells(union: Path) -> None:
     lines = run_command("records", "check", union, "--source-from-file", env={"COLUMNS": "80"}).stdout.splitlines()
     assert max(map(cell_len, lines)) <= 80

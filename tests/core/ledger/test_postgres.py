@@ -118,6 +118,7 @@ def run_workers(url: str, calls: int, limit: int = 0) -> dict[int, int]:
         return {n: future.result(timeout=300) for n, future in running.items()}
 
 
+@pytest.mark.slow
 def test_the_sums_of_eight_processes_are_exact(url: str) -> None:
     spent = run_workers(url, CALLS)
     ledger = Ledger(url)
@@ -132,6 +133,7 @@ def test_the_sums_of_eight_processes_are_exact(url: str) -> None:
     assert len({row["call"] for row in ledger.entries()}) == PROCESSES * CALLS
 
 
+@pytest.mark.slow
 def test_eight_processes_hold_one_budget(url: str) -> None:
     limit = 1_000_000_007 * PROCESSES * CALLS // 2
     spent = run_workers(url, CALLS, limit)

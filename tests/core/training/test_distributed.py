@@ -111,6 +111,7 @@ def test_partitions_have_the_sources_and_agent_runs_of_the_whole(client: Any, tm
         np.testing.assert_array_equal(np.concatenate(parts), getattr(whole, name), err_msg=name)
 
 
+@pytest.mark.slow
 def test_real_records_by_the_command_line(cluster: Any, data_folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "mmlu.jsonl"
     source.write_bytes(gzip.decompress((data_folder / "mmlupro.train.jsonl.gz").read_bytes()))
@@ -139,6 +140,7 @@ def test_more_records_than_the_sample_take_the_same_steps(
     assert sampled_only.tolist() == list(range(5))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_survived(tmp_path: Path) -> None:
     """A worker dies after it has read its partitions: they are read again, and the artifact is the same."""
     from avengers_core.training.distributed import fit_on_cluster
@@ -169,6 +171,7 @@ def test_a_killed_worker_is_survived(tmp_path: Path) -> None:
             time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_faults_name_the_file_and_the_line(client: Any, tmp_path: Path) -> None:
     from avengers_core.training.distributed import connect, fit_on_cluster
 

@@ -121,6 +121,7 @@ def test_chosen_questions_are_balanced_and_random_ones_less() -> None:
         choose_questions(scores, vectors, 801)
 
 
+@pytest.mark.slow
 def test_fifty_chosen_rows_recover_most_of_a_strong_models_gain(data_folder: Path) -> None:
     """The figure over all models and seeds is benchmarks/new_model.py's; this is one model of it."""
     table = load_records(data_folder / "mmlupro.train.jsonl.gz")
@@ -212,6 +213,7 @@ def test_feedback_files_are_read_as_langsmith_writes_them(tmp_path: Path) -> Non
         read_feedback(path)
 
 
+@pytest.mark.slow
 def test_inverse_propensities_undo_the_routers_bias(data_folder: Path, tmp_path: Path) -> None:
     """Route real queries with some exploration, log the chosen model's real score, and estimate each model's mean."""
     table = load_records(data_folder / "mmlupro.train.jsonl.gz")
