@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from ..catalog.catalog import Catalog
+
 __all__ = [
+    "AliasesOption",
     "AlphaOption",
     "ArtifactOption",
+    "CapabilitiesOption",
     "JobsOption",
     "JsonFlag",
     "LedgerArgument",
     "LedgerOption",
+    "PublishedOption",
     "QuietFlag",
     "RecordsArgument",
     "ScoringOption",
     "SeedOption",
     "SinceOption",
     "UntilOption",
+    "given_catalog",
     "parse_list",
     "split_names",
 ]
@@ -55,6 +62,38 @@ SinceOption = Annotated[str, typer.Option("--since", help="First day (UTC), such
 UntilOption = Annotated[str, typer.Option("--until", help="Last day (UTC), such as 2026-11-30. Default: no limit.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bars.")]
+
+
+AliasesOption = Annotated[
+    Path | None,
+    typer.Option(help="JSON or CSV file of other names of models: {alias: model}, or columns alias and model."),
+]
+CapabilitiesOption = Annotated[
+    Path | None,
+    typer.Option(help="JSON or CSV file of what models can do, such as {model: {tools: true}}."),
+]
+PublishedOption = Annotated[
+    Path | None,
+    typer.Option(help="JSON or CSV file of published scores: model, benchmark, score, and perhaps harness and source."),
+]
+
+
+def given_catalog(
+    aliases: Path | None = None,
+    prices: Path | None = None,
+    capabilities: Path | None = None,
+    published: Path | None = None,
+) -> Catalog | None:
+    """The catalogue with what files say; None if there are no files.
+
+    Raises:
+        CatalogError: If a file cannot be used; it names the file, the line and the field.
+    """
+    if aliases is prices is capabilities is published is None:
+        return None
+    from ..catalog.catalog import default_catalog
+
+    return default_catalog().with_overrides(aliases, prices, capabilities, published)
 
 
 def split_names(text: str) -> list[str]:

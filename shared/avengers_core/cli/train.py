@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import print_result, show_progress
-from .options import JsonFlag, QuietFlag, SeedOption, split_names
+from .options import (
+    AliasesOption,
+    CapabilitiesOption,
+    JsonFlag,
+    PublishedOption,
+    QuietFlag,
+    SeedOption,
+    given_catalog,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from .._utils.results import Table
@@ -31,8 +40,13 @@ def train(
         Path, typer.Option("--output", "-o", help="Artifact to write: a folder, or a file whose name ends in .zip.")
     ] = Path("avengers.zip"),
     n_clusters: Annotated[
-        int, typer.Option("--n-clusters", "--clusters", help="Number of clusters (k of k-means).")
-    ] = 40,
+        int | None,
+        typer.Option(
+            "--n-clusters",
+            "--clusters",
+            help="Number of clusters (k of k-means). Default: one for 60 queries of a source.",
+        ),
+    ] = None,
     top_k: Annotated[
         int | None,
         typer.Option(help="Number of nearest clusters that a query is read from. Default: it depends on the scoring."),
@@ -68,6 +82,13 @@ def train(
         str,
         typer.Option(help="Do not train on these datasets, separated by commas, but keep them in the held-out part."),
     ] = "",
+    aliases: AliasesOption = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="JSON or CSV file of prices, in US dollars per million tokens: {model: {input, output}}."),
+    ] = None,
+    capabilities: CapabilitiesOption = None,
+    published: PublishedOption = None,
     embedder: Annotated[
         str | None, typer.Option(help="Embedder: wordllama or openai:<model>. Default: wordllama.")
     ] = None,
@@ -86,6 +107,7 @@ def train(
     as_json: JsonFlag = False,
 ) -> None:
     """Train a router on records and write its artifact."""
+    from ..catalog.overrides import read_prices as read_given_prices
     from ..training.estimator import RouterEstimator
 
     sources = [*(files or []), *(input or [])]
@@ -108,6 +130,8 @@ def train(
             alpha=alpha,
             performance_weight=performance_weight,
             cost_sensitivity=cost_sensitivity,
+            prices=None if prices is None else read_given_prices(prices),
+            catalog=given_catalog(aliases, prices, capabilities, published),
             embedder=embedder if scheduler is not None else _make_embedder(embedder, cache),
             progress=progress,
         )
@@ -182,6 +206,18 @@ def update(
             "dollars per million tokens."
         ),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A model to add that needs no records, in any spelling that the catalogue knows. May be given several "
+            "times.",
+        ),
+    ] = None,
+    aliases: AliasesOption = None,
+    capabilities: CapabilitiesOption = None,
+    published: PublishedOption = None,
     price_id: Annotated[
         list[str] | None,
         typer.Option(help="Name of a new model in genai-prices, as id=provider:model. May be given several times."),
@@ -199,7 +235,14 @@ def update(
     before = load_artifact(find_artifact(artifact))
     price_ids = dict(item.split("=", 1) for item in price_id or () if "=" in item)
     with show_progress(quiet or as_json) as progress:
-        after = update_artifact(before, list(files) if files else None, price_ids=price_ids, progress=progress)
+        after = update_artifact(
+            before,
+            list(files) if files else None,
+            models=model or (),
+            price_ids=price_ids,
+            catalog=given_catalog(aliases, None, capabilities, published),
+            progress=progress,
+        )
     if prices == "latest":
         names = {model.id: model.price_id or model.id for model in after.manifest.models}
         after = update_artifact(after, prices=latest_prices(names))

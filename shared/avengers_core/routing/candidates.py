@@ -73,7 +73,8 @@ class Candidates:
 class Eligibility:
     """Decides which of an artifact's models may be chosen.
 
-    A model with fewer answers than the artifact's ``min_records`` never is.
+    A model with fewer answers than the artifact's ``min_records`` never is, unless it was added for what the catalogue
+    knows of it.
 
     Args:
         artifact: A trained artifact.
@@ -167,5 +168,5 @@ def _too_few_records(artifact: Artifact) -> dict[str, str]:
     return {
         model.id: f"only {n:.0f} records (min_records {least})"
         for model, n in zip(artifact.manifest.models, answers, strict=True)
-        if n < least
+        if n < least and not model.assumed_from
     }

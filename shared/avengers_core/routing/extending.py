@@ -37,6 +37,9 @@ EFFORT_VARIANCE = 0.1
 #: Output tokens at an effort, against the default effort, where the catalogue has not measured them.
 EFFORT_LENGTH = {"none": 0.3, "minimal": 0.35, "low": 0.55, "high": 1.8, "xhigh": 2.5, "max": 2.5, "thinking": 1.0}
 
+#: What a model is assumed to be like if it has neither relatives nor a price that says anything.
+AVERAGE_MODEL = "the average model"
+
 #: Predecessors that are followed, at most.
 MAX_GENERATIONS = 4
 
@@ -170,7 +173,7 @@ class _Relatives:
             self._catalog.price_id(model),
             self._catalog.price(model),
             self._catalog.capabilities(model),
-            assumed.name if assumed else "",
+            assumed.name if assumed else AVERAGE_MODEL,
         )
         if assumed is None:
             assumed = _Posterior(np.zeros(self.evidence.n_factors), 1.0, "")
