@@ -133,14 +133,14 @@ def _artifact_view(described: dict[str, Any]) -> Iterator[Table | str]:
     )
     yield Table(
         "clusters",
-        ("cluster", "queries", "mean score", "mean output tokens", "datasets", "best models (mean score, answers)"),
+        ("cluster", "queries", "mean score", "mean output tokens", "kind of task", "best models (mean score, answers)"),
         [
             (
                 str(row["cluster"]),
                 f"{row['queries']:,}",
                 _known(row["mean_score"], ".3f"),
                 _known(row["mean_output_tokens"], ".0f"),
-                ", ".join(f"{name} {share:.0%}" for name, share in list(row["datasets"].items())[:2]),
+                row["task"] or ", ".join(f"{name} {share:.0%}" for name, share in list(row["datasets"].items())[:2]),
                 ", ".join(f"{m['model']} ({m['mean_score']:.2f}, {m['answers']})" for m in row["top_models"][:3]),
             )
             for row in described["clusters"]

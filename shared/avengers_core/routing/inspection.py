@@ -48,6 +48,9 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         "embedder": msgspec.to_builtins(manifest.embedder),
         "queries": manifest.n_records,
         "datasets": manifest.datasets,
+        "sources": msgspec.to_builtins(manifest.sources),
+        "benchmarks": msgspec.to_builtins(manifest.benchmarks),
+        "card": manifest.card,
         "figures": manifest.figures,
         "models": models,
         "clusters": [_cluster(artifact, cluster) for cluster in range(len(artifact.centers))],
@@ -64,6 +67,7 @@ def _cluster(artifact: Artifact, cluster: int) -> dict[str, Any]:
     datasets = statistics.dataset_n[cluster]
     return {
         "cluster": cluster,
+        "task": artifact.sources[artifact.cluster_sources[cluster]].label if len(artifact.sources) > 1 else "",
         "queries": int(size),
         "mean_score": _number(statistics.score_sum[cluster].sum() / n.sum()) if n.sum() else None,
         "mean_output_tokens": float(statistics.tokens[cluster, :, OUTPUT].sum() / usage) if usage else None,
