@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from typing import Any
+from urllib.parse import quote
 
 from avengers_core.dispatch.pool import ModelPool
 from avengers_core.routing.scoring import check_alpha
@@ -125,7 +126,8 @@ class _Endpoints:
             overrides["budget"] = budget
         config = {"configurable": {"session_id": key.session}, "tags": [f"key:{key.name}"]}
         completion = Completion(self._llm, body, overrides, config, self.metrics, started)
-        headers = {"x-avengers-ignored": ",".join(body.ignored)} if body.ignored else {}
+        ignored = ",".join(quote(name, errors="replace") for name in body.ignored)  # headers take plain letters only
+        headers = {"x-avengers-ignored": ignored} if ignored else {}
         if body.stream:
             return await self._stream(completion, headers, started + self._timeout)
         try:

@@ -475,3 +475,12 @@ def test_places_come_back(server: LLMServer, tmp_path: Path) -> None:
             for thread in threads:
                 thread.join()
             assert sorted(codes) == wanted
+
+
+def test_unknown_fields_in_any_letters_are_named(url: str) -> None:
+    body = {"model": "avengers", "messages": say("hi"), "store": True, "Ā": 1, "\n": 2}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers={"authorization": "Bearer k-web"})
+    assert answer.status_code in (200, 400), answer.text
+    body = {"model": "avengers", "messages": say("hi"), "store": True}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers={"authorization": "Bearer k-web"})
+    assert answer.headers["x-avengers-ignored"] == "store"
