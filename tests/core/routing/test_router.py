@@ -234,6 +234,18 @@ def test_latest_prices_replace_those_it_knows() -> None:
     assert router.prices["qwen2-72b-instruct"].source == "records"
 
 
+def test_the_base_install_routes() -> None:
+    """Without any extra: what only an extra brings cannot be imported here."""
+    extras = ("httpx", "tenacity", "tiktoken", "sklearn", "sqlalchemy", "langchain_core", "llama_index", "fastapi")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({extras!r}));"
+        "from avengers_core import Router; print(Router.load().route('What is 17 * 23?', alpha=0.4).model)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "/" in done.stdout
+
+
 def test_import_is_light() -> None:
     code = (
         "import sys, avengers_core; from avengers_core import Router; Router.load().route('hi'); "
