@@ -7,7 +7,7 @@ from typing import Any
 
 from avengers_core import MissingExtraError, UnavailableError
 from avengers_core.adapters import Framework
-from avengers_core.catalog import default_catalog, find_provider
+from avengers_core.catalog import find_provider
 from avengers_core.catalog.available import effort_of, find_call, require_key
 from avengers_core.catalog.spelling import split_effort
 from avengers_core.dispatch.pool import ClientProfile
@@ -87,17 +87,12 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> Base
             provider = "" if colon and find_provider(prefix) else split_price_id(price_id)[0]
             require_key(provider or prefix, init_kwargs)
             provider = _PROVIDERS.get(provider, provider)
-            model_name, arguments = split_effort(name)[0], {**_effort(name), **init_kwargs}
+            effort = effort_of(name, "langchain") if "@" in name else {}
+            model_name, arguments = split_effort(name)[0], {**effort, **init_kwargs}
         model: BaseChatModel = init_chat_model(model_name, model_provider=provider or None, **arguments)
     except (ValueError, KeyError) as error:
         raise UnavailableError(str(error.args[0]).split("\n")[0]) from error
     return model
-
-
-def _effort(name: str) -> Mapping[str, Any]:
-    """Arguments for the effort in LangChain's ``provider:model@effort``; none if there is none."""
-    catalog = default_catalog()
-    return effort_of(catalog.resolve(name), name, "langchain") if "@" in name and catalog.knows(name) else {}
 
 
 def describe(client: Client) -> ClientProfile:

@@ -116,7 +116,8 @@ def make_model(name: str, price_id: str, init_kwargs: Mapping[str, Any]) -> LLM:
         else:
             provider, model = _provider_and_model(split_effort(name)[0], price_id)
             integration = _integration(provider, name, init_kwargs)
-            arguments = {"model": model, **_effort(name), **init_kwargs}
+            effort = effort_of(name, "llamaindex") if "@" in name else {}
+            arguments = {"model": model, **effort, **init_kwargs}
             module, class_name = f"llama_index.llms.{integration.module}", integration.name
             package = f"llama-index-llms-{integration.module.replace('_', '-')}"
     except (ValueError, KeyError) as error:
@@ -151,12 +152,6 @@ def _integration(provider: str, name: str, init_kwargs: Mapping[str, Any]) -> In
     if not keyless and not any(os.environ.get(key) for key in integration.keys):
         raise KeyError(f"{' or '.join(integration.keys)} is not set")
     return integration
-
-
-def _effort(name: str) -> Mapping[str, Any]:
-    """Arguments for the effort in ``provider:model@effort``; none if there is none."""
-    catalog = default_catalog()
-    return effort_of(catalog.resolve(name), name, "llamaindex") if "@" in name and catalog.knows(name) else {}
 
 
 def _typed(arguments: dict[str, Any]) -> dict[str, Any]:

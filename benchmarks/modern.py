@@ -21,7 +21,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from avengers_core import Router, RouterEstimator, load_records
 from avengers_core.catalog import default_catalog
@@ -337,7 +336,7 @@ def main() -> None:
     if "area" in parts:
         areas(records, arguments.seeds)
     if {"transfer", "new"} & set(parts):
-        table = encode_records(load_records([msgspec.structs.replace(r) for r in records]), make_embedder())
+        table = encode_records(load_records(records), make_embedder())
         if "transfer" in parts:
             transfer(table)
         if "new" in parts:

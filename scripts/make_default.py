@@ -20,7 +20,6 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from avengers_core import RouterEstimator, WordLlamaEmbedder, load_artifact, save_artifact  # noqa: E402
 from avengers_core.catalog import default_catalog  # noqa: E402
-from avengers_core.errors import UnknownModelError  # noqa: E402
 from avengers_core.records.io import read_records  # noqa: E402
 from avengers_core.records.schema import Record  # noqa: E402
 from avengers_core.routing.manifest import Artifact  # noqa: E402
@@ -77,10 +76,7 @@ def old_records(path: Path) -> list[Record]:
 
 @functools.cache
 def catalogue_id(model: str) -> str:
-    try:
-        return str(default_catalog().resolve(model))
-    except UnknownModelError:
-        return model
+    return str(default_catalog().find(model) or model)
 
 
 def frequent_efforts(records: list[Record]) -> list[Record]:

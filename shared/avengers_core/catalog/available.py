@@ -13,7 +13,7 @@ from typing import Any, Literal
 from .catalog import Catalog, default_catalog
 from .providers import Integration, Provider, find_provider, providers
 from .spelling import split_effort
-from .types import CatalogEntry, ModelId
+from .types import CatalogEntry
 
 __all__ = [
     "Availability",
@@ -178,16 +178,15 @@ def find_call(spelling: str, framework: Framework, arguments: Mapping[str, Any])
         ValueError: If the model does not take the effort.
         KeyError: If the provider's key is missing; the message names the variable.
     """
-    catalog = default_catalog()
-    if not catalog.knows(spelling):
+    model = default_catalog().find(spelling)
+    if model is None:
         return None
-    model = catalog.resolve(spelling)
     provider = find_provider(model.host or model.id.partition("/")[0])
     integration = getattr(provider, framework) if provider is not None else None
     if provider is None or integration is None:
         return None
     require_key(provider.id, arguments)
-    return Call(provider, integration, model.name, effort_of(model, spelling, framework))
+    return Call(provider, integration, model.name, effort_of(spelling, framework))
 
 
 def require_key(provider: str, arguments: Mapping[str, Any]) -> None:
@@ -206,19 +205,18 @@ def require_key(provider: str, arguments: Mapping[str, Any]) -> None:
         raise KeyError(why)
 
 
-def effort_of(model: ModelId, spelling: str, framework: Framework) -> Mapping[str, Any]:
-    """Arguments for the effort that a spelling names; none if it names none.
+def effort_of(spelling: str, framework: Framework) -> Mapping[str, Any]:
+    """Arguments for the effort that a spelling names; none if it names none, or the catalogue does not know the model.
 
     Args:
-        model: The model.
-        spelling: How it was spelled.
+        spelling: Any spelling of a model.
         framework: ``langchain`` or ``llamaindex``.
 
     Raises:
         ValueError: If the model does not take the effort.
     """
-    effort = split_effort(spelling)[1]
-    return default_catalog().effort_arguments(model, effort, framework) if effort else {}
+    model, effort = default_catalog().find(spelling), split_effort(spelling)[1]
+    return default_catalog().effort_arguments(model, effort, framework) if model is not None and effort else {}
 
 
 def _why_not(provider: Provider, framework: Framework, environ: Mapping[str, str]) -> str:

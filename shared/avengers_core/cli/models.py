@@ -43,6 +43,7 @@ def models(
     """List the models whose key is set and whose integration is installed, with prices and evidence."""
     if context.invoked_subcommand is not None:
         return
+    from ..catalog.available import available_models
     from ..catalog.overview import model_overview
     from ..routing.router import Router
 
@@ -50,20 +51,18 @@ def models(
         raise typer.BadParameter(f"--framework {framework}: use langchain or llamaindex")
     router = Router.load(artifact)
     answers = dict(zip(router.models, router.artifact.statistics.n_answers.sum(axis=0).tolist(), strict=True))
-    overview = model_overview(framework, every=every, provider=provider, answers=answers)  # type: ignore[arg-type]
-    if not every:
-        ids = [row.id for row in overview.models]
-        expected = _expected(router, ids)
-        overview = model_overview(
-            framework,  # type: ignore[arg-type]
-            provider=provider,
-            answers=answers,
-            expected=expected,
-        )
+    ids = () if every else available_models(framework).ids  # type: ignore[arg-type]
+    overview = model_overview(
+        framework,  # type: ignore[arg-type]
+        every=every,
+        provider=provider,
+        answers=answers,
+        expected=_expected(router, ids),
+    )
     print_result(overview, _overview_view, as_json)
 
 
-def _expected(router: Router, ids: list[str]) -> dict[str, dict[str, float]]:
+def _expected(router: Router, ids: Sequence[str]) -> dict[str, dict[str, float]]:
     """Expected mean scores by kind of task, by id."""
     from ..dispatch.factory import extended_router
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
-from ..records.schema import TOKEN_KINDS
+from ..records.schema import TOKEN_KINDS, USAGE_KINDS
 from .evidence_arrays import evidence_shapes, impossible_evidence, with_evidence_arrays
 from .features import array_shapes
 from .manifest import (
@@ -56,9 +56,6 @@ _SINCE_VERSION_2 = ("sources", "cluster_sources", "benchmarks", "n_factors", "ca
 
 #: Bound of the number of factors.
 _MAX_FACTORS = 64
-
-#: What tokens and dollars of a source may be those of.
-USAGE_KINDS = ("call", "agent_run")
 
 
 def manifest_checksum(manifest: Manifest) -> str:

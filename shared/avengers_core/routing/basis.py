@@ -72,7 +72,7 @@ class Basis:
             costs: Its cost model.
             tasks: Names of its kinds of task, as from `tasks_of`.
         """
-        published = artifact.published.count.sum(axis=0) if artifact.published else np.zeros(len(artifact.models))
+        published = artifact.published_sums.count.sum(axis=0)
         assumed = tuple(model.assumed_from for model in artifact.manifest.models)
         return cls(artifact.statistics.n_answers.sum(axis=0), published, assumed, costs.estimated, tasks)
 

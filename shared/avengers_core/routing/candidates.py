@@ -140,10 +140,9 @@ class Eligibility:
         if name in self._ids:
             return name
         catalog = default_catalog()
-        if catalog.knows(name):
-            wanted = str(catalog.resolve(name))
+        if (wanted := catalog.find(name)) is not None:
             for known in self._ids:
-                if catalog.knows(known) and str(catalog.resolve(known)) == wanted:
+                if str(catalog.find(known)) == str(wanted):
                     return known
         raise NoCandidateError(f"the artifact has no model {name!r}{self._hint(name)}")
 

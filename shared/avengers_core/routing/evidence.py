@@ -13,7 +13,8 @@ The constants were chosen on splits of the benchmark records; see ``benchmarks/R
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class Observations:
     mean: Array
     noise: Array
 
-    @property
+    @cached_property
     def seen(self) -> NDArray[np.bool_]:
         """(r, m) whether something was observed."""
         return np.isfinite(self.mean)
@@ -133,7 +134,7 @@ class EvidenceModel:
         """The number of factors, q."""
         return int(self.loadings.shape[1])
 
-    @property
+    @cached_property
     def design(self) -> Array:
         """(r, q + g) loadings of factors and effects."""
         effects = np.zeros((len(self.row_mean), len(self.effect_deviation)))
@@ -252,13 +253,11 @@ def _step(model: EvidenceModel, observed: Observations, mean: Array) -> Evidence
     factors = model.factors(observed)
     moments = factors.covariance + factors.mean[:, :, None] * factors.mean[:, None, :]
     row_mean, loadings = _regress_rows(model, observed, mean, factors, moments)
-    moved = EvidenceModel(row_mean, loadings, model.group, model.effect_deviation, model.residual_variance)
-    return EvidenceModel(
-        row_mean,
-        loadings,
-        model.group,
-        _effect_deviation(model, observed, moments),
-        _residual_variance(moved, observed, factors),
+    moved = replace(model, row_mean=row_mean, loadings=loadings)
+    return replace(
+        moved,
+        effect_deviation=_effect_deviation(model, observed, moments),
+        residual_variance=_residual_variance(moved, observed, factors),
     )
 
 

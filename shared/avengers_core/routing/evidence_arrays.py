@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .evidence import EvidenceModel, Prior
 from .manifest import Artifact, Manifest, PublishedSums
-from .score_model import score_variance
 
 __all__ = ["evidence_arrays", "evidence_shapes", "impossible_evidence", "with_evidence_arrays"]
 
@@ -49,12 +48,10 @@ def evidence_arrays(artifact: Artifact) -> dict[str, NDArray[Any]]:
     Args:
         artifact: A trained artifact.
     """
-    evidence, m = artifact.evidence, len(artifact.models)
+    evidence = artifact.evidence
     if evidence is None:
         return {}
-    published = artifact.published or PublishedSums.none(m)
-    prior = artifact.prior or Prior.standard(m, evidence.n_factors)
-    variance = score_variance(artifact.statistics) if artifact.score_variance is None else artifact.score_variance
+    published, prior = artifact.published_sums, artifact.factor_prior(evidence.n_factors)
     return {
         "row_mean": evidence.row_mean,
         "row_loadings": evidence.loadings,
@@ -64,7 +61,7 @@ def evidence_arrays(artifact: Artifact) -> dict[str, NDArray[Any]]:
         "published_sum": published.total,
         "prior_mean": prior.mean,
         "prior_variance": prior.variance,
-        "score_variance": variance,
+        "score_variance": artifact.score_variances,
     }
 
 

@@ -22,8 +22,8 @@ from ..pricing.types import Price
 from .evidence import EvidenceModel, Observations, Prior
 from .manifest import Artifact, ModelInfo, PublishedSums
 from .published import published_sums, scores_of
-from .score_model import ScoreModel, published_deviations, score_variance
-from .statistics import Array, ClusterStatistics, divide
+from .score_model import ScoreModel, published_deviations
+from .statistics import Array, divide
 
 __all__ = ["select_models", "with_models"]
 
@@ -93,23 +93,17 @@ def select_models(artifact: Artifact, names: Sequence[str]) -> Artifact:
         return artifact
     evidence = artifact.evidence or ScoreModel(artifact).evidence
     positions = np.array([artifact.models.index(name) for name in names], dtype=np.intp)
-    statistics = {
-        field.name: values if field.name == "dataset_n" else values[:, positions]
-        for field in dataclasses.fields(artifact.statistics)
-        for values in [getattr(artifact.statistics, field.name)]
-    }
-    published = artifact.published or PublishedSums.none(len(artifact.models))
-    prior = artifact.prior or Prior.standard(len(artifact.models), evidence.n_factors)
+    published, prior = artifact.published_sums, artifact.factor_prior(evidence.n_factors)
     infos = [artifact.manifest.models[position] for position in positions]
     return dataclasses.replace(
         artifact,
         manifest=msgspec.structs.replace(artifact.manifest, models=infos, n_factors=evidence.n_factors),
-        statistics=ClusterStatistics(**statistics),
+        statistics=artifact.statistics.map_columns(lambda values: values[:, positions]),
         arrays={name: np.ascontiguousarray(values[:, positions]) for name, values in artifact.arrays.items()},
         evidence=evidence,
         published=PublishedSums(published.count[:, positions], published.total[:, positions]),
         prior=Prior(prior.mean[positions], prior.variance[positions]),
-        score_variance=_score_variance(artifact),
+        score_variance=artifact.score_variances,
     )
 
 
@@ -190,8 +184,7 @@ class _Relatives:
 
     def _same(self, name: str, like: int) -> _Column:
         artifact = self._artifact
-        published = artifact.published or PublishedSums.none(len(artifact.models))
-        prior = self._scores.prior
+        published, prior = artifact.published_sums, artifact.factor_prior(self.evidence.n_factors)
         return _Column(
             msgspec.structs.replace(artifact.manifest.models[like], id=name),
             like,
@@ -300,30 +293,19 @@ class _Relatives:
         return EFFORT_LENGTH.get(model.effort, 1.0)
 
 
-def _score_variance(artifact: Artifact) -> Array:
-    return score_variance(artifact.statistics) if artifact.score_variance is None else artifact.score_variance
-
-
 def _log_price(price: Price) -> float:
     return float(np.log(max(price.input + price.output, 1e-3)))
 
 
 def _joined(artifact: Artifact, evidence: EvidenceModel, columns: Sequence[_Column]) -> Artifact:
     """The artifact with these columns behind its own."""
-    m = len(artifact.models)
     like = [column.like for column in columns]
 
     def widened(values: Array) -> Array:
         parts = [values[:, [one]] if one is not None else np.zeros_like(values[:, :1]) for one in like]
         return np.concatenate([values, *parts], axis=1)
 
-    statistics = {
-        field.name: values if field.name == "dataset_n" else widened(values)
-        for field in dataclasses.fields(artifact.statistics)
-        for values in [getattr(artifact.statistics, field.name)]
-    }
-    published = artifact.published or PublishedSums.none(m)
-    prior = artifact.prior or Prior.standard(m, evidence.n_factors)
+    published, prior = artifact.published_sums, artifact.factor_prior(evidence.n_factors)
     counts, totals = zip(*(column.published for column in columns), strict=True)
     return dataclasses.replace(
         artifact,
@@ -332,7 +314,7 @@ def _joined(artifact: Artifact, evidence: EvidenceModel, columns: Sequence[_Colu
             models=[*artifact.manifest.models, *(column.info for column in columns)],
             n_factors=evidence.n_factors,
         ),
-        statistics=ClusterStatistics(**statistics),
+        statistics=artifact.statistics.map_columns(widened),
         arrays={
             name: np.column_stack([values, *(column.lengths[name] for column in columns)]).astype(values.dtype)
             for name, values in artifact.arrays.items()
@@ -345,5 +327,5 @@ def _joined(artifact: Artifact, evidence: EvidenceModel, columns: Sequence[_Colu
             np.vstack([prior.mean, *(column.prior_mean for column in columns)]),
             np.concatenate([prior.variance, [column.prior_variance for column in columns]]),
         ),
-        score_variance=_score_variance(artifact),
+        score_variance=artifact.score_variances,
     )

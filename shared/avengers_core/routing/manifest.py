@@ -275,6 +275,24 @@ class Artifact:
         return [model.id for model in self.manifest.models]
 
     @property
+    def published_sums(self) -> PublishedSums:
+        """Published scores, of no benchmark if there are none."""
+        return self.published or PublishedSums.none(len(self.models))
+
+    @property
+    def score_variances(self) -> Array:
+        """(k,) variance of a single score in each cluster."""
+        return self.statistics.score_variance() if self.score_variance is None else self.score_variance
+
+    def factor_prior(self, n_factors: int) -> Prior:
+        """What is assumed of the models' factors before there is evidence.
+
+        Args:
+            n_factors: Number of factors, q.
+        """
+        return self.prior or Prior.standard(len(self.models), n_factors)
+
+    @property
     def sources(self) -> list[SourceInfo]:
         """Who graded the records; one for all if the records did not say."""
         return self.manifest.sources or [SourceInfo("records", typical_cost=self.manifest.typical_cost)]

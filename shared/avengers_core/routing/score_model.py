@@ -6,14 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .evidence import EvidenceModel, Factors, Observations, Prior, fit_evidence
-from .manifest import Artifact, BenchmarkInfo, PublishedSums
-from .statistics import Array, ClusterStatistics, divide
+from .evidence import Observations, fit_evidence
+from .manifest import Artifact, BenchmarkInfo
+from .statistics import Array, divide
 
-__all__ = ["ScoreModel", "observations", "published_deviations", "score_variance"]
-
-#: Lowest variance of a single score about its cell's mean. Raising it makes few answers that agree count for less.
-MIN_SCORE_VARIANCE = 0.01
+__all__ = ["ScoreModel", "observations", "published_deviations"]
 
 #: Standard deviations of a published score about what a model would score in the router's own records: those that the
 #: model's maker measured, and those of others.
@@ -40,17 +37,11 @@ class ScoreModel:
         deviation: (k, m) their standard deviations.
     """
 
-    evidence: EvidenceModel
-    factors: Factors
-    expected: Array
-    deviation: Array
-
     def __init__(self, artifact: Artifact) -> None:
         k = len(artifact.centers)
         observed = observations(artifact)
         self.evidence = artifact.evidence or fit_evidence(observed, artifact.row_groups)
-        self.prior = artifact.prior or Prior.standard(len(artifact.models), self.evidence.n_factors)
-        self.factors = self.evidence.factors(observed, self.prior)
+        self.factors = self.evidence.factors(observed, artifact.factor_prior(self.evidence.n_factors))
         expected, deviation = self.evidence.cells(observed, self.factors)
         self.expected, self.deviation = np.clip(expected[:k], 0.0, 1.0), deviation[:k]
 
@@ -61,12 +52,11 @@ def observations(artifact: Artifact) -> Observations:
     Args:
         artifact: A trained artifact with k clusters, b benchmarks and m models.
     """
-    published = artifact.published or PublishedSums.none(len(artifact.models))
+    published = artifact.published_sums
     deviations = published_deviations(artifact.manifest.benchmarks)
     n = artifact.statistics.n_answers
-    variance = score_variance(artifact.statistics) if artifact.score_variance is None else artifact.score_variance
     mean = artifact.statistics.mean_score()
-    noise = np.divide(variance[:, None], n, out=np.ones_like(n), where=n > 0)
+    noise = np.divide(artifact.score_variances[:, None], n, out=np.ones_like(n), where=n > 0)
     published_noise = deviations[:, None] ** 2 * (1 + n.sum(axis=0) / PUBLISHED_HALF_LIFE_ANSWERS)
     return Observations(
         np.vstack([mean, divide(published.total, published.count)]), np.vstack([noise, published_noise])
@@ -83,15 +73,3 @@ def published_deviations(benchmarks: Sequence[BenchmarkInfo]) -> Array:
         [SELF_REPORTED_DEVIATION if one.harness == _SELF else INDEPENDENT_DEVIATION for one in benchmarks],
         dtype=np.float64,
     )
-
-
-def score_variance(statistics: ClusterStatistics) -> Array:
-    """(k,) variance of a single score in each cluster, over all models.
-
-    Args:
-        statistics: Sums over k clusters.
-    """
-    answers = statistics.n_answers.sum(axis=1)
-    variance = divide(statistics.score_squares.sum(axis=1), answers)
-    variance -= divide(statistics.score_sum.sum(axis=1), answers) ** 2
-    return np.maximum(np.nan_to_num(variance), MIN_SCORE_VARIANCE)

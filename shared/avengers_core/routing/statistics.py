@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,6 +13,9 @@ from ..records.schema import TOKEN_KINDS
 __all__ = ["INPUT", "OUTPUT", "Array", "ClusterStatistics", "divide"]
 
 Array = NDArray[np.float64]
+
+#: Lowest variance of a single score about its cell's mean. Raising it makes few answers that agree count for less.
+MIN_SCORE_VARIANCE = 0.01
 
 #: Positions of the input and of the output tokens in an array by `avengers_core.records.schema.TOKEN_KINDS`.
 INPUT, OUTPUT = TOKEN_KINDS.index("input_tokens"), TOKEN_KINDS.index("output_tokens")
@@ -47,6 +51,15 @@ class ClusterStatistics:
         names = [f.name for f in fields(self)]
         return ClusterStatistics(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
+    def map_columns(self, change: Callable[[Array], Array]) -> ClusterStatistics:
+        """The sums with other columns of models; the numbers of queries stay.
+
+        Args:
+            change: Takes (k, m, ...) sums, and gives them for other models.
+        """
+        sums = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "dataset_n"}
+        return ClusterStatistics(**sums, dataset_n=self.dataset_n)
+
     @property
     def n_queries(self) -> Array:
         """(k,) number of queries in each cluster."""
@@ -55,6 +68,13 @@ class ClusterStatistics:
     def mean_score(self) -> Array:
         """(k, m) mean score, NaN for a cell without answers."""
         return divide(self.score_sum, self.n_answers)
+
+    def score_variance(self) -> Array:
+        """(k,) variance of a single score in each cluster, over all models; `MIN_SCORE_VARIANCE` at least."""
+        answers = self.n_answers.sum(axis=1)
+        variance = divide(self.score_squares.sum(axis=1), answers)
+        variance -= divide(self.score_sum.sum(axis=1), answers) ** 2
+        return np.maximum(np.nan_to_num(variance), MIN_SCORE_VARIANCE)
 
     def mean_cost(self) -> Array:
         """(k, m) mean US dollars of an answer, NaN for a cell in which no cost is known."""

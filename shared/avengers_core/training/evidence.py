@@ -13,7 +13,7 @@ from ..catalog.types import ModelId
 from ..routing.evidence import KnownRows, Observations, Prior, fit_evidence
 from ..routing.manifest import Artifact
 from ..routing.published import linked_benchmarks, published_sums, scores_of
-from ..routing.score_model import observations, score_variance
+from ..routing.score_model import observations
 
 __all__ = ["resolved_models", "with_evidence"]
 
@@ -62,5 +62,5 @@ def with_evidence(artifact: Artifact, known: Mapping[str, ModelId], catalog: Cat
     manifest = msgspec.structs.replace(manifest, n_factors=evidence.n_factors)
     prior = Prior.standard(len(artifact.models), evidence.n_factors)
     return dataclasses.replace(
-        artifact, manifest=manifest, evidence=evidence, prior=prior, score_variance=score_variance(artifact.statistics)
+        artifact, manifest=manifest, evidence=evidence, prior=prior, score_variance=artifact.score_variances
     )

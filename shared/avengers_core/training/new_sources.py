@@ -11,7 +11,7 @@ from ..records.partitions import LocalPartitions
 from ..records.table import RecordTable
 from ..routing.evidence import KnownRows, fit_evidence
 from ..routing.manifest import Artifact
-from ..routing.score_model import observations, score_variance
+from ..routing.score_model import observations
 from ..routing.statistics import ClusterStatistics
 from .clustering import find_centers
 from .sources import source_kinds, typical_costs
@@ -96,7 +96,7 @@ def with_new_rows(artifact: Artifact, n_before: int) -> Artifact:
     kept_groups = np.concatenate([groups[: n_groups - n_published], groups[n_sources:]])
     known = KnownRows(before, kept_rows, kept_groups)
     if artifact.score_variance is not None:
-        new = score_variance(artifact.statistics)[n_before:]
+        new = artifact.statistics.score_variance()[n_before:]
         artifact = dataclasses.replace(artifact, score_variance=np.concatenate([artifact.score_variance, new]))
     evidence = fit_evidence(observations(artifact), artifact.row_groups, before.n_factors, known)
     return dataclasses.replace(artifact, evidence=evidence)

@@ -24,7 +24,7 @@ from ..routing.manifest import SCHEMA_VERSION, Artifact
 from ..routing.prices import with_prices
 from ..routing.router import Router
 from ..routing.statistics import OUTPUT, Array, ClusterStatistics
-from .clustering import nearest_of_source
+from .clustering import nearest_of_source, unit_vectors
 from .encoding import encode_records
 from .manifest import artifact_timestamp
 from .new_sources import with_new_rows, with_sources
@@ -134,11 +134,6 @@ def _added_statistics(artifact: Artifact, table: RecordTable, unseen: NDArray[np
     return dataclasses.replace(cluster_statistics(table, labels, len(centers)), dataset_n=dataset_n)
 
 
-def _vectors(router: Router, table: RecordTable) -> NDArray[np.float32]:
-    assert table.encoded is not None
-    return np.ascontiguousarray(table.encoded[:, : router.embedder.dimension])
-
-
 def _widen(
     statistics: ClusterStatistics,
     models: list[str],
@@ -194,7 +189,7 @@ def _fit_length_column(router: Router, table: RecordTable, column: int) -> dict[
         return None
     assert table.encoded is not None
     length_weights = weights[:, known].mean(axis=1) if known.any() else np.zeros(len(weights), np.float32)
-    vectors = _vectors(router, table)[reported]
+    vectors = unit_vectors(table, router.embedder.dimension)[reported]
     features = table.encoded[reported, vectors.shape[1] : vectors.shape[1] + N_FEATURES]
     logs = length_weights[0] + np.hstack([vectors, features]) @ length_weights[1:]
     length_weights[0] += np.log(np.maximum(output[reported].sum(), 1.0) / np.exp(logs.astype(np.float64)).sum())
