@@ -118,7 +118,7 @@ def held_out(pools: dict[str, list[Record]]) -> dict[str, dict[str, dict[str, fl
             trained += [record for record in pools[name] if (record.dataset, str(record.index)) in kept]
         router = RouterEstimator(random_state=seed).fit(trained).router_
         for name, test in judged.items():
-            report = evaluate_router(router, test, resamples=10)
+            (report,) = evaluate_router(router, test, resamples=10).panels
             for kind, area in report.auc.items():
                 rows[name].setdefault(f"AUC, {kind}", []).append(area.datasets)
             for setting in report.settings:

@@ -61,10 +61,11 @@ def plain(record: Record) -> dict[str, Any]:
     return {
         "index": record.index,
         "dataset": record.dataset,
+        **({} if record.source is None else {"source": record.source}),
         "query": record.query,
         "records": record.records,
         "usages": {
-            model: {k: getattr(u, k) for k in ("input_tokens", "output_tokens", "cost_usd")}
+            model: {k: getattr(u, k) for k in ("input_tokens", "output_tokens", "cost_usd", "kind")}
             for model, u in record.usages.items()
             if u
         },

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import out, print_path, print_result, print_warning
-from .options import JsonFlag, LedgerArgument, RecordsArgument, SeedOption, SinceOption, UntilOption
+from .options import JsonFlag, LedgerArgument, RecordsArgument, SeedOption, SinceOption, SourceFromFile, UntilOption
 
 if TYPE_CHECKING:
     from .._utils.results import Table
@@ -22,13 +22,6 @@ __all__ = ["records_app"]
 
 #: Exit code of ``records check --exit-code`` if something spoils the records.
 FINDINGS = 3
-
-SourceFromFile = Annotated[
-    bool,
-    typer.Option(
-        "--source-from-file", help="Take the file's name, up to the first period, as source of records without one."
-    ),
-]
 
 records_app = typer.Typer(no_args_is_help=True, help="Look at records, make them from a ledger, or choose from them.")
 

@@ -15,6 +15,7 @@ from .options import (
     RecordsArgument,
     ScoringOption,
     SeedOption,
+    SourceFromFile,
     parse_list,
     split_names,
 )
@@ -29,11 +30,14 @@ __all__ = ["evaluate"]
 def evaluate(
     files: RecordsArgument,
     artifact: ArtifactOption = None,
+    source_from_file: SourceFromFile = False,
     train_ratio: Annotated[
         float, typer.Option(help="Without --artifact: share of each dataset to train on; the rest is evaluated.")
     ] = 0.7,
     random_state: SeedOption = 42,
-    n_clusters: Annotated[int, typer.Option(help="Without --artifact: number of clusters to train with.")] = 40,
+    n_clusters: Annotated[
+        int | None, typer.Option(help="Without --artifact: number of clusters to train with. Default: as train does.")
+    ] = None,
     scoring: ScoringOption = None,
     alphas: Annotated[str, typer.Option(help="Alphas to list, separated by commas.")] = "0,0.25,0.39,0.53,0.8,1",
     exclude_models: Annotated[
@@ -48,6 +52,8 @@ def evaluate(
 
     With --artifact, all records are evaluated; they should not be those that it was trained on. Without, the records
     are split into a part to train on and a part to evaluate. All intervals are 95% bootstrap intervals.
+
+    Only models that answered the same queries of a source are compared; the last table tells what is left out for that.
     """
     from ..evaluation import evaluate_router
     from ..records import load_records
@@ -55,7 +61,8 @@ def evaluate(
     from ..training.estimator import RouterEstimator
 
     listed = parse_list(alphas, float)
-    table = load_records(files).without(split_names(exclude_models), split_names(exclude_datasets))
+    table = load_records(files, source_from_file=source_from_file)
+    table = table.without(split_names(exclude_models), split_names(exclude_datasets))
     train = None
     with show_progress(quiet or as_json) as progress:
         if artifact is not None:
@@ -70,47 +77,6 @@ def evaluate(
 
 
 def _view(evaluation: Evaluation) -> Iterator[Table]:
-    from .._utils.format import dollars_per_1k, number, number_interval, with_interval
-    from .._utils.results import Table
+    from ..evaluation.tables import evaluation_tables
 
-    yield Table(
-        f"{evaluation.queries:,} queries, scoring {evaluation.scoring}, 95% bootstrap intervals",
-        ("setting", "accuracy (datasets)", "accuracy (queries)", "$ per 1K queries", "models chosen"),
-        [
-            (
-                setting.name,
-                with_interval(setting.accuracy, setting.accuracy_interval),
-                with_interval(setting.accuracy_queries, setting.accuracy_queries_interval),
-                dollars_per_1k(setting.cost_usd, setting.cost_usd_interval),
-                _top_shares(setting.shares),
-            )
-            for setting in evaluation.settings
-        ],
-    )
-    yield Table(
-        "area under the accuracy-cost curve",
-        ("router", "AUC (datasets)", "AUC (queries)", "share of the way to the oracle"),
-        [
-            (name, f"{area.datasets:.4f}", f"{area.queries:.4f}", f"{area.gap_closed:.1%}")
-            for name, area in evaluation.auc.items()
-        ],
-    )
-    yield Table(
-        "figures of the router's curve, 95% bootstrap intervals",
-        ("figure", "value", "interval"),
-        [(name, number(figure.value), number_interval(figure.interval)) for name, figure in evaluation.figures.items()],
-    )
-    names = [setting.name for setting in evaluation.settings]
-    yield Table(
-        "accuracy by dataset",
-        ("dataset", "queries", *names),
-        [
-            (row.dataset, f"{row.queries:,}", *(f"{row.accuracy[name]:.3f}" for name in names))
-            for row in evaluation.datasets
-        ],
-    )
-
-
-def _top_shares(shares: dict[str, float], most: int = 3) -> str:
-    ranked = sorted(shares.items(), key=lambda item: -item[1])[:most]
-    return ", ".join(f"{name} {share:.0%}" for name, share in ranked)
+    return evaluation_tables(evaluation)

@@ -17,6 +17,7 @@ from .options import (
     JsonFlag,
     QuietFlag,
     RecordsArgument,
+    SourceFromFile,
     parse_list,
     split_names,
 )
@@ -53,6 +54,7 @@ def sweep(
     seeds: Annotated[str, typer.Option(help="Seeds of the splits and clusters, as 0:10 or 1,2,3.")] = "0:10",
     alpha_step: Annotated[float, typer.Option(help="Step of alpha between 0 and 1.")] = 0.01,
     train_ratio: Annotated[float, typer.Option(help="Share of each dataset to train on; the rest is evaluated.")] = 0.7,
+    source_from_file: SourceFromFile = False,
     jobs: JobsOption = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write the rows as curves.parquet too.")] = False,
     quiet: QuietFlag = False,
@@ -61,6 +63,7 @@ def sweep(
     """Try many settings on many splits, and write curves.csv and summary.csv."""
     from ..evaluation import Grid, run_sweep, summarize
     from ..evaluation.sweep_files import write_parquet
+    from ..records import load_records
 
     if not 0 < alpha_step <= 1:
         raise typer.BadParameter("--alpha-step must be above 0 and at most 1")
@@ -75,18 +78,26 @@ def sweep(
         train_ratio=train_ratio,
     )
     with show_progress(quiet) as progress:
-        rows = run_sweep([*files], grid, output, jobs=jobs, progress=progress)
+        table = load_records(files, source_from_file=source_from_file)
+        rows = run_sweep(table, grid, output, jobs=jobs, progress=progress)
     if parquet:
         write_parquet(output / "curves.parquet", rows)
-    title = f"{len(rows):,} rows in {output / 'curves.csv'}; mean over seeds, standard deviation in brackets"
+    title = f"{len(rows):,} rows in {output / 'curves.csv'}; means over seeds, standard deviations in brackets"
     summaries = summarize(rows)
     print_result([summary.to_dict() for summary in summaries], lambda _: _sweep_view(title, summaries), as_json)
 
 
 def _sweep_view(title: str, summaries: list[SweepSummary]) -> Iterator[Table | str]:
+    for kind in dict.fromkeys(row.kind for row in summaries):
+        of_kind = [row for row in summaries if row.kind == kind]
+        yield _summary_table(title if kind == "call" else f"{title}; runs of agents", of_kind)
+    yield "best accuracy and cost saved: against the best single model; saved at equal accuracy"
+
+
+def _summary_table(title: str, summaries: list[SweepSummary]) -> Table:
     from .._utils.results import Table
 
-    yield Table(
+    return Table(
         title,
         ("scoring", "clusters", "top_k", "beta", "embedder", "seeds", "AUC", "AIQ", "best accuracy", "cost saved"),
         [
@@ -105,7 +116,6 @@ def _sweep_view(title: str, summaries: list[SweepSummary]) -> Iterator[Table | s
             for row in summaries
         ],
     )
-    yield "best accuracy and cost saved: against the best single model; saved at equal accuracy"
 
 
 def _mean_sd(mean: float | None, sd: float | None, form: str, sign: str = "") -> str:
@@ -180,15 +190,17 @@ def report(
     ] = "40",
     alpha: Annotated[float, typer.Option(help="Alpha whose calibration is shown.")] = 0.5,
     title: Annotated[str, typer.Option(help="Heading of the report.")] = "What a router is worth on these records",
+    source_from_file: SourceFromFile = False,
     jobs: JobsOption = None,
     quiet: QuietFlag = False,
 ) -> None:
     """Write a report that opens offline in a browser, the same as Markdown, and its pictures."""
     from ..evaluation.report import make_report
+    from ..records import load_records
 
     with show_progress(quiet) as progress:
         page = make_report(
-            [*files],
+            load_records(files, source_from_file=source_from_file),
             output,
             seeds=seeds,
             n_clusters=[value for value in parse_list(n_clusters, int) if value],
@@ -219,6 +231,7 @@ def compare(
 
 def _comparison_view(found: Comparison) -> Iterator[Table]:
     from .._utils.results import Table
+    from ..evaluation.tables import left_out_table
 
     yield Table(
         f"{found.queries:,} queries; AUC {found.auc[0]:.4f} and {found.auc[1]:.4f}; 95% intervals",
@@ -237,6 +250,8 @@ def _comparison_view(found: Comparison) -> Iterator[Table]:
             for row in found.settings
         ],
     )
+    if found.left_out:
+        yield left_out_table(found.left_out)
 
 
 def routerarena(

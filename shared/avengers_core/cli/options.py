@@ -26,6 +26,7 @@ __all__ = [
     "ScoringOption",
     "SeedOption",
     "SinceOption",
+    "SourceFromFile",
     "UntilOption",
     "given_catalog",
     "parse_list",
@@ -36,6 +37,12 @@ _LEDGER_HELP = "SQLite file or SQLAlchemy URL of the ledger. Default: $AVENGERS_
 
 RecordsArgument = Annotated[
     list[Path], typer.Argument(help="Records: JSONL files, plain or gzip, or folders of such files.")
+]
+SourceFromFile = Annotated[
+    bool,
+    typer.Option(
+        "--source-from-file", help="Take the file's name, up to the first period, as source of records without one."
+    ),
 ]
 LedgerArgument = Annotated[str | None, typer.Argument(help=_LEDGER_HELP)]
 LedgerOption = Annotated[str | None, typer.Option("--ledger", help=_LEDGER_HELP)]

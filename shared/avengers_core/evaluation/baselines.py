@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from ..records.table import RecordTable
 from ..routing.scoring import utility_choice
 from ..routing.statistics import Array, divide
-from .bootstrap import answered_enough
-from .curves import available
+from .curves import available, singles
 
 __all__ = ["fixed_choices", "knn_choices", "oracle_choices", "random_choices", "utility_choices"]
 
@@ -96,19 +95,15 @@ def random_choices(table: RecordTable, repeats: int, random_state: int) -> NDArr
 def fixed_choices(table: RecordTable) -> dict[str, NDArray[np.intp]]:
     """The most accurate and the cheapest single model, each for all queries.
 
-    A query that the model did not answer goes to the next in the ranking. A model with few answers (`MIN_ANSWERS`) is
-    not taken for the most accurate one.
+    Args:
+        table: Records in which each model answered each query (`panels.Panel`).
 
     Returns:
         (n,) columns of the chosen models, by ``best single: <model>`` and ``cheapest: <model>``.
     """
-    known = available(table)
-    enough = answered_enough(known.sum(axis=0))
-    scores = np.where(known, table.scores, np.nan)
-    means = np.array([np.nanmean(column) if some else -1.0 for column, some in zip(scores.T, enough, strict=True)])
-    costs = np.array([c[k].mean() if k.any() else np.inf for c, k in zip(table.cost.T, known.T, strict=True)])
-    rankings = {"best single": np.argsort(-means, kind="stable"), "cheapest": np.argsort(costs)}
+    single = singles(table)
+    columns = {"best single": int(single.accuracy.argmax()), "cheapest": int(single.cost_usd.argmin())}
     return {
-        f"{title}: {table.models[ranking[0]]}": np.asarray(ranking[known[:, ranking].argmax(axis=1)])
-        for title, ranking in rankings.items()
+        f"{title}: {table.models[column]}": np.full(len(table), column, dtype=np.intp)
+        for title, column in columns.items()
     }

@@ -12,21 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records.table import RecordTable
-from ..routing.statistics import Array, divide
+from ..routing.statistics import Array
+from .curves import dataset_weights
 from .metrics import FIGURES, curve_figures
 
 __all__ = [
-    "MIN_ANSWERS",
     "FigureInterval",
     "Interval",
     "SettingIntervals",
-    "answered_enough",
     "figure_intervals",
     "setting_intervals",
 ]
-
-#: Answers that a single model needs to count as the best one. With fewer, it is not a candidate of a router either.
-MIN_ANSWERS = 20
 
 Interval = tuple[float, float]
 
@@ -58,11 +54,6 @@ class FigureInterval:
 
     value: float | None
     interval: Interval | None
-
-
-def answered_enough(answers: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which single models have enough answers to be the best one. If none has `MIN_ANSWERS`, those with the most."""
-    return np.asarray(answers >= min(MIN_ANSWERS, int(answers.max())))
 
 
 def setting_intervals(
@@ -118,7 +109,7 @@ def figure_intervals(
     setting, so they are slightly optimistic; `recommend_alpha` reports what one alpha reaches over several splits.
 
     Args:
-        table: Judged records.
+        table: Records in which each model answered each query (`panels.Panel`).
         choices: (s, n) columns of the models that the router chooses at each setting.
         oracle: (n,) columns of the models that the oracle chooses.
         confidence: Share of the resamples within each interval.
@@ -133,23 +124,11 @@ def figure_intervals(
     curve = _means(table, draws, table.scores[rows, choices].T.astype(np.float64))
     dollars = draws @ table.cost[rows, choices].T / len(table)
     best_possible = _means(table, draws, table.scores[rows, oracle][:, None].astype(np.float64))[:, 0]
-    known = ~np.isnan(table.scores) & ~np.isnan(table.cost)
-    answered = known.any(axis=0)
-    known = known[:, answered]
-    single = _means(table, draws, np.where(known, table.scores[:, answered], np.nan).astype(np.float64))
-    single_cost = divide(draws @ np.where(known, table.cost[:, answered], 0.0), draws @ known.astype(np.float64))
-    enough = answered_enough(known.sum(axis=0))
+    single = _means(table, draws, table.scores.astype(np.float64))
+    single_cost = draws @ table.cost / len(table)
     figures: dict[str, list[float]] = {name: [] for name in FIGURES}
     for draw in range(len(draws)):
-        drawn = np.isfinite(single[draw]) & np.isfinite(single_cost[draw])
-        found = curve_figures(
-            dollars[draw],
-            curve[draw],
-            single_cost[draw][drawn],
-            single[draw][drawn],
-            float(best_possible[draw]),
-            enough[drawn],
-        )
+        found = curve_figures(dollars[draw], curve[draw], single_cost[draw], single[draw], float(best_possible[draw]))
         for name, value in asdict(found).items():
             figures[name].append(value)
     return {name: _figure(np.array(values), confidence) for name, values in figures.items()}
@@ -178,12 +157,5 @@ def _interval(values: Array, confidence: float) -> Interval:
 
 
 def _means(table: RecordTable, draws: Array, scores: Array) -> Array:
-    """(draws, columns) mean over datasets of the mean of the (n, columns) scores that are known."""
-    known = np.isfinite(scores)
-    filled = np.where(known, scores, 0.0)
-    by_dataset = []
-    for code in np.unique(table.dataset):
-        rows = table.dataset == code
-        by_dataset.append(divide(draws[:, rows] @ filled[rows], draws[:, rows] @ known[rows].astype(np.float64)))
-    stacked = np.stack(by_dataset)
-    return divide(np.nansum(stacked, axis=0), np.isfinite(stacked).sum(axis=0).astype(np.float64))
+    """(draws, columns) mean over datasets of the mean of the (n, columns) scores."""
+    return (draws * dataset_weights(table)) @ scores

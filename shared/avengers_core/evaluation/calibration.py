@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._utils.results import Result
+from ..errors import RecordError
 from ..records.table import RecordTable
 from ..routing.decision import Decision
 from ..routing.router import Router
 from ..routing.statistics import Array
 from ..training.estimator import RouterEstimator
-from .curves import ALPHAS, area_under_curve, available, cost_range, measure, singles
+from .curves import ALPHAS, area_under_curve, cost_range, measure, singles
 from .evaluate import Progress, answer_patterns, router_choices
+from .panels import router_panels
 
 __all__ = ["Calibration", "CalibrationBin", "UnseenDataset", "auroc", "calibrate", "leave_one_out", "route_table"]
 
@@ -60,7 +63,7 @@ class UnseenDataset(Result):
     Attributes:
         dataset: Name of the dataset.
         queries: Number of judged queries.
-        auc: Area under the router's accuracy-cost curve (`area_under_curve`).
+        auc: Area under the router's accuracy-cost curve (`area_under_curve`); the mean over panels (`panels.Panel`).
         auc_singles: Area under the front of the single models.
         flagged: Share of the queries that the router flags as out of distribution.
         flagged_known: The same share of held-out queries of the datasets that it was trained on.
@@ -97,14 +100,14 @@ def route_table(router: Router, table: RecordTable, alpha: float) -> list[Decisi
 
     Args:
         router: The router.
-        table: Records with query texts and `RecordTable.encoded`.
+        table: Records with query texts and `RecordTable.encoded`, each with a score of a model that the router knows.
         alpha: Trade-off in [0, 1].
 
     Returns:
         One decision per query, in order.
     """
     vectors = _vectors(router, table)
-    usable = available(table) & np.array([model in router.models for model in table.models])
+    usable = _scored(router, table)
     by_row: dict[int, Decision] = {}
     for rows, names in answer_patterns(table, usable):
         texts = [table.queries[row] for row in rows]
@@ -122,18 +125,24 @@ def calibrate(router: Router, table: RecordTable, alpha: float, bins: int = 10) 
         alpha: Trade-off in [0, 1].
         bins: Number of bins.
     """
+    table = table.rows(np.asarray(_scored(router, table).any(axis=1)))
     decisions = route_table(router, table, alpha)
     column = {model: position for position, model in enumerate(table.models)}
     chosen = [column[decision.model] for decision in decisions]
     scores = table.scores[np.arange(len(table)), chosen].astype(np.float64)
     expected = np.array([decision.expected_score for decision in decisions])
     confidence = np.array([decision.confidence for decision in decisions])
-    best = np.where(available(table), table.scores, -1).max(axis=1)
+    best = np.where(_scored(router, table), table.scores, -1).max(axis=1)
     parts = [part for part in np.array_split(np.argsort(expected, kind="stable"), bins) if len(part)]
     rows = [_bin(expected[part], scores[part]) for part in parts]
     distances = [abs(row.expected - row.scored) for row in rows]
     error = float(np.average(distances, weights=[row.queries for row in rows]))
     return Calibration(rows, error, auroc(scores >= best, confidence))
+
+
+def _scored(router: Router, table: RecordTable) -> NDArray[np.bool_]:
+    """(n, m) answers with a score, of models that the router knows."""
+    return np.asarray(~np.isnan(table.scores) & np.array([model in router.models for model in table.models]))
 
 
 def _bin(expected: Array, scores: Array) -> CalibrationBin:
@@ -165,19 +174,19 @@ def leave_one_out(
         progress: Called after each dataset.
 
     Returns:
-        One entry per dataset.
+        One entry per dataset in which some models answered the same queries.
     """
     grid = np.asarray(alphas, dtype=np.float64)
     codes = np.unique(table.dataset)
     found = []
     for number, code in enumerate(codes, start=1):
         unseen = table.rows(table.dataset == code)
-        unseen = unseen.rows(np.asarray(available(unseen).any(axis=1)))
         estimator = RouterEstimator(n_clusters, random_state=random_state, train_ratio=0.8)
         estimator.fit(table.rows((table.dataset != code) & ~np.isin(table.texts, unseen.texts)))
         held_out = estimator.held_out_
         assert held_out is not None
-        found.append(_judge_unseen(estimator.router_, table.datasets[code], unseen, held_out, grid))
+        with contextlib.suppress(RecordError):
+            found.append(_judge_unseen(estimator.router_, table.datasets[code], unseen, held_out, grid))
         if progress:
             progress("leave one dataset out", number, len(codes))
     return found
@@ -186,18 +195,20 @@ def leave_one_out(
 def _judge_unseen(
     router: Router, name: str, unseen: RecordTable, held_out: RecordTable, alphas: Array
 ) -> UnseenDataset:
-    vectors = _vectors(router, unseen)
-    single = singles(unseen)
-    low, high = cost_range(single)
-    curve = measure(unseen, router_choices(router, unseen, vectors, alphas))
+    vectors, areas = _vectors(router, unseen), []
+    for panel in router_panels(unseen, router, vectors).panels:
+        single = singles(panel.table)
+        curve = measure(panel.table, router_choices(router, panel.table, vectors[panel.rows], alphas))
+        areas.append([area_under_curve(one, *cost_range(single)) for one in (curve, single)])
+    auc, auc_singles = np.mean(areas, axis=0).tolist()
     new, known = (_similarity(router, _vectors(router, part)) for part in (unseen, held_out))
     threshold = router.artifact.manifest.ood_threshold
     is_new = np.concatenate((np.ones(len(new)), np.zeros(len(known))))
     return UnseenDataset(
         dataset=name,
         queries=len(unseen),
-        auc=area_under_curve(curve, low, high),
-        auc_singles=area_under_curve(single, low, high),
+        auc=auc,
+        auc_singles=auc_singles,
         flagged=float((new < threshold).mean()),
         flagged_known=float((known < threshold).mean()),
         similarity_auroc=auroc(is_new, -np.concatenate((new, known))),

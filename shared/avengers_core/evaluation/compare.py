@@ -13,10 +13,12 @@ from ..embedders.base import embed_all
 from ..records.table import RecordTable
 from ..routing.router import Router
 from ..routing.scoring import check_alpha
+from ..routing.statistics import Array
 from .bootstrap import Interval
-from .curves import ALPHAS, area_under_curve, available, cost_range, measure, singles
+from .curves import ALPHAS, area_under_curve, cost_range, measure, singles
 from .evaluate import router_choices
 from .metrics import paired_test
+from .panels import LeftOut, Panel, find_panels
 
 __all__ = ["ComparedSetting", "Comparison", "compare_routers"]
 
@@ -58,12 +60,15 @@ class Comparison(Result):
 
     Attributes:
         queries: Number of judged queries.
-        auc: Area under the accuracy-cost curve of the first and of the second, over datasets (`area_under_curve`).
+        auc: Area under the accuracy-cost curve of the first and of the second, over datasets (`area_under_curve`); the
+            mean over panels (`panels.Panel`).
+        left_out: Queries that are not judged and models that are not compared, by source.
         settings: One entry per alpha.
     """
 
     queries: int
     auc: Pair
+    left_out: list[LeftOut]
     settings: list[ComparedSetting]
 
 
@@ -75,31 +80,53 @@ def compare_routers(
     Args:
         first: A router.
         second: Another router.
-        table: Records with query texts. Both routers choose among the models that answered a query and that they know.
+        table: Records with query texts. Both routers choose among models that both know and that answered the same
+            queries of a source; runs of agents count only if there are no calls.
         alphas: Alphas to compare at, in [0, 1].
 
     Raises:
-        RecordError: If a router knows none of the models that answered some query.
+        RecordError: If no two models that both routers know answered the same query.
         ValueError: If an alpha is outside [0, 1].
         MissingExtraError: If scipy is not installed.
     """
     listed = [check_alpha(alpha) for alpha in alphas]
-    table = table.rows(np.asarray(available(table).any(axis=1)))
     grid = np.array(sorted({*ALPHAS, *listed}))
-    low, high = cost_range(singles(table))
-    chosen = [
-        router_choices(router, table, embed_all(router.embedder, table.queries), grid) for router in (first, second)
-    ]
-    areas = [area_under_curve(measure(table, choices), low, high) for choices in chosen]
+    found = find_panels(table, set(first.models) & set(second.models))
+    panels = [panel for panel in found.panels if panel.kind == found.panels[0].kind]
+    chosen = [_choices(router, table, panels, grid) for router in (first, second)]
+    areas = [_mean_area(panels, choices) for choices in chosen]
     at = {float(alpha): position for position, alpha in enumerate(grid)}
-    settings = [_compare(table, alpha, *(choices[at[alpha]] for choices in chosen)) for alpha in listed]
-    return Comparison(len(table), (areas[0], areas[1]), settings)
+    judged = [_judged(panels, choices) for choices in chosen]
+    settings = [_compare(alpha, *(points[:, at[alpha]] for points in judged)) for alpha in listed]
+    return Comparison(judged[0].shape[2], (areas[0], areas[1]), found.left_out, settings)
 
 
-def _compare(table: RecordTable, alpha: float, first: NDArray[np.intp], second: NDArray[np.intp]) -> ComparedSetting:
-    rows = np.arange(len(table))
-    scores = [table.scores[rows, chosen].astype(np.float64) for chosen in (first, second)]
-    costs = [table.cost[rows, chosen] for chosen in (first, second)]
+def _choices(router: Router, table: RecordTable, panels: Sequence[Panel], grid: Array) -> list[NDArray[np.intp]]:
+    """For each panel, (s, n) columns of the chosen models."""
+    vectors = embed_all(router.embedder, table.queries)
+    return [router_choices(router, panel.table, vectors[panel.rows], grid) for panel in panels]
+
+
+def _mean_area(panels: Sequence[Panel], choices: Sequence[NDArray[np.intp]]) -> float:
+    areas = [
+        area_under_curve(measure(panel.table, chosen), *cost_range(singles(panel.table)))
+        for panel, chosen in zip(panels, choices, strict=True)
+    ]
+    return float(np.mean(areas))
+
+
+def _judged(panels: Sequence[Panel], choices: Sequence[NDArray[np.intp]]) -> Array:
+    """(2, s, n) scores and US dollars of the choices, over the queries of all panels."""
+    parts = []
+    for panel, chosen in zip(panels, choices, strict=True):
+        rows = np.arange(len(panel.table))
+        parts.append(np.stack([panel.table.scores[rows, chosen].astype(np.float64), panel.table.cost[rows, chosen]]))
+    return np.concatenate(parts, axis=2)
+
+
+def _compare(alpha: float, first: Array, second: Array) -> ComparedSetting:
+    """Compare (2, n) scores and US dollars of two routers."""
+    scores, costs = (first[0], second[0]), (first[1], second[1])
     score, cost = paired_test(*scores), paired_test(*costs)
     return ComparedSetting(
         alpha=alpha,

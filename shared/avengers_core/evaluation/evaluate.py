@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,17 @@ from ..routing.statistics import Array
 from .baselines import fixed_choices, knn_choices, oracle_choices, random_choices
 from .bootstrap import FigureInterval, Interval, figure_intervals, setting_intervals
 from .curves import ALPHAS, Curve, area_under_curve, available, cost_range, measure, singles
+from .means import PanelCurve, mean_curve, mean_figures
+from .panels import KINDS, LeftOut, Panel, router_panels
 
 __all__ = [
     "AlphaCurve",
     "Area",
     "DatasetAccuracy",
     "Evaluation",
+    "MeanSetting",
+    "PanelEvaluation",
+    "PanelMeans",
     "Progress",
     "Setting",
     "SingleModel",
@@ -132,13 +137,15 @@ class DatasetAccuracy:
 
 
 @dataclass(frozen=True)
-class Evaluation(Result):
-    """A router's accuracy and cost on records, beside baselines.
+class PanelEvaluation:
+    """A router's accuracy and cost on queries that the same models answered (`panels.Panel`), beside baselines.
 
     Attributes:
+        sources: Names of the sources: who graded the answers.
+        kind: ``call``, or ``agent_run`` if dollars are those of whole runs of agents.
         queries: Number of judged queries.
-        skipped: Queries without any answer that has a score and a cost.
-        scoring: The router's scoring: ``utility``, ``reference`` or ``simple``.
+        models: Number of compared models.
+        estimated_costs: Whether costs are what the router expects, because the sources recorded none.
         settings: The router at the listed alphas, then the baselines.
         auc: Areas by curve: ``single models``, ``router``, ``knn 100`` (if training records were given), ``oracle``.
         figures: `metrics.FIGURES` of the router's curve, by name.
@@ -149,9 +156,11 @@ class Evaluation(Result):
         datasets: Accuracies by dataset.
     """
 
+    sources: list[str]
+    kind: str
     queries: int
-    skipped: int
-    scoring: str
+    models: int
+    estimated_costs: bool
     settings: list[Setting]
     auc: dict[str, Area]
     figures: dict[str, FigureInterval]
@@ -159,6 +168,77 @@ class Evaluation(Result):
     curves: dict[str, AlphaCurve]
     singles: dict[str, SingleModel]
     datasets: list[DatasetAccuracy]
+
+    def setting(self, name: str) -> Setting:
+        """The setting of a name; ``best single`` and ``cheapest`` are names whatever the model.
+
+        Args:
+            name: Such as ``alpha 0.5`` or ``best single``.
+
+        Raises:
+            KeyError: If there is no such setting.
+        """
+        for setting in self.settings:
+            if setting.name.partition(":")[0] == name:
+                return setting
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class MeanSetting:
+    """A router at one alpha, or a baseline, averaged over panels.
+
+    Attributes:
+        name: Such as ``alpha 0.5``, ``best single`` or ``oracle, alpha 1``.
+        accuracy: Mean over panels of `Setting.accuracy`.
+        relative_cost: Geometric mean over panels of the cost as a multiple of the best single model's.
+        cost_usd: Mean over panels of the US dollars a query.
+    """
+
+    name: str
+    accuracy: float
+    relative_cost: float
+    cost_usd: float
+
+
+@dataclass(frozen=True)
+class PanelMeans:
+    """Figures of one kind of usage, averaged over panels; each panel counts the same.
+
+    Attributes:
+        kind: ``call`` or ``agent_run``.
+        panels: Number of panels.
+        queries: Number of judged queries.
+        settings: The router at the listed alphas, then the baselines that all panels have.
+        auc: Mean areas by curve, of the curves that all panels have.
+        figures: `metrics.FIGURES` by name (`means.mean_figures`). One that does not exist is None.
+    """
+
+    kind: str
+    panels: int
+    queries: int
+    settings: list[MeanSetting]
+    auc: dict[str, Area]
+    figures: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Evaluation(Result):
+    """A router's accuracy and cost on records, beside baselines.
+
+    Attributes:
+        queries: Number of judged queries.
+        scoring: The router's scoring: ``utility``, ``reference`` or ``simple``.
+        panels: One entry for each set of queries that the same models answered; calls before runs of agents.
+        means: Means over panels; one entry for each kind of usage.
+        left_out: Queries that are not judged and models that are not compared, by source.
+    """
+
+    queries: int
+    scoring: str
+    panels: list[PanelEvaluation]
+    means: list[PanelMeans]
+    left_out: list[LeftOut]
 
 
 def answer_patterns(table: RecordTable, usable: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.intp], list[str]]]:
@@ -226,8 +306,10 @@ def evaluate_router(
 ) -> Evaluation:
     """Measure accuracy and US dollars a query, per alpha and beside baselines.
 
-    The baselines are the best single model, the cheapest one, random choices, the 100 nearest neighbours (if ``train``
-    is given) and the oracle. Queries without any answer that can be judged are skipped and counted.
+    Only models that answered the same queries are compared (`panels.find_panels`); what is left out for that is
+    counted, with the reason. If a source recorded no cost at all, the costs that the router expects stand for it. The
+    baselines are the best single model, the cheapest one, random choices, the 100 nearest
+    neighbours (if ``train`` is given and costs are recorded) and the oracle.
 
     Args:
         router: The router to evaluate.
@@ -240,51 +322,129 @@ def evaluate_router(
         progress: Called while queries are embedded.
 
     Raises:
-        RecordError: If no record has both a score and a cost, or the router knows none of the models of some query.
+        RecordError: If no record has a score and a cost that is recorded or can be estimated, or no two models that the
+            router knows answered the same query.
         ValueError: If an alpha is outside [0, 1], or the scoring is unknown.
     """
-    judged = np.asarray(available(table).any(axis=1))
-    skipped = int((~judged).sum())
-    table = table.rows(judged)
-    if not len(table):
-        raise RecordError("no record has both a score and a cost: nothing can be evaluated")
     listed = [check_alpha(alpha) for alpha in (alphas or LISTED_ALPHAS)]
-    grid = np.array(sorted({*ALPHAS, *listed}))
-    choices = _curve_choices(router, table, train, grid, scoring, progress)
-    curves = {name: measure(table, chosen) for name, chosen in choices.items()}
-    single = singles(table)
-    rows = _setting_choices(table, choices, grid, listed, random_state)
-    oracle = choices["oracle"][int(np.flatnonzero(grid == 1.0)[0])]
+    vectors = _embed(router, table, progress)
+    found = router_panels(table, router, vectors)
+    judge = _Judge(
+        router,
+        np.array(sorted({*ALPHAS, *listed})),
+        listed,
+        scoring,
+        None if train is None else (train, _embed(router, train, progress)),
+        resamples,
+        random_state,
+    )
+    panels = [judge.judge(panel, vectors[panel.rows]) for panel in found.panels]
     return Evaluation(
-        queries=len(table),
-        skipped=skipped,
+        queries=sum(panel.queries for panel in panels),
         scoring=scoring or router.artifact.manifest.settings.scoring,
-        settings=_settings(table, rows, resamples, random_state),
-        auc=_areas({"single models": single, **curves}, *cost_range(single)),
-        figures=figure_intervals(
-            table, choices["router"], oracle, resamples=min(resamples, FIGURE_RESAMPLES), random_state=random_state
-        ),
-        budget_range_usd=cost_range(single),
-        curves={name: _alpha_curve(grid, curve) for name, curve in curves.items()},
-        singles=_single_models(single),
-        datasets=_by_dataset(table, rows),
+        panels=panels,
+        means=[_means(kind, of_kind) for kind in KINDS if (of_kind := [one for one in panels if one.kind == kind])],
+        left_out=found.left_out,
     )
 
 
-def _curve_choices(
-    router: Router,
-    table: RecordTable,
-    train: RecordTable | None,
-    grid: Array,
-    scoring: str | None,
-    progress: Progress | None,
-) -> dict[str, NDArray[np.intp]]:
-    """(s, n) choices of the router and of the baselines that depend on alpha, by name."""
-    vectors, scale = _embed(router, table, progress), router.artifact.manifest.typical_cost
-    choices = {"router": router_choices(router, table, vectors, grid, scoring)}
-    if train is not None:
-        choices["knn 100"] = knn_choices(train, _embed(router, train, progress), table, vectors, scale, grid)
-    return {**choices, "oracle": oracle_choices(table, scale, grid)}
+@dataclass(frozen=True)
+class _Judge:
+    """How each panel is judged."""
+
+    router: Router
+    grid: Array
+    listed: Sequence[float]
+    scoring: str | None
+    train: tuple[RecordTable, NDArray[np.float32]] | None
+    resamples: int
+    random_state: int
+
+    def judge(self, panel: Panel, vectors: NDArray[np.float32]) -> PanelEvaluation:
+        table, single = panel.table, singles(panel.table)
+        choices = self._curve_choices(panel, vectors)
+        curves = {name: measure(table, chosen) for name, chosen in choices.items()}
+        rows = _setting_choices(table, choices, self.grid, self.listed, self.random_state)
+        figures = figure_intervals(
+            table,
+            choices["router"],
+            choices["oracle"][int(np.flatnonzero(self.grid == 1.0)[0])],
+            resamples=min(self.resamples, FIGURE_RESAMPLES),
+            random_state=self.random_state,
+        )
+        return PanelEvaluation(
+            sources=list(panel.sources),
+            kind=panel.kind,
+            queries=len(table),
+            models=len(table.models),
+            estimated_costs=panel.estimated,
+            settings=_settings(table, rows, self.resamples, self.random_state),
+            auc=_areas({"single models": single, **curves}, *cost_range(single)),
+            figures=figures,
+            budget_range_usd=cost_range(single),
+            curves={name: _alpha_curve(self.grid, curve) for name, curve in curves.items()},
+            singles=_single_models(single),
+            datasets=_by_dataset(table, rows),
+        )
+
+    def _curve_choices(self, panel: Panel, vectors: NDArray[np.float32]) -> dict[str, NDArray[np.intp]]:
+        """(s, n) choices of the router and of the baselines that depend on alpha, by name."""
+        table, scale = panel.table, cost_scale(self.router, panel)
+        choices = {"router": router_choices(self.router, table, vectors, self.grid, self.scoring)}
+        if self.train is not None and not panel.estimated:
+            train, train_vectors = self.train
+            same_models = train.columns(panel.columns)
+            choices["knn 100"] = knn_choices(same_models, train_vectors, table, vectors, scale, self.grid)
+        return {**choices, "oracle": oracle_choices(table, scale, self.grid)}
+
+
+def cost_scale(router: Router, panel: Panel) -> float:
+    """US dollars that baselines take for a typical query's, as the router does.
+
+    Args:
+        router: The router.
+        panel: The queries to judge.
+    """
+    manifest = router.artifact.manifest
+    known = {source.name: source.typical_cost for source in manifest.sources}
+    if not manifest.settings.relative_costs:
+        return manifest.typical_cost
+    return float(np.mean([known.get(name, manifest.typical_cost) for name in panel.sources]))
+
+
+def _means(kind: str, panels: Sequence[PanelEvaluation]) -> PanelMeans:
+    curves = [_panel_curve(panel) for panel in panels]
+    names = _common([[setting.name.partition(":")[0] for setting in panel.settings] for panel in panels])
+    mean = mean_curve([_setting_curve(panel, curve, names) for panel, curve in zip(panels, curves, strict=True)])
+    columns = (mean.accuracy.tolist(), mean.relative_cost.tolist(), mean.cost_usd.tolist())
+    areas = {
+        name: Area(*np.mean([astuple(panel.auc[name]) for panel in panels], axis=0).tolist())
+        for name in _common([list(panel.auc) for panel in panels])
+    }
+    figures = {name: value if np.isfinite(value) else None for name, value in asdict(mean_figures(curves)).items()}
+    settings = [MeanSetting(name, *values) for name, *values in zip(names, *columns, strict=True)]
+    return PanelMeans(kind, len(panels), sum(panel.queries for panel in panels), settings, areas, figures)
+
+
+def _common(names: Sequence[Sequence[str]]) -> list[str]:
+    """Names that are in all lists, in the order of the first."""
+    return [name for name in names[0] if all(name in others for others in names)]
+
+
+def _panel_curve(panel: PanelEvaluation) -> PanelCurve:
+    drawn, singles_ = panel.curves["router"], panel.singles.values()
+    return PanelCurve(
+        Curve([], np.array(drawn.accuracy), np.array(drawn.accuracy_queries), np.array(drawn.cost_usd)),
+        Curve(list(panel.singles), *np.array([astuple(one) for one in singles_]).T),
+        panel.setting("oracle, alpha 1").accuracy,
+    )
+
+
+def _setting_curve(panel: PanelEvaluation, curve: PanelCurve, names: Sequence[str]) -> PanelCurve:
+    """The panel's settings as a curve."""
+    found = [panel.setting(name) for name in names]
+    points = np.array([(one.accuracy, one.accuracy_queries, one.cost_usd) for one in found])
+    return curve._replace(curve=Curve(names, *points.T))
 
 
 def _setting_choices(

@@ -244,7 +244,6 @@ def curve_figures(
     single_cost: ArrayLike,
     single_accuracy: ArrayLike,
     oracle: float,
-    candidates: ArrayLike | None = None,
 ) -> CurveFigures:
     """Compute all figures of one curve.
 
@@ -254,12 +253,10 @@ def curve_figures(
         single_cost: (m,) US dollars a query of each single model.
         single_accuracy: (m,) accuracy of each single model.
         oracle: Accuracy of the oracle.
-        candidates: (m,) which single models may be the best one. Default: all.
     """
     cost, accuracy = _points(cost, accuracy)
     prices, heights = _points(single_cost, single_accuracy)
-    allowed = np.ones(len(heights), bool) if candidates is None else np.asarray(candidates, dtype=bool)
-    best = int(np.where(allowed, heights, -1).argmax())
+    best = int(heights.argmax())
     low, high = float(prices.min()), float(prices.max())
     top = float(accuracy.max())
     scores = [routerarena_score(a, c * 1000) for a, c in zip(accuracy.tolist(), cost.tolist(), strict=True) if c > 0]

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import MissingExtraError
 from ..routing.statistics import Array
 from .calibration import CalibrationBin
-from .evaluate import Evaluation
+from .evaluate import Evaluation, PanelEvaluation
 from .sweep_rows import SweepRow, SweepSummary, by_alpha, mean_shares
 
 try:
@@ -27,31 +27,58 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 SIZE = (8.0, 4.6)
 #: Height above the chord, as a share of the curve's height, from which a bend counts as an elbow.
 MIN_ELBOW = 0.1
+#: Span of costs in a small picture from which only powers of ten are labelled.
+MANY_TICKS = 300
+#: Panels beside each other in a picture of several.
+PANEL_COLUMNS = 3
 
 
 def pareto(evaluation: Evaluation) -> Figure:
-    """Draw accuracy against cost: single models, the router's curve and the baselines."""
-    figure = Figure(SIZE, layout="constrained")
-    axes = figure.subplots()
-    single = evaluation.singles
+    """Draw accuracy against cost: single models, the router's curve and the baselines, for each panel."""
+    panels = evaluation.panels
+    columns = min(len(panels), PANEL_COLUMNS)
+    rows = -(-len(panels) // columns)
+    figure = Figure(SIZE if len(panels) == 1 else (8.0, 2.9 * rows), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, panel in zip(grid, panels, strict=False):
+        _draw_panel(axes, panel, named=len(panels) == 1)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    if len(panels) > 1:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=8)
+        figure.supxlabel("US dollars per 1,000 queries (log scale)", fontsize=9)
+        figure.supylabel("accuracy", fontsize=9)
+    return figure
+
+
+def _draw_panel(axes: Any, panel: PanelEvaluation, *, named: bool) -> None:
+    single = panel.singles
     best = sorted(single, key=lambda name: -single[name].accuracy)
     labels = {"router": "Avengers", "knn 100": "kNN 100", "oracle": "oracle"}
-    for (name, curve), colour in zip(evaluation.curves.items(), COLOURS, strict=False):
+    for (name, curve), colour in zip(panel.curves.items(), COLOURS, strict=False):
         style = {"router": "-", "oracle": ":"}.get(name, "--")
         order = np.argsort(curve.cost_usd, kind="stable")
         dollars, accuracy = np.array(curve.cost_usd)[order] * 1000, np.array(curve.accuracy)[order]
-        axes.plot(dollars, accuracy, style, color=colour, label=labels.get(name, name), linewidth=2)
+        axes.plot(dollars, accuracy, style, color=colour, label=labels.get(name, name), linewidth=2 if named else 1.5)
     costs = np.array([single[name].cost_usd * 1000 for name in best])
     heights = np.array([single[name].accuracy for name in best])
-    axes.scatter(costs, heights, color="#555555", zorder=3, s=22, label="single models")
+    axes.scatter(costs, heights, color="#555555", zorder=3, s=22 if named else 8, label="single models")
+    axes.set_xscale("log")
+    axes.grid(alpha=0.3)
+    _plain_dollars(axes.xaxis)
+    if not named:
+        runs = " (runs)" if panel.kind == "agent_run" else ""
+        axes.set_title(", ".join(panel.sources[:2]) + (", ..." if len(panel.sources) > 2 else "") + runs, fontsize=8)
+        axes.tick_params(labelsize=6)
+        if costs.max() > MANY_TICKS * costs.min():
+            axes.xaxis.set_major_locator(LogLocator())
+        return
     for name, x, y in zip(best, costs, heights, strict=True):
         side = {"xytext": (-4, -9), "ha": "right"} if x > costs.max() / 2 else {"xytext": (4, -9)}
         axes.annotate(name, (x, y), textcoords="offset points", fontsize=6.5, color="#333333", **side)
-    axes.set(xscale="log", xlabel="US dollars per 1,000 queries (log scale)", ylabel="accuracy (mean over datasets)")
-    _plain_dollars(axes.xaxis)
-    axes.grid(alpha=0.3)
+    axes.set(xlabel="US dollars per 1,000 queries (log scale)", ylabel="accuracy (mean over datasets)")
     axes.legend(loc="lower right", fontsize=8)
-    return figure
 
 
 def along_alpha(rows: Sequence[SweepRow]) -> Figure:

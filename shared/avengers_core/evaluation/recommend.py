@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._utils.results import Result
 from ..routing.statistics import Array
-from .sweep_rows import SETTING, SweepRow, by_alpha, summarize
+from .sweep_rows import SETTING, SweepRow, by_alpha, main_kind, summarize
 
 __all__ = ["Recommendation", "Target", "recommend_alpha"]
 
@@ -98,6 +98,7 @@ class Recommendation(Result):
         n_clusters: Number of clusters.
         top_k: Nearest clusters that count. None is the scoring's default.
         beta: Sharpness of the clusters' weights. None is the scoring's default.
+        kind: What was judged: ``call``, or ``agent_run`` if there were no calls.
         accuracy: Mean accuracy over seeds at this alpha.
         accuracy_sd: Its standard deviation over seeds.
         cost_usd: Mean US dollars a query over seeds at this alpha.
@@ -117,6 +118,7 @@ class Recommendation(Result):
     n_clusters: int
     top_k: int | None
     beta: float | None
+    kind: str
     accuracy: float
     accuracy_sd: float
     cost_usd: float
@@ -146,6 +148,8 @@ def recommend_alpha(
     aim = Target.parse(target)
     if not rows:
         raise ValueError("the sweep has no finished rows to recommend from")
+    kind = main_kind(rows)
+    rows = [row for row in rows if row.kind == kind]
     setting = summarize(rows)[0].setting
     alphas, accuracy, cost, single_accuracy, single_cost = by_alpha(
         [row for row in rows if row.setting == setting],

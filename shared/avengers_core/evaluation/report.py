@@ -12,6 +12,7 @@ import numpy as np
 from .._utils.files import replacing
 from .._utils.results import to_json
 from ..records.io import Source
+from ..records.table import RecordTable
 from . import plots
 from .evaluate import Progress
 from .report_figures import ReportFigures, gather
@@ -24,7 +25,7 @@ DPI = 150
 
 
 def make_report(
-    records: Source,
+    records: RecordTable | Source,
     folder: str | Path,
     *,
     seeds: int = 5,
@@ -37,7 +38,7 @@ def make_report(
     """Write ``report.html``, ``report.md``, ``figures.json`` and the pictures.
 
     Args:
-        records: Paths of the records.
+        records: A table with query texts, or paths of the records.
         folder: Folder for the report. The sweep behind its bands is kept in ``sweep`` there.
         seeds: Number of splits behind bands and means.
         n_clusters: Numbers of clusters to try; the first is reported.

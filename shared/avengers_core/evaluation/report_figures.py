@@ -10,7 +10,7 @@ from typing import Any
 from .._utils.results import Result
 from ..embedders.factory import make_embedder
 from ..records.io import Source
-from ..records.table import load_records
+from ..records.table import RecordTable, load_records
 from ..routing.manifest import Artifact
 from ..routing.score_model import ScoreModel
 from ..training.encoding import encode_records
@@ -19,7 +19,7 @@ from .calibration import Calibration, UnseenDataset, calibrate, leave_one_out
 from .evaluate import Evaluation, Progress, evaluate_router
 from .recommend import Recommendation, recommend_alpha
 from .sweep import Grid, run_sweep
-from .sweep_rows import SweepRow, SweepSummary, summarize
+from .sweep_rows import SweepRow, SweepSummary, main_kind, summarize
 
 __all__ = ["ClusterScores", "QueryCounts", "ReportFigures", "ReportSettings", "gather"]
 
@@ -106,7 +106,7 @@ class ReportFigures(Result):
 
 
 def gather(
-    records: Source,
+    records: RecordTable | Source,
     folder: Path,
     *,
     seeds: int = 5,
@@ -118,7 +118,7 @@ def gather(
     """Compute all figures of a report.
 
     Args:
-        records: Paths of the records.
+        records: A table with query texts, or paths of the records.
         folder: Folder for the sweep, from which a stopped one continues.
         seeds: Number of splits of the sweep.
         n_clusters: Numbers of clusters to try; the first is reported.
@@ -129,7 +129,8 @@ def gather(
     Raises:
         RecordError: If the records are unusable.
     """
-    table = encode_records(load_records(records), make_embedder(), progress)
+    table = records if isinstance(records, RecordTable) else load_records(records)
+    table = encode_records(table, make_embedder(), progress)
     estimator = RouterEstimator(n_clusters[0], random_state=SPLIT_SEED, train_ratio=TRAIN_RATIO, progress=progress)
     estimator.fit(table)
     router, test = estimator.router_, estimator.held_out_
@@ -137,7 +138,7 @@ def gather(
     train, _ = table.split(TRAIN_RATIO, SPLIT_SEED)
     evaluation = evaluate_router(router, test, train=train, progress=progress)
     rows = run_sweep(table, Grid(n_clusters=n_clusters, seeds=range(seeds)), folder, jobs=jobs, progress=progress)
-    reported = [row for row in rows if row.n_clusters == n_clusters[0]]
+    reported = [row for row in rows if row.n_clusters == n_clusters[0] and row.kind == main_kind(rows)]
     several = len(table.datasets) > 1
     return ReportFigures(
         queries=QueryCounts(estimator.n_records_, evaluation.queries),

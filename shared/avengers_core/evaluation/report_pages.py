@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .._utils.format import dollars_per_1k, number, number_interval, with_interval
 from .._utils.results import Table, to_json
 from ..errors import MissingExtraError
+from .evaluate import Evaluation
 from .recommend import Recommendation
 from .report_figures import ReportFigures
 from .sweep_rows import by_alpha, mean_shares
+from .tables import evaluation_tables
 
 try:
     import jinja2
@@ -46,12 +47,13 @@ class Picture(NamedTuple):
 
 def findings(figures: ReportFigures) -> list[str]:
     """The report in sentences."""
-    areas, calibration = figures.evaluation.auc, figures.calibration
+    areas, calibration = figures.evaluation.means[0].auc, figures.calibration
+    one_panel = figures.evaluation.means[0].panels == 1
     return [
         f"Trained on {figures.queries.train:,} queries, judged on {figures.queries.test:,} others; "
         f"{figures.models} models, {figures.settings.n_clusters} clusters; bands and means over "
         f"{figures.settings.seeds} splits.",
-        _advice(figures.advice),
+        _advice(figures.advice, "best single model" if one_panel else "best single model of each source"),
         f"Area under the accuracy-cost curve: {areas['router'].datasets:.4f}, single models "
         f"{areas['single models'].datasets:.4f}, oracle {areas['oracle'].datasets:.4f}; "
         f"{areas['router'].gap_closed:.0%} of the way.",
@@ -61,16 +63,16 @@ def findings(figures: ReportFigures) -> list[str]:
     ]
 
 
-def _advice(advice: Recommendation | str) -> str:
+def _advice(advice: Recommendation | str, best: str) -> str:
     if isinstance(advice, str):
-        return f"No setting is as accurate as the best single model: {advice}."
+        return f"No setting is as accurate as the {best}: {advice}."
     saved = 1 - advice.cost_usd / advice.best_single_cost_usd
     over = ""
     if advice.alpha_interval:
         low, high = advice.alpha_interval
         over = f" ({low:g} to {high:g} over splits)"
     return (
-        f"At alpha {advice.alpha:g}{over} it is as accurate as the best single model "
+        f"At alpha {advice.alpha:g}{over} it is as accurate as the {best} "
         f"({advice.accuracy:.1%} against {advice.best_single_accuracy:.1%}) and costs {abs(saved):.0%} "
         f"{'less' if saved >= 0 else 'more'} (${advice.cost_usd * 1000:.3f} against "
         f"${advice.best_single_cost_usd * 1000:.3f} per 1,000 queries)."
@@ -79,39 +81,21 @@ def _advice(advice: Recommendation | str) -> str:
 
 def tables(figures: ReportFigures) -> list[Table]:
     """The tables of the report."""
-    evaluation = figures.evaluation
-    shown = [
-        Table(
-            "Settings and baselines, 95% bootstrap intervals",
-            ("setting", "accuracy (datasets)", "accuracy (queries)", "US dollars per 1,000 queries"),
-            [
-                (
-                    row.name,
-                    with_interval(row.accuracy, row.accuracy_interval),
-                    with_interval(row.accuracy_queries, row.accuracy_queries_interval),
-                    dollars_per_1k(row.cost_usd, row.cost_usd_interval),
-                )
-                for row in evaluation.settings
-            ],
-        ),
-        Table(
-            "Single models",
+    shown = [*evaluation_tables(figures.evaluation), *_single_tables(figures.evaluation)]
+    return [*shown, _unseen_table(figures)] if figures.unseen else shown
+
+
+def _single_tables(evaluation: Evaluation) -> Iterator[Table]:
+    for panel in evaluation.panels:
+        where = "" if len(evaluation.panels) == 1 else f": {', '.join(panel.sources)}"
+        yield Table(
+            f"Single models{where}",
             ("model", "accuracy", "US dollars per 1,000 queries"),
             [
                 (name, f"{single.accuracy:.4f}", f"{single.cost_usd * 1000:.4f}")
-                for name, single in sorted(evaluation.singles.items(), key=lambda item: -item[1].accuracy)
+                for name, single in sorted(panel.singles.items(), key=lambda item: -item[1].accuracy)
             ],
-        ),
-        Table(
-            "Figures of the router's curve, 95% bootstrap intervals",
-            ("figure", "value", "interval"),
-            [
-                (name, number(figure.value), number_interval(figure.interval))
-                for name, figure in evaluation.figures.items()
-            ],
-        ),
-    ]
-    return [*shown, _unseen_table(figures)] if figures.unseen else shown
+        )
 
 
 def _unseen_table(figures: ReportFigures) -> Table:
@@ -192,7 +176,16 @@ def _chart(figures: ReportFigures) -> dict[str, Any]:
             {name: float(share[at]) for name, share in shares.items() if share[at]} for at in range(len(alphas))
         ],
         "singles": [
-            {"name": name, "accuracy": single.accuracy, "cost": single.cost_usd * 1000}
-            for name, single in figures.evaluation.singles.items()
+            {"name": name, "accuracy": accuracy, "cost": cost * 1000}
+            for name, accuracy, cost in _chart_singles(figures.evaluation)
         ],
     }
+
+
+def _chart_singles(evaluation: Evaluation) -> list[tuple[str, float, float]]:
+    """Name, accuracy and US dollars a query of what the chart shows beside the router."""
+    if evaluation.means[0].panels == 1:
+        return [(name, single.accuracy, single.cost_usd) for name, single in evaluation.panels[0].singles.items()]
+    named = {"best single": "best model of each source", "cheapest": "cheapest model of each source"}
+    settings = evaluation.means[0].settings
+    return [(named[one.name], one.accuracy, one.cost_usd) for one in settings if one.name in named]

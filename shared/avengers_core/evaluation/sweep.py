@@ -29,10 +29,10 @@ from ..routing.scoring import check_alpha, check_scoring
 from ..training.encoding import encode_records
 from ..training.estimator import RouterEstimator
 from .baselines import oracle_choices
-from .bootstrap import answered_enough
-from .curves import ALPHAS, Curve, available, measure, singles
-from .evaluate import Progress, router_choices
-from .metrics import curve_figures
+from .curves import ALPHAS, measure, singles
+from .evaluate import Progress, cost_scale, router_choices
+from .means import PanelCurve, mean_curve, mean_figures
+from .panels import KINDS, Panel, router_panels
 from .sweep_files import LOG, append_run, read_finished, write_csv
 from .sweep_rows import SweepRow, SweepSetting, summarize
 
@@ -123,8 +123,7 @@ def run_sweep(
         RecordError: If the records are unusable.
         ValueError: If the folder holds a sweep of other records, alphas or train_ratio.
     """
-    table = records if isinstance(records, RecordTable) else load_records(records)
-    table = table.rows(np.asarray(available(table).any(axis=1)))
+    table = replace(records) if isinstance(records, RecordTable) else load_records(records)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     identity, units = _identity(table, grid), grid.units()
@@ -200,35 +199,55 @@ def evaluate_unit(table: RecordTable, grid: Grid, unit: SweepUnit) -> list[Sweep
     test, router = estimator.held_out_, estimator.router_
     assert test is not None
     assert test.encoded is not None
-    alphas = np.array(grid.alphas, dtype=np.float64)
     vectors = np.ascontiguousarray(test.encoded[:, : router.embedder.dimension])
-    single = singles(test)
-    best = _best_single(test, single)
-    oracle = measure(test, oracle_choices(test, router.artifact.manifest.typical_cost, np.array([1.0]))).accuracy[0]
-    rows: list[SweepRow] = []
-    for scoring, top_k, beta in itertools.product(grid.scoring, grid.top_k, grid.beta):
-        setting = SweepSetting(unit.embedder, scoring, unit.n_clusters, top_k, beta)
-        chosen = router_choices(_variant(router, top_k, beta), test, vectors, alphas, scoring)
-        curve = measure(test, chosen)
-        of_curve = {
-            **asdict(setting),
-            "seed": unit.seed,
-            **_figures(curve, single, _enough(test, single), float(oracle)),
-            **best,
-            "oracle_accuracy": float(oracle),
-        }
-        rows += [
-            SweepRow(
-                **of_curve,
-                alpha=float(alpha),
-                accuracy=float(curve.accuracy[position]),
-                accuracy_queries=float(curve.accuracy_queries[position]),
-                cost_usd=float(curve.cost_usd[position]),
-                shares=_shares(test, chosen[position]),
-            )
-            for position, alpha in enumerate(grid.alphas)
-        ]
+    panels, rows = router_panels(test, router, vectors).panels, list[SweepRow]()
+    for scoring, top_k, beta, kind in itertools.product(grid.scoring, grid.top_k, grid.beta, KINDS):
+        setting = SweepSetting(unit.embedder, scoring, unit.n_clusters, top_k, beta, kind)
+        of_kind = [panel for panel in panels if panel.kind == kind]
+        if of_kind:
+            rows += _rows(setting, unit.seed, grid, _variant(router, top_k, beta), vectors, of_kind)
     return rows
+
+
+def _rows(
+    setting: SweepSetting,
+    seed: int,
+    grid: Grid,
+    router: Router,
+    vectors: NDArray[np.float32],
+    panels: Sequence[Panel],
+) -> list[SweepRow]:
+    alphas = np.array(grid.alphas, dtype=np.float64)
+    curves, shares = [], []
+    for panel in panels:
+        chosen = router_choices(router, panel.table, vectors[panel.rows], alphas, setting.scoring)
+        oracle = oracle_choices(panel.table, cost_scale(router, panel), np.array([1.0]))
+        best_possible = float(measure(panel.table, oracle).accuracy[0])
+        curves.append(PanelCurve(measure(panel.table, chosen), singles(panel.table), best_possible))
+        shares.append([_shares(panel.table, row) for row in chosen])
+    mean = mean_curve(curves)
+    best = {curve.single.labels[curve.best] for curve in curves}
+    of_curve = {
+        **asdict(setting),
+        "seed": seed,
+        **{name: _finite(value) for name, value in asdict(mean_figures(curves)).items()},
+        "best_single": best.pop() if len(best) == 1 else "",
+        "best_single_accuracy": mean.best_accuracy,
+        "best_single_cost_usd": mean.best_cost_usd,
+        "oracle_accuracy": mean.oracle,
+    }
+    return [
+        SweepRow(
+            **of_curve,
+            alpha=float(alpha),
+            accuracy=float(mean.accuracy[position]),
+            accuracy_queries=float(mean.accuracy_queries[position]),
+            cost_usd=float(mean.cost_usd[position]),
+            relative_cost=_finite(float(mean.relative_cost[position])),
+            shares=_mean_shares([of_panel[position] for of_panel in shares]),
+        )
+        for position, alpha in enumerate(grid.alphas)
+    ]
 
 
 def _variant(router: Router, top_k: int | None, beta: float | None) -> Router:
@@ -239,25 +258,8 @@ def _variant(router: Router, top_k: int | None, beta: float | None) -> Router:
     return Router(artifact, embedder=router.embedder)
 
 
-def _enough(table: RecordTable, single: Curve) -> NDArray[np.bool_]:
-    """Which single models have enough answers to be the best one."""
-    answers = dict(zip(table.models, available(table).sum(axis=0).tolist(), strict=True))
-    return answered_enough(np.array([answers[label] for label in single.labels]))
-
-
-def _best_single(table: RecordTable, single: Curve) -> dict[str, Any]:
-    best = int(np.where(_enough(table, single), single.accuracy, -1).argmax())
-    return {
-        "best_single": single.labels[best],
-        "best_single_accuracy": float(single.accuracy[best]),
-        "best_single_cost_usd": float(single.cost_usd[best]),
-    }
-
-
-def _figures(curve: Curve, single: Curve, enough: NDArray[np.bool_], oracle: float) -> dict[str, float | None]:
-    """The figures of a curve; one that it does not have is None."""
-    found = curve_figures(curve.cost_usd, curve.accuracy, single.cost_usd, single.accuracy, oracle, enough)
-    return {name: value if math.isfinite(value) else None for name, value in asdict(found).items()}
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _shares(table: RecordTable, chosen: NDArray[np.intp]) -> dict[str, float]:
@@ -265,11 +267,17 @@ def _shares(table: RecordTable, chosen: NDArray[np.intp]) -> dict[str, float]:
     return {table.models[column]: float(counts[column]) for column in np.flatnonzero(counts)}
 
 
+def _mean_shares(of_panels: Sequence[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for shares in of_panels for name in shares)
+    return {name: sum(shares.get(name, 0.0) for shares in of_panels) / len(of_panels) for name in names}
+
+
 def _identity(table: RecordTable, grid: Grid) -> str:
     """A digest of what rows that are put together must share: the records, the alphas and the split."""
     digest = hashlib.sha256()
-    for part in (table.scores.tobytes(), table.cost.tobytes(), json.dumps(table.models).encode()):
-        digest.update(part)
+    for part in (table.scores, table.cost, table.source, table.agent_run):
+        digest.update(part.tobytes())
+    digest.update(json.dumps([table.models, table.sources]).encode())
     digest.update(json.dumps([list(grid.alphas), grid.train_ratio]).encode())
     return digest.hexdigest()[:16]
 

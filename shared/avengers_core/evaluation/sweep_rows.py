@@ -12,7 +12,7 @@ from .._utils.results import Result
 from ..routing.statistics import Array
 from .metrics import FIGURES
 
-__all__ = ["SETTING", "SweepRow", "SweepSetting", "SweepSummary", "by_alpha", "mean_shares", "summarize"]
+__all__ = ["SETTING", "SweepRow", "SweepSetting", "SweepSummary", "by_alpha", "main_kind", "mean_shares", "summarize"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class SweepSetting(Result):
         n_clusters: Number of clusters.
         top_k: Nearest clusters that count. None is the scoring's default.
         beta: Sharpness of the clusters' weights. None is the scoring's default.
+        kind: What is judged: ``call``, or ``agent_run`` if dollars are those of whole runs of agents.
     """
 
     embedder: str
@@ -32,6 +33,7 @@ class SweepSetting(Result):
     n_clusters: int
     top_k: int | None
     beta: float | None
+    kind: str
 
     @property
     def setting(self) -> tuple[Any, ...]:
@@ -40,12 +42,12 @@ class SweepSetting(Result):
 
 
 #: Names of the values that make a setting, in the order of the columns.
-SETTING = ("embedder", "scoring", "n_clusters", "top_k", "beta")
+SETTING = ("embedder", "scoring", "n_clusters", "top_k", "beta", "kind")
 
 
 @dataclass(frozen=True)
 class SweepRow(SweepSetting):
-    """One setting on one split at one alpha.
+    """One setting on one split at one alpha, averaged over panels (`means.MeanCurve`) if there are several.
 
     The figures from ``auc`` to ``routerarena`` (`metrics.CurveFigures`) and the baselines are those of the whole curve,
     the same in each row of it. A figure that the curve does not have is None.
@@ -60,7 +62,7 @@ class SweepRow(SweepSetting):
         oracle_share: `metrics.oracle_share`.
         oracle_gap: `metrics.oracle_gap`.
         routerarena: `metrics.routerarena_score`.
-        best_single: Id of the best single model.
+        best_single: Id of the best single model. Empty if panels have different ones.
         best_single_accuracy: Its accuracy.
         best_single_cost_usd: Its US dollars a query.
         oracle_accuracy: Accuracy of the oracle.
@@ -68,6 +70,7 @@ class SweepRow(SweepSetting):
         accuracy: Mean over datasets of each dataset's mean score.
         accuracy_queries: Mean score over queries.
         cost_usd: Mean US dollars a query.
+        relative_cost: Cost as a multiple of the best single model's. None if that costs nothing.
         shares: Share of the queries that each chosen model gets, by model.
     """
 
@@ -88,6 +91,7 @@ class SweepRow(SweepSetting):
     accuracy: float
     accuracy_queries: float
     cost_usd: float
+    relative_cost: float | None
     shares: dict[str, float]
 
 
@@ -152,6 +156,11 @@ def summarize(rows: Sequence[SweepRow]) -> list[SweepSummary]:
             figures[f"{name}_sd"] = float(values.std()) if len(values) else None
         summaries.append(SweepSummary(*setting, **figures))
     return sorted(summaries, key=lambda summary: -(summary.auc or 0))
+
+
+def main_kind(rows: Sequence[SweepRow]) -> str:
+    """The kind of usage that a picture or an alpha is about: calls if there are any, else runs of agents."""
+    return "call" if any(row.kind == "call" for row in rows) else "agent_run"
 
 
 def by_alpha(rows: Sequence[SweepRow], *names: str) -> tuple[Array, ...]:

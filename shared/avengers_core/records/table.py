@@ -14,6 +14,7 @@ each usage's ``kind``: ``call``, or ``agent_run`` if its tokens and dollars are 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from array import array
 from collections.abc import Callable, Iterable
@@ -100,6 +101,22 @@ class RecordTable:
             None if self.weights is None else self.weights[positions],
         )
 
+    def columns(self, keep: NDArray[np.intp]) -> RecordTable:
+        """The table of some models, with all rows.
+
+        Args:
+            keep: Positions of the models, in the order wanted.
+        """
+        return dataclasses.replace(
+            self,
+            models=[self.models[i] for i in keep],
+            scores=self.scores[:, keep],
+            tokens=self.tokens[:, keep],
+            cost=self.cost[:, keep],
+            agent_run=self.agent_run[:, keep],
+            weights=None if self.weights is None else self.weights[:, keep],
+        )
+
     def without(self, models: Iterable[str] = (), datasets: Iterable[str] = ()) -> RecordTable:
         """The table without some models and datasets, and without the rows that no remaining model answered.
 
@@ -122,11 +139,7 @@ class RecordTable:
         table = self.rows(allowed[self.dataset] & ~np.isnan(self.scores[:, columns]).all(axis=1))
         if not len(table) or not columns.any():
             raise RecordError("no record is left after the exclusions")
-        table.models = [name for name, kept in zip(self.models, columns, strict=True) if kept]
-        table.scores, table.tokens = table.scores[:, columns], table.tokens[:, columns]
-        table.cost, table.agent_run = table.cost[:, columns], table.agent_run[:, columns]
-        if table.weights is not None:
-            table.weights = table.weights[:, columns]
+        table = table.columns(np.flatnonzero(columns))
         table.datasets = [name for name, kept in zip(self.datasets, allowed, strict=True) if kept]
         table.dataset = (np.cumsum(allowed) - 1).astype(np.int32)[table.dataset]
         left, source = np.unique(table.source, return_inverse=True)

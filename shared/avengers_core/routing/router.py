@@ -222,6 +222,17 @@ class Router:
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         return embed_all(self.embedder, clean)
 
+    def expect_costs(self, vectors: Vectors, texts: list[str]) -> Array:
+        """(n, m) expected US dollars of each model's answer to each query. NaN: unknown.
+
+        Args:
+            vectors: (n, d) unit vectors of the queries.
+            texts: The n queries.
+        """
+        scorer = self._scorers[self._resolve_scoring(_NO_OPTIONS)]
+        weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
+        return self._costs.expect(vectors, texts, weights)[0]
+
     def best_single(self, models: Iterable[str]) -> str:
         """Which of these models has the best expected score over all training queries."""
         return max(models, key=lambda name: self._overall_score[self._columns[name]])

@@ -70,7 +70,7 @@ def test_evaluate(file: Path, artifact: Path) -> None:
     for word in ("alpha 0.39", "best single", "cheapest", "random", "knn 100", "oracle", "accuracy by dataset"):
         assert word in shown
     report = run_json("evaluate", file, "-a", artifact, "--alphas", "0.5", "--resamples", 20, "--scoring", "reference")
-    assert report["settings"][0]["name"] == "alpha 0.5"
+    assert report["panels"][0]["settings"][0]["name"] == "alpha 0.5"
     assert report["scoring"] == "reference"
 
 

@@ -72,7 +72,7 @@ def test_bootstrap_holds_the_mean_and_narrows(records: list[Record]) -> None:
 def test_report(records: list[Record]) -> None:
     train, test = load_records(records).split(0.7, 0)
     router = RouterEstimator(6).fit(train).router_
-    report = evaluate_router(router, test, train=train, alphas=[0, 0.5, 1], resamples=50)
+    (report,) = evaluate_router(router, test, train=train, alphas=[0, 0.5, 1], resamples=50).panels
     rows = {row.name.partition(":")[0]: row for row in report.settings}
     assert list(rows) == [
         "alpha 0",
@@ -96,12 +96,16 @@ def test_report(records: list[Record]) -> None:
     assert low <= rows["alpha 0.5"].accuracy <= high
 
 
-def test_records_without_cost_cannot_be_evaluated(records: list[Record]) -> None:
-    table = load_records(records)
-    router = RouterEstimator(6).fit(table).router_
-    table.cost[:] = np.nan
+def test_records_without_cost_are_judged_by_expected_costs(records: list[Record]) -> None:
+    train, test = load_records(records).split(0.7, 0)
+    router = RouterEstimator(6).fit(train).router_
+    test.cost[:] = np.nan
+    (panel,) = evaluate_router(router, test, resamples=2).panels
+    assert panel.estimated_costs
+    assert 0 < panel.setting("alpha 0").cost_usd < panel.setting("alpha 1").cost_usd
+    train.cost[:], train.tokens[:] = np.nan, np.nan
     with pytest.raises(RecordError, match="both a score and a cost"):
-        evaluate_router(router, table)
+        evaluate_router(RouterEstimator(6).fit(train).router_, test)
 
 
 def test_utility_beats_the_reference_on_real_records(data_folder: Path) -> None:
@@ -110,7 +114,7 @@ def test_utility_beats_the_reference_on_real_records(data_folder: Path) -> None:
     utility = RouterEstimator(random_state=0).fit(train).router_
     reference = RouterEstimator(25, random_state=0).fit(train).router_
     areas = [
-        evaluate_router(router, test, scoring=scoring, resamples=2).auc["router"].datasets
+        evaluate_router(router, test, scoring=scoring, resamples=2).means[0].auc["router"].datasets
         for router, scoring in ((utility, "utility"), (reference, "reference"))
     ]
     assert areas[0] > areas[1]
@@ -123,16 +127,14 @@ def test_figures_and_their_intervals():
 
     found = {}
     for n in (120, 960):
-        train, test = load_records(make_records(n)).split(0.5, 0)
+        train, test = load_records(make_records(n)).without(["odd"]).split(0.5, 0)
         router = RouterEstimator(4, random_state=0).fit(train).router_
         alphas = np.linspace(0, 1, 21)
         choices = router_choices(router, test, router.embed(test.queries), alphas)
         oracle = oracle_choices(test, 1e-3, np.array([1.0]))[0]
         found[n] = figure_intervals(test, choices, oracle, resamples=200)
         curve, single = measure(test, choices), singles(test)
-        enough = [label for label in single.labels if label != "odd"]
-        best = max(enough, key=lambda label: single.accuracy[single.labels.index(label)])
-        at = single.labels.index(best)
+        at = int(single.accuracy.argmax())
         assert set(found[n]) == set(FIGURES)
         area = budget_auc(curve.cost_usd, curve.accuracy, single.cost_usd.min(), single.cost_usd.max())
         assert found[n]["auc"].value == pytest.approx(area)
@@ -152,7 +154,7 @@ def test_a_model_with_a_handful_of_answers_is_not_the_best_single_one():
         if "odd" in record.records:
             record.records["odd"] = 1.0
     train, test = load_records(records).split(0.5, 0)
-    report = evaluate_router(RouterEstimator(4).fit(train).router_, test, resamples=10)
+    (report,) = evaluate_router(RouterEstimator(4).fit(train).router_, test, resamples=10).panels
     (best,) = [row.name for row in report.settings if row.name.startswith("best single")]
     assert best == "best single: big"
     assert report.figures["perf_gain"].value > -0.1
@@ -161,9 +163,9 @@ def test_a_model_with_a_handful_of_answers_is_not_the_best_single_one():
 def test_an_evaluation_is_plain_values(records: list[Record]) -> None:
     train, test = load_records(records).split(0.7, 0)
     evaluation = evaluate_router(RouterEstimator(6).fit(train).router_, test, alphas=[0.5], resamples=10)
-    plain = evaluation.to_dict()
+    (plain,), (panel,) = evaluation.to_dict()["panels"], evaluation.panels
     (setting,) = [row for row in plain["settings"] if row["name"] == "alpha 0.5"]
-    assert setting["cost_usd"] == evaluation.settings[0].cost_usd
+    assert setting["cost_usd"] == panel.settings[0].cost_usd
     assert setting["total_cost_usd"] == pytest.approx(setting["cost_usd"] * plain["queries"])
     assert set(plain["curves"]["router"]) == {"alpha", "accuracy", "accuracy_queries", "cost_usd"}
     assert len(plain["curves"]["oracle"]["alpha"]) == 101

@@ -8,6 +8,7 @@ from avengers_core.embedders.factory import make_embedder
 from avengers_core.evaluation.calibration import auroc, calibrate, leave_one_out
 from avengers_core.evaluation.compare import compare_routers
 from avengers_core.evaluation.evaluate import evaluate_router
+from avengers_core.evaluation.panels import find_panels
 from avengers_core.evaluation.plots import along_alpha, elbows, shares
 from avengers_core.evaluation.sweep import Grid, run_sweep
 from avengers_core.evaluation.sweep_rows import mean_shares
@@ -36,8 +37,10 @@ def test_calibration_bins_hold_every_query_once(table: RecordTable) -> None:
     expected = [row.expected for row in found.bins]
     assert expected == sorted(expected)
     assert 0 <= found.error < 0.3
-    report = evaluate_router(fitted.router_, fitted.held_out_, alphas=[0.8], resamples=10)
-    mean = sum(row.scored * row.queries for row in found.bins) / len(fitted.held_out_)
+    (panel,) = find_panels(fitted.held_out_).panels
+    (report,) = evaluate_router(fitted.router_, fitted.held_out_, alphas=[0.8], resamples=10).panels
+    compared = calibrate(fitted.router_, panel.table, 0.8, bins=5)
+    mean = sum(row.scored * row.queries for row in compared.bins) / len(panel.table)
     assert mean == pytest.approx(report.settings[0].accuracy_queries)
 
 

@@ -52,7 +52,7 @@ def test_its_numbers_are_those_of_evaluate(page: Path, records: list[Record]) ->
     figures = json.loads((page.parent / "figures.json").read_text())
     assert figures["evaluation"] == json.loads(json.dumps(report.to_dict()).replace("NaN", "null"))
     markdown, html = (page.parent / "report.md").read_text(), page.read_text()
-    for row in report.settings:
+    for row in report.panels[0].settings:
         for text in (f"{row.accuracy:.4f}", f"{row.cost_usd * 1000:.4f}"):
             assert text in markdown
             assert text in html

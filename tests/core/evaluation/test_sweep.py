@@ -50,7 +50,7 @@ def test_every_combination_has_its_rows(folder: Path) -> None:
 def test_its_figures_are_those_of_evaluate(table: RecordTable, folder: Path) -> None:
     estimator = RouterEstimator(5, random_state=1, train_ratio=0.7).fit(table)
     assert estimator.held_out_ is not None
-    report = evaluate_router(estimator.router_, estimator.held_out_, alphas=[0.4], resamples=10)
+    (report,) = evaluate_router(estimator.router_, estimator.held_out_, alphas=[0.4], resamples=10).panels
     (row,) = [
         r
         for r in load_rows(folder)
@@ -120,6 +120,7 @@ def curve(seed: int, shift: float = 0.0) -> list[SweepRow]:
         "n_clusters": 3,
         "top_k": None,
         "beta": None,
+        "kind": "call",
         "seed": seed,
         **dict.fromkeys(FIGURES, 0.5),
         "best_single": "big",
@@ -129,7 +130,15 @@ def curve(seed: int, shift: float = 0.0) -> list[SweepRow]:
     }
     accuracies = [0.5 + 0.04 * a + shift for a in range(11)]
     return [
-        SweepRow(**of_curve, alpha=a / 10, accuracy=value, accuracy_queries=value, cost_usd=a / 2, shares={"big": 1.0})
+        SweepRow(
+            **of_curve,
+            alpha=a / 10,
+            accuracy=value,
+            accuracy_queries=value,
+            cost_usd=a / 2,
+            relative_cost=a / 8,
+            shares={"big": 1.0},
+        )
         for a, value in enumerate(accuracies)
     ]
 
