@@ -1,6 +1,6 @@
 """What a router over models of 2025 and 2026 is worth, on traffic of many kinds that was kept out of training.
 
-python benchmarks/modern.py [--data DIR] [--seeds 5] [--parts area,transfer,new]
+python benchmarks/modern.py [--data DIR] [--seeds 5] [--parts area,transfer,new,hints]
 
 area      Seven pools of models. Scores are averaged over sources, and a cost is relative to the dearest single model's
           mean cost on the same source. Area: mean over log-spaced costs of the best score within the cost, above the
@@ -10,6 +10,7 @@ transfer  Each model is hidden from each source in turn (a fifth of the models a
 new       Each model of the last six months is hidden whole, and expected from its published scores alone, from its
           predecessor alone, or from its price alone. Regret: what is lost in score by choosing, for each source, the
           model that is expected to be best, among it and four others, against choosing with its records.
+hints     What is won if a request with tools counts as nearer to agents' tasks than its words alone.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 from avengers_core import Router, RouterEstimator, load_records
 from avengers_core.catalog import default_catalog
 from avengers_core.embedders.factory import make_embedder
+from avengers_core.evaluation import area_under_curve, find_panels, measure, router_choices, singles
+from avengers_core.evaluation.curves import cost_range
 from avengers_core.records.schema import Record
 from avengers_core.records.table import RecordTable
 from avengers_core.routing.evidence import Observations, Prior, fit_evidence
@@ -32,7 +36,7 @@ from avengers_core.routing.extending import with_models
 from avengers_core.routing.manifest import Artifact, PublishedSums
 from avengers_core.routing.score_model import ScoreModel, observations
 from avengers_core.training.encoding import encode_records
-from modern_records import DATA, TASKS, in_test, one_effort, read_rows
+from modern_records import AGENT_RUNS, DATA, TASKS, in_test, one_effort, read_rows
 
 POOLS = {
     "frontier 2025": [
@@ -277,9 +281,11 @@ def new_models(table: RecordTable) -> None:
         others = [str(other) for other in rng.choice(hidden.models, 4, replace=False)]
         asked = whole.statistics.n_answers[:, whole.models.index(name)] > 0
         sources = {whole.sources[code].name for code in np.unique(whole.cluster_sources[asked])}
+        real = _means(whole, [name, *others])
         for label, variant in {"its records": whole, **_variants(hidden, name)}.items():
-            for source in sorted(sources & {one.name for one in variant.sources}):
-                truth, guess = (_means(one, source, [name, *others]) for one in (whole, variant))
+            expected = real if variant is whole else _means(variant, [name, *others])
+            for source in sorted(sources & set(expected)):
+                truth, guess = real[source], expected[source]
                 regret = truth.max() - truth[guess.argmax()]
                 found[label].append((float(guess[0] - truth[0]), float(regret)))
     print(f"\nNew models: each of {len(recent)} models since {NEW_SINCE} hidden whole\n")
@@ -290,13 +296,14 @@ def new_models(table: RecordTable) -> None:
         print(f"| {label} | {error:.4f} | {values[:, 1].mean():.4f} | {len(values)} |")
 
 
-def _means(artifact: Artifact, source: str, models: list[str]) -> np.ndarray:
-    """Expected mean scores of models in a source."""
-    names = [one.name for one in artifact.sources]
-    rows = artifact.cluster_sources == names.index(source)
-    size = artifact.statistics.n_queries[rows]
-    expected = ScoreModel(artifact).expected[rows]
-    return np.average(expected[:, [artifact.models.index(name) for name in models]], axis=0, weights=size)
+def _means(artifact: Artifact, models: list[str]) -> dict[str, np.ndarray]:
+    """Expected mean scores of models, by source."""
+    expected = ScoreModel(artifact).expected[:, [artifact.models.index(name) for name in models]]
+    size, found = artifact.statistics.n_queries, {}
+    for code, source in enumerate(artifact.sources):
+        rows = artifact.cluster_sources == code
+        found[source.name] = np.average(expected[rows], axis=0, weights=size[rows])
+    return found
 
 
 def _variants(hidden: Artifact, name: str) -> dict[str, Artifact]:
@@ -325,16 +332,62 @@ def _variants(hidden: Artifact, name: str) -> dict[str, Artifact]:
     }
 
 
+def hints(records: list[Record], seeds: int) -> None:
+    """Whether a request with tools should count as nearer to agents' tasks than its words alone.
+
+    The weights of agents' clusters are multiplied. Queries are cut to their first 40 characters, as a short request to
+    an agent would be, or left whole.
+    """
+    found: dict[tuple[str, int, int], list[tuple[float, float]]] = defaultdict(list)
+    for seed in range(seeds):
+        train = [record for record in records if not in_test(record.query, seed)]
+        router = estimator(seed).fit(encode_records(load_records(train), make_embedder())).router_
+        for length in (40, 10**6):
+            test = [record for record in records if in_test(record.query, seed)]
+            for panel in find_panels(load_records(test), router.models).panels:
+                name = ", ".join(panel.sources)
+                if not set(panel.sources) & (AGENT_RUNS | {"ctala_es_business"}):
+                    continue
+                panel.table.queries = [text[:length] for text in panel.table.queries]
+                single = singles(panel.table)
+                for factor in (1, 3, 10, 50):
+                    curve = measure(panel.table, _with_agents(router, panel.table, factor))
+                    area = area_under_curve(curve, *cost_range(single)) - area_under_curve(single, *cost_range(single))
+                    found[name, length, factor].append((area, float(curve.accuracy[-1])))
+    print("\nWeights of agents' clusters multiplied: area above single models, and score at alpha 1\n")
+    print("| source | query | 1 (as it is) | 3 | 10 | 50 |\n|---|---|---|---|---|---|")
+    for name, length in dict.fromkeys(key[:2] for key in found):
+        cells = [np.mean(found[name, length, factor], axis=0) for factor in (1, 3, 10, 50)]
+        shown = " | ".join(f"{area:+.4f}, {score:.3f}" for area, score in cells)
+        print(f"| {name} | {'whole' if length > 100 else f'{length} characters'} | {shown} |")
+
+
+def _with_agents(router: Router, table: RecordTable, factor: float) -> np.ndarray:
+    """Choices with the weights of agents' clusters multiplied."""
+    clusters, agents = router._clusters, router.artifact.agent_runs
+
+    def weigh(vectors: np.ndarray, top_k: int | None, beta: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        weights, nearest, outside = clusters.weigh(vectors, top_k, beta)
+        weights = weights * np.where(agents, factor, 1.0)
+        return weights / weights.sum(axis=1, keepdims=True), nearest, outside
+
+    changed = Router(router.artifact, embedder=router.embedder)
+    changed._clusters = SimpleNamespace(weigh=weigh)  # type: ignore[assignment]
+    return router_choices(changed, table, router.embed(table.queries), np.linspace(0, 1, 101))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--parts", default="area,transfer,new")
+    parser.add_argument("--parts", default="area,transfer,new,hints")
     arguments = parser.parse_args()
     records = one_effort(read_rows(arguments.data))
     parts = arguments.parts.split(",")
     if "area" in parts:
         areas(records, arguments.seeds)
+    if "hints" in parts:
+        hints(records, arguments.seeds)
     if {"transfer", "new"} & set(parts):
         table = encode_records(load_records(records), make_embedder())
         if "transfer" in parts:

@@ -23,6 +23,7 @@ __all__ = [
     "find_call",
     "missing_key",
     "require_key",
+    "routable_models",
     "with_efforts",
 ]
 
@@ -121,6 +122,18 @@ def default_models(framework: Framework) -> list[str]:
         ids = [entry.id for name in names for entry in default_catalog().current_models(name)]
     _tell_once(tuple(ids))
     return ids
+
+
+def routable_models(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Ids of current models whatever is installed: of the providers whose key is set, or of all makers if none is.
+
+    Args:
+        environ: Environment variables. Default: those of the process.
+    """
+    environ = os.environ if environ is None else environ
+    makers = [one for one in providers() if one.keys and not one.host]
+    ready = [one for one in makers if not missing_key(one, environ)] or makers
+    return [entry.id for one in ready for entry in default_catalog().current_models(one.id)]
 
 
 def with_efforts(names: Iterable[str]) -> list[str]:

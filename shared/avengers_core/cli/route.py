@@ -29,7 +29,10 @@ def route(
     artifact: ArtifactOption = None,
     models: Annotated[
         str,
-        typer.Option(help="Candidates, separated by commas; any that the catalogue knows. Default: the artifact's."),
+        typer.Option(
+            help="Candidates, separated by commas; any that the catalogue knows. Default: those of --artifact, or else "
+            "current models of the providers whose key is set (of all providers, if none is)."
+        ),
     ] = "",
     exclude: Annotated[str, typer.Option(help="Models that are not chosen, separated by commas.")] = "",
     require: Annotated[
@@ -45,11 +48,12 @@ def route(
     as_json: JsonFlag = False,
 ) -> None:
     """Choose a model for one query, and explain the choice."""
+    from ..catalog.available import routable_models
     from ..dispatch.factory import extended_router
     from ..routing.router import Router
 
     router = Router.load(artifact, prices="latest" if latest_prices else None)
-    named = split_names(models)
+    named = split_names(models) or (routable_models() if artifact is None else [])
     if any(name not in router.models for name in named):
         router = extended_router(router, {name: name for name in named})
     decision = router.route(

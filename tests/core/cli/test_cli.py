@@ -77,7 +77,26 @@ def test_evaluate(file: Path, artifact: Path) -> None:
 def test_the_packaged_artifact_routes_offline() -> None:
     decision = run_json("route", "What is 17 * 23?", "--alpha", 0.4)
     assert decision["expected_cost"] > 0
-    assert run_json("route", "hi", "--require", "tools,max_input_tokens=150000")["excluded"]["openai/gpt-4o"]
+    old = run_json("route", "hi", "-a", "default", "--require", "tools,max_input_tokens=150000")
+    assert old["excluded"]["openai/gpt-4o"]
+
+
+def test_without_models_the_candidates_are_current_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    from avengers_core.catalog import default_catalog
+    from avengers_core.catalog.providers import providers
+
+    for provider in providers():
+        for key in provider.keys:
+            monkeypatch.delenv(key, raising=False)
+
+    def candidates() -> list[str]:
+        return [one["model"] for one in run_json("route", "What is 17 * 23?")["candidates"]]
+
+    everywhere = candidates()
+    assert {name.partition("/")[0] for name in everywhere} >= {"openai", "anthropic", "google"}
+    assert not [name for name in everywhere if default_catalog().entry(name).status == "retired"]
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "fake")
+    assert {name.partition("/")[0] for name in candidates()} == {"anthropic"}
 
 
 @pytest.mark.parametrize(
