@@ -7,9 +7,10 @@ from typing import Any, cast
 
 from avengers_core.adapters import StreamAccumulator
 from avengers_core.dispatch.call import Attempt
+from avengers_core.errors import EmptyAnswerError
 from avengers_core.pricing.types import TokenUsage
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -40,13 +41,19 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
         if message.usage_metadata:
             self._reported = add_usage(self._reported, message.usage_metadata)
 
+    def _has_content(self, chunk: ChatGenerationChunk) -> bool:
+        return _has_content(chunk.message)
+
+    def _ends(self, chunk: ChatGenerationChunk) -> bool:
+        return _tells_why(chunk)
+
     def _usage(self) -> TokenUsage | None:
         return token_usage(self._reported)
 
     def _model_name(self) -> str:
         return self._name
 
-    def add_result(self, result: ChatResult) -> ChatGenerationChunk:
+    def add_result(self, result: ChatResult) -> list[ChatGenerationChunk]:
         """Count the answer of a model that does not stream.
 
         Args:
@@ -54,6 +61,9 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
 
         Returns:
             The answer as one chunk.
+
+        Raises:
+            EmptyAnswerError: If there is no answer.
         """
         message = message_of(result)
         fields = message.model_dump(exclude={"type", "tool_calls", "invalid_tool_calls"})
@@ -80,8 +90,28 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
 
 
 def message_of(result: ChatResult) -> AIMessage:
-    """The message of a result."""
-    return cast("AIMessage", result.generations[0].message)
+    """The message of a result.
+
+    Raises:
+        EmptyAnswerError: If there is none, or it has neither content nor a reason why it has none.
+    """
+    if not result.generations:
+        raise EmptyAnswerError("the model sent no answer")
+    generation = result.generations[0]
+    if not _has_content(generation.message) and not _tells_why(generation):
+        raise EmptyAnswerError("the model sent an empty answer")
+    return cast("AIMessage", generation.message)
+
+
+def _has_content(message: BaseMessage) -> bool:
+    calls = ("tool_calls", "tool_call_chunks", "invalid_tool_calls", "additional_kwargs")
+    return bool(message.content) or any(getattr(message, name, None) for name in calls)
+
+
+def _tells_why(generation: ChatGeneration) -> bool:
+    """Whether a provider says why its answer ends."""
+    told = {**(generation.generation_info or {}), **generation.message.response_metadata}
+    return any(told.get(name) for name in ("finish_reason", "stop_reason", "done_reason", "stopReason", "done"))
 
 
 def finish(attempt: Attempt[Client], answer: AIMessage) -> None:

@@ -10,7 +10,7 @@ from avengers_core.adapters import Framework
 from avengers_core.catalog import find_provider
 from avengers_core.catalog.available import effort_of, find_call, require_key
 from avengers_core.catalog.spelling import split_effort
-from avengers_core.dispatch.pool import ClientProfile
+from avengers_core.dispatch.pool import ClientProfile, read_timeout
 from avengers_core.pricing.catalog import split_price_id
 from avengers_core.pricing.types import TokenUsage
 from avengers_core.routing.capabilities import canonical
@@ -104,7 +104,12 @@ def describe(client: Client) -> ClientProfile:
     if type(model).bind_tools is BaseChatModel.bind_tools:
         capabilities["tools"] = False
     return ClientProfile(
-        provider, name, capabilities, (f"{PRICE_PROVIDERS.get(provider, provider)}:{name}",) if name else ()
+        provider,
+        name,
+        capabilities,
+        (f"{PRICE_PROVIDERS.get(provider, provider)}:{name}",) if name else (),
+        read_timeout(model, ("request_timeout", "default_request_timeout", "timeout")),
+        getattr(model, "max_retries", None),
     )
 
 

@@ -13,9 +13,9 @@ from avengers_core.adapters import Framework
 from avengers_core.catalog import default_catalog
 from avengers_core.catalog.available import effort_of, find_call
 from avengers_core.catalog.spelling import split_effort
-from avengers_core.dispatch.pool import ClientProfile
+from avengers_core.dispatch.pool import ClientProfile, read_timeout
 from avengers_core.pricing.catalog import provider_of, split_price_id
-from llama_index.core.base.llms.types import LLMMetadata
+from llama_index.core.base.llms.types import CompletionResponse, LLMMetadata, TextBlock
 from llama_index.core.llms import LLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.loading import load_llm
@@ -30,11 +30,13 @@ __all__ = [
     "answering_name",
     "as_client",
     "describe",
+    "has_content",
     "is_client",
     "make_model",
     "provider_name",
     "reported_usage",
     "streams_usage_on_request",
+    "tells_why",
 ]
 
 
@@ -203,7 +205,14 @@ def describe(client: LLM) -> ClientProfile:
         capabilities["max_input_tokens"] = metadata.context_window
     name = str(metadata.model_name)
     priced = provider in INTEGRATIONS and name != "unknown"
-    return ClientProfile(provider, name, capabilities, (f"{provider}:{name}",) if priced else ())
+    return ClientProfile(
+        provider,
+        name,
+        capabilities,
+        (f"{provider}:{name}",) if priced else (),
+        read_timeout(client, ("timeout", "request_timeout")),
+        getattr(client, "max_retries", None),
+    )
 
 
 def provider_name(client: LLM) -> str:
@@ -232,6 +241,26 @@ def reported_usage(response: Any) -> dict[str, Any]:
         usage = usage.model_dump()
     counts = dict(usage) if isinstance(usage, Mapping) else dict(response.additional_kwargs)
     return {name: value for name, value in counts.items() if value is not None}
+
+
+def has_content(response: Any) -> bool:
+    """Whether a response, or a part of a streamed one, has text, reasoning, tool calls or other blocks."""
+    if response.delta or isinstance(response, CompletionResponse):
+        return bool(response.delta or response.text)
+    message = response.message
+    blocks = (not isinstance(block, TextBlock) or block.text for block in message.blocks)
+    return any(blocks) or bool(message.additional_kwargs.get("tool_calls"))
+
+
+def tells_why(response: Any) -> bool:
+    """Whether a provider says why its answer ends."""
+    raw = response.raw
+    plain = raw.model_dump() if isinstance(raw, BaseModel) else raw
+    if not isinstance(plain, Mapping):
+        return bool(getattr(raw, "stop_reason", None) or getattr(raw, "finish_reason", None))
+    parts = [plain, plain.get("delta"), *(plain.get("choices") or ()), *(plain.get("candidates") or ())]
+    names = ("finish_reason", "stop_reason", "done_reason", "stopReason", "done")
+    return any(part.get(name) for part in parts if isinstance(part, Mapping) for name in names)
 
 
 def answering_name(response: Any) -> str:

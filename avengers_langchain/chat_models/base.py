@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -235,8 +236,8 @@ class ChatAvengers(PlanningChatModel):
             with attempt:
                 request = self._request(attempt, messages, stop, kwargs)
                 with inner_run(plan.manager, request) as run:
-                    result = request.model._generate_with_cache(
-                        request.messages, stop=request.stop, **request.arguments
+                    result = attempt.deadline.run(
+                        request.model._generate_with_cache, request.messages, stop=request.stop, **request.arguments
                     )
                     run.answer = message_of(result)
                 finish(attempt, run.answer)
@@ -254,9 +255,10 @@ class ChatAvengers(PlanningChatModel):
             with attempt:
                 request = self._request(attempt, messages, stop, kwargs)
                 async with ainner_run(plan.manager, request) as run:
-                    result = await request.model._agenerate_with_cache(
-                        request.messages, stop=request.stop, **request.arguments
-                    )
+                    async with attempt.deadline.wait():
+                        result = await request.model._agenerate_with_cache(
+                            request.messages, stop=request.stop, **request.arguments
+                        )
                     run.answer = message_of(result)
                 finish(attempt, run.answer)
         return with_decision(result, attempt)
@@ -278,12 +280,15 @@ class ChatAvengers(PlanningChatModel):
                     if model._should_stream(async_api=False, **{**arguments, "stream": True}):
                         if model.rate_limiter:
                             model.rate_limiter.acquire(blocking=True)
-                        for chunk in model._stream(sent, stop=request.stop, **request_usage(model, arguments)):
-                            yield chunks.add(chunk)
+                        asked = request_usage(model, arguments)
+                        open_stream = partial(model._stream, sent, stop=request.stop, **asked)
+                        for chunk in attempt.deadline.iterate(open_stream):
+                            yield from chunks.add(chunk)
                     else:
-                        result = model._generate_with_cache(sent, stop=request.stop, **arguments)
-                        yield chunks.add_result(result)
-                    chunks.finish()
+                        generate = model._generate_with_cache
+                        result = attempt.deadline.run(generate, sent, stop=request.stop, **arguments)
+                        yield from chunks.add_result(result)
+                    yield from chunks.finish()
                     run.answer = chunks.message()
                 yield chunks.decision_chunk()
 
@@ -304,12 +309,18 @@ class ChatAvengers(PlanningChatModel):
                     if model._should_stream(async_api=True, **{**arguments, "stream": True}):
                         if model.rate_limiter:
                             await model.rate_limiter.aacquire(blocking=True)
-                        async for chunk in model._astream(sent, stop=request.stop, **request_usage(model, arguments)):
-                            yield chunks.add(chunk)
+                        asked = request_usage(model, arguments)
+                        stream = model._astream(sent, stop=request.stop, **asked)
+                        async for chunk in attempt.deadline.aiterate(stream):
+                            for part in chunks.add(chunk):
+                                yield part
                     else:
-                        result = await model._agenerate_with_cache(sent, stop=request.stop, **arguments)
-                        yield chunks.add_result(result)
-                    chunks.finish()
+                        async with attempt.deadline.wait():
+                            result = await model._agenerate_with_cache(sent, stop=request.stop, **arguments)
+                        for part in chunks.add_result(result):
+                            yield part
+                    for part in chunks.finish():
+                        yield part
                     run.answer = chunks.message()
                 yield chunks.decision_chunk()
 

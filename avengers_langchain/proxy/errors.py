@@ -21,7 +21,11 @@ _UPSTREAM = {
     "rate_limit": (429, "rate_limit_error"),
     "timeout": (504, "timeout"),
     "caller": (400, "invalid_request_error"),
+    "refused": (400, "invalid_request_error"),
+    "too_long": (400, "invalid_request_error"),
 }
+#: Codes that OpenAI's clients know for kinds of failures.
+_CODES = {"too_long": "context_length_exceeded"}
 
 
 class Refusal(Exception):
@@ -85,9 +89,9 @@ def refusal_of(error: Exception, metrics: Metrics) -> Refusal:
         return invalid(str(error), "no_candidate")
     kind = "timeout" if isinstance(error, asyncio.TimeoutError) else failure_kind(error)
     metrics.refused(kind)
-    if kind == "caller" and not hasattr(error, "status_code"):
-        log.exception("a request failed", exc_info=error)
-        return Refusal(500, f"the proxy failed ({type(error).__name__})", "server_error")
+    if kind == "refused":
+        log.error("no model's client could write the request", exc_info=error)
     status, openai_type = _UPSTREAM.get(kind, (502, "upstream_error"))
     # Not the provider's message: it may quote a key of ours.
-    return Refusal(status, f"the model's provider failed: {kind} ({type(error).__name__})", openai_type, kind)
+    message = f"the model's provider failed: {kind} ({type(error).__name__})"
+    return Refusal(status, message, openai_type, _CODES.get(kind, kind))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from avengers_core import Decision
@@ -144,7 +145,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             with attempt:
                 client, arguments, check = self._request(attempt, given, kwargs, stream=False)
                 with in_span(span):
-                    response: Response = getattr(client, _METHODS[kind])(**arguments)
+                    response: Response = attempt.deadline.run(getattr(client, _METHODS[kind]), **arguments)
                     response = check(response) if check else response
                 finish(attempt, response)
         return with_decision(response, attempt)
@@ -155,7 +156,8 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             with attempt:
                 client, arguments, check = self._request(attempt, given, kwargs, stream=False)
                 with in_span(span):
-                    response: Response = await getattr(client, f"a{_METHODS[kind]}")(**arguments)
+                    async with attempt.deadline.wait():
+                        response: Response = await getattr(client, f"a{_METHODS[kind]}")(**arguments)
                     response = check(response) if check else response
                 finish(attempt, response)
         return with_decision(response, attempt)
@@ -173,11 +175,10 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                 with attempt:
                     client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
                     chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
-                    with in_span(span):
-                        stream = getattr(client, f"stream_{_METHODS[kind]}")(**arguments)
-                    for part in iterate_in_span(stream, span):
-                        yield chunks.add(part)
-                    chunks.finish()
+                    open_stream = partial(getattr(client, f"stream_{_METHODS[kind]}"), **arguments)
+                    for part in iterate_in_span(attempt.deadline.iterate(open_stream), span):
+                        yield from chunks.add(part)
+                    yield from chunks.finish()
             yield chunks.decision_chunk()
 
         return parts()
@@ -194,10 +195,13 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                     client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
                     chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
                     with in_span(span):
-                        stream = await getattr(client, f"astream_{_METHODS[kind]}")(**arguments)
-                    async for part in aiterate_in_span(stream, span):
-                        yield chunks.add(part)
-                    chunks.finish()
+                        async with attempt.deadline.wait():
+                            stream = await getattr(client, f"astream_{_METHODS[kind]}")(**arguments)
+                    async for part in aiterate_in_span(attempt.deadline.aiterate(stream), span):
+                        for chunk in chunks.add(part):
+                            yield chunk
+                    for chunk in chunks.finish():
+                        yield chunk
             yield chunks.decision_chunk()
 
         return parts()

@@ -6,13 +6,14 @@ from typing import Any, Generic
 
 from avengers_core.adapters import StreamAccumulator
 from avengers_core.dispatch.call import Attempt
+from avengers_core.errors import EmptyAnswerError
 from avengers_core.pricing.types import TokenUsage
 from avengers_core.pricing.usage import read_usage
 from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.llms import LLM
 
 from .._messages import KEY
-from .._models import answering_name, reported_usage
+from .._models import answering_name, has_content, reported_usage, tells_why
 from .tools import Response
 
 __all__ = ["ResponseAccumulator", "finish", "with_decision"]
@@ -35,6 +36,12 @@ class ResponseAccumulator(StreamAccumulator[LLM, Response], Generic[Response]):
         if isinstance(chunk, ChatResponse):
             chunk.message.additional_kwargs[KEY] = self._mark
 
+    def _has_content(self, chunk: Response) -> bool:
+        return has_content(chunk)
+
+    def _ends(self, chunk: Response) -> bool:
+        return tells_why(chunk)
+
     def _usage(self) -> TokenUsage | None:
         return read_usage(self._reported)
 
@@ -56,7 +63,13 @@ class ResponseAccumulator(StreamAccumulator[LLM, Response], Generic[Response]):
 
 
 def finish(attempt: Attempt[LLM], response: Any) -> None:
-    """End an attempt with the tokens and the model's name that a response reports."""
+    """End an attempt with the tokens and the model's name that a response reports.
+
+    Raises:
+        EmptyAnswerError: If the response has neither content nor a reason why it has none.
+    """
+    if not has_content(response) and not tells_why(response):
+        raise EmptyAnswerError(f"{attempt.member.id} sent an empty answer")
     attempt.finish(read_usage(reported_usage(response)), answering_name(response))
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from avengers_llamaindex import AvengersLLM, as_embedder
 from avengers_llamaindex._messages import portable
-from tests.support.llm_server import BIG, HAIKU, MINI, SONNET, LLMServer
+from tests.support.llm_server import BAD_ANSWERS, BIG, HAIKU, MINI, SONNET, LLMServer
 
 from .conftest import TURBO, Words, anthropic_model, mixed_pool, openai_model
 
@@ -332,6 +332,24 @@ async def test_another_model_helps_out(make: Make, server: LLMServer, ledger: Le
     rows = list(ledger.entries())
     assert [row["status"] for row in rows] == ["server", "ok"]
     assert (await ask(llm, how)).additional_kwargs["avengers"]["model"] != first  # it rests
+
+
+@pytest.mark.parametrize("cheapest", [MINI, HAIKU])
+@pytest.mark.parametrize("fault", [*BAD_ANSWERS, "trickle"])
+@pytest.mark.parametrize("how", TWINS)
+async def test_no_answer_with_status_200_is_the_models_fault(
+    make: Make, server: LLMServer, ledger: Ledger, cheapest: str, fault: str, how: str
+) -> None:
+    pool = mixed_pool(server, timeout=0.3)
+    llm = make(ledger=ledger, alpha=0.0, models={name: pool[name] for name in (cheapest, BIG)})
+    server.model_faults = {cheapest: fault}
+    told = (await ask(llm, how)).additional_kwargs["avengers"]
+    assert told["model"] == BIG
+    failed, ok = ledger.entries()
+    kinds = {"error_body": ("server", "invalid_response"), "error_stream": ("server", "invalid_response")}
+    assert failed["status"] in kinds.get(fault, ("timeout",) if fault == "trickle" else ("invalid_response",))
+    assert (failed["cost_usd"] == 0) == (failed["status"] == "server"), "who may have charged is charged as expected"
+    assert ok["status"] == "ok"
 
 
 @pytest.mark.parametrize("how", [name for name in TWINS if "stream" in name])

@@ -134,6 +134,13 @@ def fill(schema: dict[str, Any], text: str, root: dict[str, Any] | None = None) 
     return True if kind == "boolean" else foreign[0] if foreign else "a word"
 
 
+#: Answers with status 200 that are none.
+BAD_ANSWERS = (
+    "error_body", "error_stream", "null_choices", "empty_choices", "no_choices", "html", "bad_utf8", "empty_body",
+    "json_null", "json_list",
+)  # fmt: skip
+
+
 class Reply:
     """What the model says: text or tool calls, with its usage."""
 
@@ -197,11 +204,59 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "garbage":
             self.send(200, b'{"choices": [{"mess', "application/json")
             return
+        if fault == "trickle":
+            self.trickle()
+            return
+        if fault in BAD_ANSWERS:
+            self.bad_answer(str(fault), body)
+            return
         speak = self.openai if self.path.endswith("/chat/completions") else self.anthropic
         try:
             speak(body, fault)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+
+    def trickle(self) -> None:
+        """Send a space every 50 ms, for ever: no read timeout ends that."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        try:
+            for _ in range(200):
+                self.wfile.write(b" ")
+                time.sleep(0.05)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        self.close_connection = True
+
+    def bad_answer(self, fault: str, body: dict[str, Any]) -> None:
+        """Status 200 and no answer; the same bytes in a stream and without."""
+        head = {"id": "x", "object": "chat.completion", "created": 1, "model": body["model"]}
+        error = {"type": "error", "error": {"type": "overloaded_error", "message": "fault overloaded"}}
+        values: dict[str, Any] = {
+            "error_body": error,
+            "error_stream": error,
+            "null_choices": {**head, "choices": None, "content": None, "usage": None},
+            "empty_choices": {**head, "choices": [], "content": [], "type": "message", "role": "assistant",
+                              "usage": {"input_tokens": 5, "output_tokens": 0}},
+            "no_choices": head,
+            "json_null": None,
+            "json_list": [],
+        }  # fmt: skip
+        raw = {
+            "html": b"<html><body>Bad gateway</body></html>",
+            "bad_utf8": b'{"choices": "\xff\xfe',
+            "empty_body": b"",
+        }
+        if fault in raw:
+            self.send(200, raw[fault], "text/html" if fault == "html" else "application/json")
+        elif body.get("stream") and fault != "error_body":
+            data = json.dumps(values[fault])
+            named = "event: error\n" if fault == "error_stream" else ""
+            self.send(200, f"{named}data: {data}\n\ndata: [DONE]\n\n".encode(), "text/event-stream")
+        else:
+            self.json(200, values[fault])
 
     def charge(self, reply: Reply, metered: bool = True) -> None:
         with self.server.lock:

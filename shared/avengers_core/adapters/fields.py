@@ -27,7 +27,17 @@ __all__ = ["BUILD_FIELDS", "RoutingFields"]
 _DEFAULTS = RouteOptions()
 
 #: Fields that a dispatcher (router, models and ledger) is built from. An adapter adds its field for embeddings.
-BUILD_FIELDS = ("models", "efforts", "artifact", "ledger", "capabilities", "prices", "cooldown", "init_kwargs")
+BUILD_FIELDS = (
+    "models",
+    "efforts",
+    "artifact",
+    "ledger",
+    "capabilities",
+    "prices",
+    "cooldown",
+    "attempt_timeout",
+    "init_kwargs",
+)
 
 
 class RoutingFields(BaseModel):
@@ -81,6 +91,10 @@ class RoutingFields(BaseModel):
     """Contract prices, as ``{id: Price or its fields}``, in place of list prices."""
     cooldown: float = 30.0
     """Seconds that a model is left alone after it has failed."""
+    attempt_timeout: float | None = Field(default=600.0, gt=0)
+    """Seconds that one attempt may take in all, whatever the server does, before the next model is asked. None: no
+    limit. A model with a timeout of its own is also given up if nothing comes from it for as long as that and its own
+    retries can take."""
     init_kwargs: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Arguments for models that are made from text, such as ``{"timeout": 60}``."""
     temperature: float | None = None
@@ -168,6 +182,7 @@ class RoutingFields(BaseModel):
             capabilities=build["capabilities"],
             ledger=build["ledger"],
             cooldown=build["cooldown"],
+            attempt_timeout=build["attempt_timeout"],
         )
 
     def _embedder(self, build: Mapping[str, Any]) -> Embedder | None:

@@ -18,8 +18,8 @@ Chunk = TypeVar("Chunk")
 class StreamAccumulator(ABC, Generic[M, Chunk]):
     """Adds up the chunks of a stream and ends the attempt.
 
-    An adapter calls `add` for each chunk that it passes on, then `finish` within the attempt, and passes on
-    `decision_chunk` last.
+    An adapter passes on what `add` returns for each chunk and what `finish` returns, both within the attempt, and then
+    `decision_chunk`.
 
     Args:
         attempt: The attempt that the stream belongs to.
@@ -28,27 +28,54 @@ class StreamAccumulator(ABC, Generic[M, Chunk]):
     def __init__(self, attempt: Attempt[M]) -> None:
         self.attempt = attempt
         self.last_chunk: Chunk | None = None
+        self._held: list[Chunk] = []
+        self._ended = False
 
-    def add(self, chunk: Chunk) -> Chunk:
-        """Count a chunk that is about to be passed on. No fallback is tried after the first one."""
-        self.attempt.begun = True
+    def add(self, chunk: Chunk) -> list[Chunk]:
+        """Count a chunk.
+
+        Chunks without content are held back until the first one with content, so that another model can be asked if
+        nothing but them comes.
+
+        Returns:
+            The chunks to pass on now. No fallback is tried after the first one.
+        """
         self.last_chunk = chunk
         self._read(chunk)
-        return chunk
+        if not self.attempt.begun:
+            self._ended = self._ended or self._ends(chunk)
+            self._held.append(chunk)
+            if not self._has_content(chunk):
+                return []
+            chunks, self._held, self.attempt.begun = self._held, [], True
+            return chunks
+        return [chunk]
 
-    def finish(self) -> None:
+    def finish(self) -> list[Chunk]:
         """End the attempt with the tokens and the name that the chunks reported.
 
+        Returns:
+            The chunks that are still to be passed on.
+
         Raises:
-            EmptyAnswerError: If there was no chunk.
+            EmptyAnswerError: If there was neither content nor a reason why there is none.
         """
-        if self.last_chunk is None:
+        if not self.attempt.begun and not self._ended:
             raise EmptyAnswerError(f"{self.attempt.member.id} sent an empty stream")
         self.attempt.finish(self._usage(), self._model_name())
+        return self._held
 
     @abstractmethod
     def decision_chunk(self) -> Chunk:
         """A last chunk without text that carries the decision."""
+
+    @abstractmethod
+    def _has_content(self, chunk: Chunk) -> bool:
+        """Whether a chunk has text, reasoning, tool calls or anything else that is part of an answer."""
+
+    @abstractmethod
+    def _ends(self, chunk: Chunk) -> bool:
+        """Whether a chunk says why the answer ends."""
 
     @abstractmethod
     def _read(self, chunk: Chunk) -> None:

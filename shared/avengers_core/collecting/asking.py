@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
-from ..dispatch.failures import TRANSIENT, failure_kind, retry_after
+from ..dispatch.failures import MAY_BE_CHARGED, TRANSIENT, failure_kind, retry_after
 from ..ledger.budget import picodollars
 from .journal import Answer, Journal
 from .spending import Spending, UsageForecast
 from .types import CollectionPlan, ModelUnderTest
 
-__all__ = ["MAX_RETRY_AFTER", "UNBILLED_FAILURES", "AnsweredRequest", "Requests"]
-
-#: Kinds of failures that cost nothing: the provider replied that it did not answer.
-UNBILLED_FAILURES = ("rate_limit", "auth", "caller", "server")
+__all__ = ["MAX_RETRY_AFTER", "AnsweredRequest", "Requests"]
 
 #: Seconds that a provider's ``Retry-After`` may ask for, at most.
 MAX_RETRY_AFTER = 120.0
@@ -94,7 +91,7 @@ class Requests:
 
     def _end_failed(self, request: int, expected: int, error: BaseException) -> None:
         """A refusal costs nothing. A request that was cut off may be billed, so its expected cost counts as spent."""
-        if isinstance(error, Exception) and failure_kind(error) in UNBILLED_FAILURES:
+        if isinstance(error, Exception) and failure_kind(error) not in MAY_BE_CHARGED:
             self._journal.refuse_request(request)
             self._spending.settle(expected, 0)
         else:

@@ -20,7 +20,8 @@ from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
 from ..routing.options import RouteOptions
 from .context import DispatchContext
-from .failures import TRANSIENT, failure_kind
+from .deadlines import Deadline
+from .failures import FALLBACK, MAY_BE_CHARGED, OTHER_PROVIDER, RESTING, TRANSIENT, failure_kind
 from .options import CallLabels, Prompt
 from .pool import M, PoolModel
 from .stickiness import has_choice
@@ -30,8 +31,13 @@ __all__ = ["Attempt", "Call"]
 
 log = logging.getLogger("avengers")
 
-#: Ways to fail after which a provider may charge for what it did; how much is unknown. Other failures cost nothing.
-_MAY_BE_CHARGED = frozenset({"cancelled", "timeout", "connection", "invalid_response"})
+#: How loud a failure is logged, and in which words.
+_REPORTS = {
+    "auth": (logging.ERROR, "refused its key: other providers are asked in its place"),
+    "not_found": (logging.ERROR, "is not known to its provider, which may have retired it"),
+    "too_long": (logging.WARNING, "cannot take so long a request"),
+    "refused": (logging.WARNING, "does not take this request; nothing was sent"),
+}
 
 
 class Call(Generic[M]):
@@ -76,27 +82,38 @@ class Call(Generic[M]):
 
         Raises:
             BudgetError: If other calls have used up what was left when this one was planned.
+            Whatever the models failed with, if none answered.
         """
         requirements = self.prompt.requirements
         waiting = list(self.order)
         self.attempts = []
+        without_key: set[str] = set()
         while waiting:
             try:
                 member = self.context.pool.get(waiting.pop(0))
             except UnavailableError:
                 continue
-            if lacking(member.capabilities, requirements, LENIENT):
+            if member.provider in without_key or lacking(member.capabilities, requirements, LENIENT):
                 continue
-            attempt = Attempt(self, member, len(self.attempts), last=not waiting)
+            attempt = Attempt(self, member, len(self.attempts))
             if not attempt.reserve():
                 continue
             self.attempts.append(attempt)
             yield attempt
             if attempt.error is None:
                 return
-        if self.attempts and self.attempts[-1].error is not None:
-            raise self.attempts[-1].error
-        raise BudgetError(f"the budget ({self.options.budget}) was used up by other calls in flight")
+            if attempt.status in OTHER_PROVIDER:
+                without_key.add(member.provider)
+        if not self.attempts:
+            raise BudgetError(f"the budget ({self.options.budget}) was used up by other calls in flight")
+        raise self._failure()
+
+    def _failure(self) -> BaseException:
+        """The error to raise if no attempt was answered: the first of a kind that passes, or else the first."""
+        failed = [attempt for attempt in self.attempts if attempt.error is not None]
+        told = next((attempt for attempt in failed if attempt.status in TRANSIENT), failed[0])
+        assert told.error is not None
+        return told.error
 
     @property
     def propensity(self) -> float | None:
@@ -125,12 +142,14 @@ class Attempt(Generic[M]):
         begun: Set it to True once a part of a stream was passed on; no other model is tried after that.
         started: When it began (UTC).
         error: What it failed with, or None.
+        status: How it ended: ``ok``, a kind of `failure_kind`, or ``cancelled``; empty until then.
         usage: Tokens reported by the provider, None if there are none.
         cost_usd: US dollars, None if unknown.
+        deadline: How long it may take.
         response_model: Name that the model answered under, empty if unknown.
     """
 
-    def __init__(self, call: Call[M], member: PoolModel[M], number: int, *, last: bool) -> None:
+    def __init__(self, call: Call[M], member: PoolModel[M], number: int) -> None:
         self.call = call
         self.member = member
         self.number = number
@@ -140,7 +159,8 @@ class Attempt(Generic[M]):
         self.usage: TokenUsage | None = None
         self.cost_usd: Decimal | None = None
         self.response_model = ""
-        self._last = last
+        self.status = ""
+        self.deadline = Deadline()
         self._finished = False
         self._clock = time.perf_counter()
         self._span = AttemptSpan(member.provider, member.name, call.decision.id, call.decision.alpha)
@@ -160,6 +180,7 @@ class Attempt(Generic[M]):
     def __enter__(self) -> Attempt[M]:
         self.started = now()
         self._clock = time.perf_counter()
+        self.deadline = Deadline(self.call.context.attempt_timeout, self.member.silence)
         self._span.start()
         return self
 
@@ -176,23 +197,19 @@ class Attempt(Generic[M]):
         self.response_model = model
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        status = self._close(error)
+        status = self.status = self._close(error)
         self._record(status)
         cooldowns = self.call.context.cooldowns
         if status == "ok":
             cooldowns.succeed(self.member.id)
             return False
-        name = type(self.error).__name__
-        if status not in TRANSIENT:
-            if status == "auth":
-                log.error("%s refused its key (%s): no other model is asked in its place", self.member.id, name)
+        if status not in FALLBACK or error is None:
             return False
-        assert error is not None
-        cooldowns.fail(self.member.id, error)
-        if self.begun or self._last:
-            return False
-        log.warning("%s failed (%s, %s); trying the next model", self.member.id, status, name)
-        return True
+        if status in RESTING:
+            cooldowns.fail(self.member.id, error, gone=status == "not_found")
+        level, what = _REPORTS.get(status, (logging.WARNING, "failed"))
+        log.log(level, "%s %s (%s, %s)", self.member.id, what, status, type(self.error).__name__)
+        return not self.begun
 
     def _close(self, error: BaseException | None) -> str:
         """How it ended: ``ok``, a kind of `failure_kind`, or ``cancelled``."""
@@ -211,7 +228,7 @@ class Attempt(Generic[M]):
 
     def _entry(self, status: str) -> Entry:
         call, decision, member = self.call, self.call.decision, self.member
-        charged = self._finished or self.begun or status in _MAY_BE_CHARGED
+        charged = self._finished or self.begun or status in MAY_BE_CHARGED
         return Entry(
             time=self.started,
             call=call.id,

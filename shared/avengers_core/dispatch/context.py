@@ -21,9 +21,11 @@ class DispatchContext(Generic[M]):
         artifact: First 12 digits of the artifact's checksum, for the ledger.
         budget_store: Adds up money: a `Ledger`, or this process's memory if calls are not recorded.
         cooldowns: Models that are not asked for a while, because they failed.
+        attempt_timeout: Seconds that one attempt may take in all, None if there is no limit.
     """
 
     pool: ModelPool[M]
     artifact: str
     budget_store: BudgetStore
     cooldowns: Cooldowns
+    attempt_timeout: float | None = None

@@ -54,6 +54,7 @@ class Dispatcher(Generic[M]):
         pool: The models that are chosen from.
         ledger: Where attempts are written, or None.
         cooldown: Seconds for which a model that failed is not asked.
+        attempt_timeout: Seconds that one attempt may take in all, None if there is no limit.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Dispatcher(Generic[M]):
         *,
         ledger: Ledger | None = None,
         cooldown: float = 30.0,
+        attempt_timeout: float | None = None,
     ) -> None:
         self.router = router
         self.ledger = ledger
@@ -71,6 +73,7 @@ class Dispatcher(Generic[M]):
             router.artifact.manifest.checksum[:12],
             InMemoryBudgetStore() if ledger is None else ledger,
             Cooldowns(cooldown),
+            attempt_timeout,
         )
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._remembered = REMEMBERED_TEXTS

@@ -92,6 +92,7 @@ def open_dispatcher(
     capabilities: Mapping[str, Mapping[str, Any]] | None = None,
     ledger: Any = None,
     cooldown: float = 30.0,
+    attempt_timeout: float | None = None,
 ) -> Dispatcher[M]:
     """A dispatcher over models of an artifact.
 
@@ -112,6 +113,7 @@ def open_dispatcher(
         capabilities: What models can do, by id, if the user knows better than the artifact and the client.
         ledger: A `Ledger`, a path, a URL, True, False or None, see `open_ledger`.
         cooldown: Seconds for which a model that failed is not asked.
+        attempt_timeout: Seconds that one attempt may take in all, None if there is no limit.
 
     Raises:
         ArtifactError: If the artifact cannot be opened.
@@ -149,7 +151,7 @@ def open_dispatcher(
         capabilities=_of_pool(capabilities, router, base),
         prices=_of_pool(contract, router, base),
     )
-    return Dispatcher(router, pool, ledger=open_ledger(ledger), cooldown=cooldown)
+    return Dispatcher(router, pool, ledger=open_ledger(ledger), cooldown=cooldown, attempt_timeout=attempt_timeout)
 
 
 def _spelling(

@@ -13,8 +13,9 @@ from ..pricing.tariff import PriceSchedule
 from ..pricing.types import Price
 from ..routing.capabilities import canonical
 from ..routing.router import Router
+from .deadlines import silence_of
 
-__all__ = ["ClientProfile", "M", "ModelPool", "PoolModel", "first_line"]
+__all__ = ["ClientProfile", "M", "ModelPool", "PoolModel", "first_line", "read_timeout"]
 
 M = TypeVar("M")
 
@@ -30,6 +31,7 @@ class PoolModel(Generic[M]):
         client: The framework's model object.
         capabilities: What it can do, see `avengers_core.routing.capabilities`.
         price_schedule: What its calls cost.
+        silence: Seconds without a sign after which its client hangs (`deadlines.silence_of`), None if unknown.
     """
 
     id: str
@@ -38,6 +40,7 @@ class PoolModel(Generic[M]):
     client: M
     capabilities: Mapping[str, bool | int]
     price_schedule: PriceSchedule
+    silence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,16 @@ class ClientProfile:
         name: The provider's model name.
         capabilities: What it can do, see `avengers_core.routing.capabilities`.
         price_ids: Ids under which genai-prices may know it, tried in order.
+        read_timeout: Seconds that it waits for its server, None if it has no limit of its own.
+        max_retries: How often it repeats a request by itself, None if unknown.
     """
 
     provider: str
     name: str
     capabilities: Mapping[str, bool | int]
     price_ids: tuple[str, ...] = ()
+    read_timeout: float | None = None
+    max_retries: int | None = None
 
 
 class ModelPool(Generic[M]):
@@ -183,7 +190,23 @@ class ModelPool(Generic[M]):
             client,
             {**canonical(info.capabilities), **profile.capabilities, **self._known.get(name, {})},
             PriceSchedule.find(ids, price or info.price),
+            silence_of(profile.read_timeout, profile.max_retries),
         )
+
+
+def read_timeout(client: object, names: Iterable[str]) -> float | None:
+    """Seconds that a client waits for its server, None if it says nothing.
+
+    Args:
+        client: A framework's model object.
+        names: Attributes that may hold a number, or an object with the attribute ``read`` as httpx has.
+    """
+    for name in names:
+        value = getattr(client, name, None)
+        value = getattr(value, "read", value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+            return float(value)
+    return None
 
 
 def first_line(error: BaseException) -> str:

@@ -262,6 +262,12 @@ def test_histories_are_rewritten_with_ids_that_all_providers_take() -> None:
 class Texts(StreamAccumulator[Client, str]):
     def _read(self, chunk: str) -> None: ...
 
+    def _has_content(self, chunk: str) -> bool:
+        return chunk not in ("", "end")
+
+    def _ends(self, chunk: str) -> bool:
+        return chunk == "end"
+
     def _usage(self) -> TokenUsage | None:
         return TokenUsage(input_tokens=1000, output_tokens=10)
 
@@ -277,8 +283,9 @@ def stream(model: Model, chunks: list[str]) -> list[str]:
     for attempt in model.dispatcher.plan(Prompt("add 1 and 2"), model.route_options(), CallLabels("s", "r", ("t",))):
         with attempt:
             texts = Texts(attempt)
-            out += [texts.add(chunk) for chunk in chunks]
-            texts.finish()
+            for chunk in chunks:
+                out += texts.add(chunk)
+            out += texts.finish()
         out.append(texts.decision_chunk())
     return out
 
@@ -290,8 +297,11 @@ def test_a_stream_ends_its_attempt(make: Any, tmp_path: Any) -> None:
     (row,) = model.spending.entries()
     assert (row["status"], row["model"], row["session"], row["run"], row["tags"]) == ("ok", "small", "s", "r", ["t"])
     assert float(row["cost_usd"]) == pytest.approx((1000 * 0.01 + 10 * 0.02) / 1e6)
-    with pytest.raises(EmptyAnswerError, match="sent an empty stream"):
-        stream(make(fallbacks=False), [])
+    assert stream(model, ["", "", "a", "", "b"]) == ["", "", "a", "", "b", "small"]
+    assert stream(model, ["", "end"]) == ["", "end", "small"]
+    for nothing in ([], ["", ""]):
+        with pytest.raises(EmptyAnswerError, match="sent an empty stream"):
+            stream(make(fallbacks=False), nothing)
     with pytest.raises(BudgetError):
         stream(make(budget={"per_call": 1e-12}), ["a"])
 

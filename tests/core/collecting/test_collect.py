@@ -156,7 +156,7 @@ def test_passing_faults_are_retried_and_hopeless_models_are_given_up(
     output = tmp_path / "s.jsonl"
     outcome = run(server, questions, "-o", output, *TWO, code=1)
     assert outcome["models"]["haiku"]["reason"].startswith("auth: ")
-    assert outcome["models"]["mini"]["reason"].startswith("caller: ")
+    assert outcome["models"]["mini"]["reason"].startswith("not_found: ")
     assert sum(server.asked.values()) <= 8 + 16, "both are given up soon"
     assert outcome["spent_usd"] == 0
     assert not output.exists()

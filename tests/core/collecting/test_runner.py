@@ -120,7 +120,7 @@ def test_failures_in_a_row_give_a_model_up_and_others_go_on(tmp_path: Path) -> N
     assert len(asked) == 5
     assert result.models["broken"].to_dict() | {"questions": 30} == {
         "answers": 0, "graded": 0, "questions": 30, "mean_score": None, "cost_usd": 0.0, "unpriced": 0,
-        "failed": 5, "reason": "caller: ValueError",
+        "failed": 5, "reason": "refused: ValueError",
     }  # fmt: skip
     assert result.models["m"].graded == 30
     assert result.spent_usd == 90.0, "a refused request costs nothing"
@@ -154,7 +154,7 @@ def test_a_judge_that_fails_is_named_in_the_result(tmp_path: Path) -> None:
     plan = CollectionPlan(grader="judge", judge=model(failing, "judge"))
     result = collect(QUESTIONS, [model(echo)], tmp_path / "r.jsonl", plan)
     assert result.models["m"].answers == 6
-    assert result.models["judge"].reason == "caller: ValueError"
+    assert result.models["judge"].reason == "refused: ValueError"
     assert not result.complete
     with pytest.raises(CollectError, match="say which model judges"):
         collect(QUESTIONS, [model(echo)], tmp_path / "r.jsonl", CollectionPlan(grader="judge"))

@@ -134,7 +134,7 @@ def test_an_attempt_that_was_cut_off_may_cost_what_was_expected(make: Make, tmp_
     assert attempt.summary()["attempts"][0] == {"model": first, "error": "TimeoutError"}
 
 
-@pytest.mark.parametrize("error", [StatusError(400), StatusError(401), ValueError("x"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [StatusError(400), StatusError(422), KeyboardInterrupt()])
 def test_what_another_model_cannot_help_with_is_raised(make: Make, tmp_path: Path, error: BaseException) -> None:
     ledger = Ledger(tmp_path / "l.sqlite")
     dispatcher = make(ledger=ledger)
@@ -142,7 +142,7 @@ def test_what_another_model_cannot_help_with_is_raised(make: Make, tmp_path: Pat
     with pytest.raises(type(error)):
         answer(dispatcher, **{first: error})
     (row,) = ledger.entries()
-    assert row["status"] in ("caller", "auth", "cancelled")
+    assert row["status"] in ("caller", "cancelled")
     assert dispatcher.plan(SUMS, DEFAULT).order[0] == first
 
 
@@ -155,13 +155,43 @@ def test_a_stream_that_has_begun_is_not_begun_again(make: Make) -> None:
     assert len(call.attempts) == 1
 
 
-def test_the_last_failure_is_raised(make: Make) -> None:
+def test_the_first_failure_that_passes_is_raised(make: Make) -> None:
     dispatcher = make()
-    failures = {name: StatusError(500 + n) for n, name in enumerate(dispatcher.pool.ids)}
-    last = dispatcher.plan(SUMS, DEFAULT).order[-1]
+    first, second, last = dispatcher.plan(SUMS, DEFAULT).order
+    failures: dict[str, Exception] = {first: TypeError("x"), second: StatusError(503), last: StatusError(500)}
     with pytest.raises(StatusError) as caught:
         answer(dispatcher, **failures)
-    assert caught.value is failures[last]
+    assert caught.value is failures[second]
+    refusals: dict[str, Exception] = {name: ValueError(name) for name in (first, second, last)}
+    with pytest.raises(ValueError, match=first):
+        answer(make(), **refusals)
+
+
+def test_a_request_that_a_client_refuses_goes_to_the_next_and_costs_nothing(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    dispatcher = make(ledger=ledger)
+    first, second, _ = dispatcher.plan(SUMS, DEFAULT).order
+    attempt = answer(dispatcher, **{first: TypeError("create() got an unexpected keyword argument 'seed'")})
+    assert attempt.member.id == second
+    rows = list(ledger.entries())
+    assert [(row["status"], row["cost_usd"] == 0) for row in rows] == [("refused", True), ("ok", False)]
+    assert dispatcher.plan(SUMS, DEFAULT).order[0] == first, "it does not rest: it takes other requests"
+
+
+def test_a_model_that_is_gone_rests_for_long(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    dispatcher = make(cooldown=30.0)
+    first = dispatcher.plan(SUMS, DEFAULT).order[0]
+    answer(dispatcher, **{first: StatusError(404)})
+    assert "may have retired it" in caplog.text
+    assert dispatcher.plan(SUMS, DEFAULT).decision.excluded[first] == "cooling down for 300 s"
+
+
+def test_too_long_for_one_is_not_too_long_for_the_next(make: Make) -> None:
+    dispatcher = make()
+    first, second, _ = dispatcher.plan(SUMS, DEFAULT).order
+    attempt = answer(dispatcher, **{first: BodyError(400, {"code": "context_length_exceeded"})})
+    assert attempt.member.id == second
+    assert dispatcher.plan(SUMS, DEFAULT).order[0] == first
 
 
 @pytest.mark.parametrize("scoring", ["utility", "reference"])
@@ -236,6 +266,23 @@ def test_models_that_cannot_be_made_are_left_out_with_one_warning(make: Make) ->
     assert set(dispatcher.pool.unavailable) == {"small", "big"}
 
 
+class BodyError(Exception):
+    def __init__(self, status: int, body: object, text: str = "") -> None:
+        super().__init__(text)
+        self.status_code, self.body = status, body
+
+
+def broken_answer() -> Exception:
+    def _create_chat_result() -> None:
+        raise ValueError("what is this?")
+
+    try:
+        _create_chat_result()
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
 class BadGateway(Exception):
     http_status = 502
 
@@ -250,13 +297,32 @@ class ReadTimeoutError(Exception):
         (StatusError(429), "rate_limit"),
         (StatusError(403), "auth"),
         (StatusError(408), "timeout"),
-        (StatusError(404), "caller"),
+        (StatusError(404), "not_found"),
+        (StatusError(400), "caller"),
+        (StatusError(402), "auth"),
+        (StatusError(413), "too_long"),
+        (BodyError(200, {"type": "error", "error": {"type": "overloaded_error"}}), "server"),
+        (BodyError(200, {"type": "error", "error": {"type": "rate_limit_error"}}), "rate_limit"),
+        (BodyError(200, {"error": {"message": "x", "code": 502}}), "server"),
+        (BodyError(200, {"error": {"type": "invalid_request_error"}}), "caller"),
+        (BodyError(200, {"error": {"message": "words", "type": "new_kind"}}), "server"),
+        (BodyError(400, None, "prompt is too long: 210000 tokens > 200000 maximum"), "too_long"),
+        (BodyError(400, None, "This model's maximum context length is 8192 tokens"), "too_long"),
+        (BodyError(400, None, "The model `gpt-4-x` has been decommissioned"), "not_found"),
+        (BodyError(400, None, "Unsupported parameter: not supported with this model"), "caller"),
+        (ValueError({"message": "slow down", "type": "rate_limit_exceeded"}), "rate_limit"),
+        (TypeError("'NoneType' object is not iterable"), "invalid_response"),
+        (TypeError("create() got an unexpected keyword argument 'seed'"), "refused"),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), "invalid_response"),
+        (IndexError("list index out of range"), "invalid_response"),
+        (NotImplementedError("no images"), "refused"),
+        (broken_answer(), "invalid_response"),
         (BadGateway(), "server"),
         (asyncio.TimeoutError(), "timeout"),
         (ReadTimeoutError(), "timeout"),
         (ConnectionResetError(), "connection"),
         (EmptyAnswerError(), "invalid_response"),
-        (ValueError(), "caller"),
+        (ValueError(), "refused"),
     ],
 )
 def test_kinds_of_failures(error: Exception, kind: str) -> None:
