@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 from avengers_core.adapters import StreamAccumulator
@@ -17,7 +18,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from ._models import Client, token_usage
 
-__all__ = ["ChunkAccumulator", "finish", "message_of", "request_usage", "with_decision"]
+__all__ = ["ChunkAccumulator", "finish", "from_cache", "message_of", "request_usage", "with_decision"]
 
 
 class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
@@ -32,6 +33,7 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
         self._texts: list[str] = []
         self._name = ""
         self._reported: UsageMetadata | None = None
+        self._cached = False
 
     def _read(self, chunk: ChatGenerationChunk) -> None:
         message = cast("AIMessageChunk", chunk.message)
@@ -39,16 +41,25 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
         self._texts.append(str(message.text))
         self._name = self._name or str(message.response_metadata.get("model_name") or "")
         if message.usage_metadata:
+            self._cached = self._cached or from_cache(message.usage_metadata)
             self._reported = add_usage(self._reported, message.usage_metadata)
 
     def _has_content(self, chunk: ChatGenerationChunk) -> bool:
         return _has_content(chunk.message)
+
+    def _size(self, chunk: ChatGenerationChunk) -> int:
+        message = cast("AIMessageChunk", chunk.message)
+        arguments = (str(call.get("args") or "") for call in message.tool_call_chunks)
+        return _characters(message.content) + sum(map(len, arguments))
 
     def _ends(self, chunk: ChatGenerationChunk) -> bool:
         return _tells_why(chunk)
 
     def _usage(self) -> TokenUsage | None:
         return token_usage(self._reported)
+
+    def _from_cache(self) -> bool:
+        return self._cached
 
     def _model_name(self) -> str:
         return self._name
@@ -108,6 +119,16 @@ def _has_content(message: BaseMessage) -> bool:
     return bool(message.content) or any(getattr(message, name, None) for name in calls)
 
 
+def _characters(content: str | list[Any]) -> int:
+    """Characters of text and reasoning."""
+    if isinstance(content, str):
+        return len(content)
+    blocks = (
+        block if isinstance(block, str) else block.get("text") or block.get("thinking") or "" for block in content
+    )
+    return sum(len(text) for text in blocks if isinstance(text, str))
+
+
 def _tells_why(generation: ChatGeneration) -> bool:
     """Whether a provider says why its answer ends."""
     told = {**(generation.generation_info or {}), **generation.message.response_metadata}
@@ -116,7 +137,14 @@ def _tells_why(generation: ChatGeneration) -> bool:
 
 def finish(attempt: Attempt[Client], answer: AIMessage) -> None:
     """End an attempt with the tokens and the model's name that an answer reports."""
-    attempt.finish(token_usage(answer.usage_metadata), str(answer.response_metadata.get("model_name") or ""))
+    usage = answer.usage_metadata
+    name = str(answer.response_metadata.get("model_name") or "")
+    attempt.finish(token_usage(usage), name, cached=from_cache(usage))
+
+
+def from_cache(usage: Mapping[str, Any] | None) -> bool:
+    """Whether an answer comes from LangChain's cache, which marks its usage."""
+    return bool(usage and usage.get("total_cost") == 0)
 
 
 def with_decision(result: ChatResult, attempt: Attempt[Client]) -> ChatResult:

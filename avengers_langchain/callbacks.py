@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
+from ._answers import from_cache
 from ._models import token_usage
 
 __all__ = ["AvengersCallbackHandler", "get_avengers_callback"]
@@ -55,7 +56,7 @@ def _count(response: LLMResult, blocks: Iterable[Totals]) -> None:
     if isinstance(message, AIMessage) and summary:
         usage = message.usage_metadata
         for totals in blocks:
-            totals.add(summary, token_usage(usage), cached=bool(usage and usage.get("total_cost") == 0))
+            totals.add(summary, token_usage(usage), cached=from_cache(usage))
 
 
 _blocks = TotalsBlocks("avengers_langchain_totals")

@@ -34,9 +34,9 @@ from llama_index.llms.openai import OpenAI
 
 from avengers_langchain import ChatAvengers
 from avengers_llamaindex import AvengersLLM
-from tests.support.llm_server import BIG, MINI, llm_server
+from tests.support.llm_server import BAD_ANSWERS, BIG, MINI, llm_server
 
-FAULTS = [429, 500, "drop", "garbage", "drop_mid", "timeout"]
+FAULTS = [429, 500, "drop", "garbage", "drop_mid", "timeout", "trickle", *BAD_ANSWERS]
 
 
 def serve(pipe: Any) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from avengers_core._utils.threads import off_loop
 from avengers_core._utils.tokens import encoding, estimate_tokens
 from avengers_core.dispatch.call import Attempt
 from avengers_core.routing.capabilities import united
@@ -140,7 +141,7 @@ class ChatAvengers(PlanningChatModel):
         **kwargs: Any,
     ) -> AIMessage:
         """`invoke`, async."""
-        messages, config, kwargs = self._start(input, config, kwargs, AsyncCallbackManager)
+        messages, config, kwargs = await self._astart(input, config, kwargs)
         return await super().ainvoke(messages, config, stop=stop, **kwargs)
 
     def stream(
@@ -170,7 +171,7 @@ class ChatAvengers(PlanningChatModel):
         if not self._should_stream(async_api=True, **{**kwargs, "stream": True}):
             yield cast("AIMessageChunk", await self.ainvoke(input, config, stop=stop, **kwargs))
             return
-        messages, config, kwargs = self._start(input, config, kwargs, AsyncCallbackManager)
+        messages, config, kwargs = await self._astart(input, config, kwargs)
         async for chunk in super().astream(messages, config, stop=stop, **kwargs):
             yield chunk
 
@@ -209,7 +210,7 @@ class ChatAvengers(PlanningChatModel):
     ) -> list[AIMessage]:
         """`batch`, async."""
         if inputs:
-            self.embed_inputs(inputs, **kwargs)
+            await off_loop(lambda: self.embed_inputs(inputs, **kwargs))
         return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
 
     # --- the call itself ---
@@ -240,7 +241,7 @@ class ChatAvengers(PlanningChatModel):
                         request.model._generate_with_cache, request.messages, stop=request.stop, **request.arguments
                     )
                     run.answer = message_of(result)
-                finish(attempt, run.answer)
+                    finish(attempt, run.answer)
         return with_decision(result, attempt)
 
     async def _agenerate(
@@ -251,8 +252,8 @@ class ChatAvengers(PlanningChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         plan = self._take_plan(kwargs, run_manager)
-        for attempt in plan.take_call(messages, kwargs):
-            with attempt:
+        async for attempt in await plan.atake_call(messages, kwargs):
+            async with attempt:
                 request = self._request(attempt, messages, stop, kwargs)
                 async with ainner_run(plan.manager, request) as run:
                     async with attempt.deadline.wait():
@@ -260,7 +261,7 @@ class ChatAvengers(PlanningChatModel):
                             request.messages, stop=request.stop, **request.arguments
                         )
                     run.answer = message_of(result)
-                finish(attempt, run.answer)
+                    finish(attempt, run.answer)
         return with_decision(result, attempt)
 
     def _stream(
@@ -300,8 +301,8 @@ class ChatAvengers(PlanningChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         plan = self._take_plan(kwargs, run_manager)
-        for attempt in plan.take_call(messages, kwargs):
-            with attempt:
+        async for attempt in await plan.atake_call(messages, kwargs):
+            async with attempt:
                 request = self._request(attempt, messages, stop, kwargs)
                 model, sent, arguments = request.model, request.messages, request.arguments
                 async with ainner_run(plan.manager, request) as run:

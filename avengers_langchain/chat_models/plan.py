@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from avengers_core._utils.threads import off_loop
 from avengers_core.dispatch.call import Call
 from avengers_core.dispatch.dispatcher import Dispatcher
 from avengers_core.dispatch.options import CallLabels
@@ -78,6 +79,11 @@ class RequestPlan:
         """The planned call the first time, and a new one each further time; see `new_call`."""
         call, self.call = self.call, None
         return call or self.new_call(messages, arguments)
+
+    async def atake_call(self, messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> Call[Client]:
+        """`take_call` that does not hold up the event loop."""
+        blocks = self.call is None
+        return await off_loop(lambda: self.take_call(messages, arguments), blocks=blocks)
 
     def cache_key(self) -> str:
         """What a cached answer depends on beside the messages and the arguments."""

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from avengers_core import AvengersError, Decision
+from avengers_core._utils.threads import off_loop
 from avengers_core.adapters import only_models, take
 from avengers_core.dispatch.call import Call
+from avengers_core.dispatch.dispatcher import QUICK_CHARACTERS
 from avengers_core.dispatch.options import CallLabels
 from avengers_core.routing.options import ROUTE_FIELDS, RouteOverrides
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
@@ -115,6 +117,15 @@ class PlanningChatModel(ChatFields, BaseChatModel):
             plan.call = None
         started = cast("RunnableConfig", {**config, "callbacks": manager, "run_id": run_id})
         return messages, started, {**kwargs, PLAN_KEY: plan}
+
+    async def _astart(
+        self, input: LanguageModelInput, config: RunnableConfig | None, kwargs: dict[str, Any]
+    ) -> tuple[list[BaseMessage], RunnableConfig, dict[str, Any]]:
+        """`_start` that does not hold up the event loop."""
+        messages = self._convert_input(input).to_messages()
+        size = sum(len(one.content) if isinstance(one.content, str) else QUICK_CHARACTERS for one in messages)
+        blocks = self.dispatcher.may_block(size, self.route_options())
+        return await off_loop(lambda: self._start(messages, config, kwargs, AsyncCallbackManager), blocks=blocks)
 
     def _take_plan(self, kwargs: dict[str, Any], run_manager: Any) -> RequestPlan:
         """The plan of a request. It is made now if LangChain came in by another way than `invoke` or `stream`."""

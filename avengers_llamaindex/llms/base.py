@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from avengers_core import Decision
+from avengers_core._utils.threads import off_loop
 from avengers_core.adapters import needs_from_arguments, only_models, take
 from avengers_core.dispatch.call import Attempt, Call
 from avengers_core.dispatch.options import CallLabels
@@ -127,6 +128,12 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         labels = CallLabels(context.session or self._instance, active_span_id.get() or "", context.tags)
         return self.dispatcher.plan(prompt, options, labels)
 
+    async def _aplan(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Call[LLM]:
+        """`_plan` that does not hold up the event loop."""
+        size = sum(len(one.content or "") for one in messages)
+        blocks = self.dispatcher.may_block(size, self.route_options())
+        return await off_loop(lambda: self._plan(messages, kwargs), blocks=blocks)
+
     def _request(
         self, attempt: Attempt[LLM], given: str | Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
     ) -> tuple[LLM, dict[str, Any], ResponseCheck | None]:
@@ -146,20 +153,20 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                 client, arguments, check = self._request(attempt, given, kwargs, stream=False)
                 with in_span(span):
                     response: Response = attempt.deadline.run(getattr(client, _METHODS[kind]), **arguments)
+                    finish(attempt, response)
                     response = check(response) if check else response
-                finish(attempt, response)
         return with_decision(response, attempt)
 
     async def _aask(self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]) -> Response:
         span = active_span_id.get()
-        for attempt in self._plan(_as_messages(given), kwargs):
-            with attempt:
+        async for attempt in await self._aplan(_as_messages(given), kwargs):
+            async with attempt:
                 client, arguments, check = self._request(attempt, given, kwargs, stream=False)
                 with in_span(span):
                     async with attempt.deadline.wait():
                         response: Response = await getattr(client, f"a{_METHODS[kind]}")(**arguments)
+                    finish(attempt, response)
                     response = check(response) if check else response
-                finish(attempt, response)
         return with_decision(response, attempt)
 
     # Streams are planned before they are read: by then the engine that knows the question may be through.
@@ -187,11 +194,11 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]
     ) -> AsyncGenerator[Response, None]:
         span = active_span_id.get()
-        call = self._plan(_as_messages(given), kwargs)
+        call = await self._aplan(_as_messages(given), kwargs)
 
         async def parts() -> AsyncGenerator[Response, None]:
-            for attempt in call:
-                with attempt:
+            async for attempt in call:
+                async with attempt:
                     client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
                     chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
                     with in_span(span):

@@ -39,6 +39,9 @@ class ResponseAccumulator(StreamAccumulator[LLM, Response], Generic[Response]):
     def _has_content(self, chunk: Response) -> bool:
         return has_content(chunk)
 
+    def _size(self, chunk: Response) -> int:
+        return len(chunk.delta or "") + len(str(chunk.additional_kwargs.get("thinking_delta") or ""))
+
     def _ends(self, chunk: Response) -> bool:
         return tells_why(chunk)
 

@@ -42,6 +42,7 @@ class StreamAccumulator(ABC, Generic[M, Chunk]):
         """
         self.last_chunk = chunk
         self._read(chunk)
+        self.attempt.count(self._size(chunk))
         if not self.attempt.begun:
             self._ended = self._ended or self._ends(chunk)
             self._held.append(chunk)
@@ -62,7 +63,7 @@ class StreamAccumulator(ABC, Generic[M, Chunk]):
         """
         if not self.attempt.begun and not self._ended:
             raise EmptyAnswerError(f"{self.attempt.member.id} sent an empty stream")
-        self.attempt.finish(self._usage(), self._model_name())
+        self.attempt.finish(self._usage(), self._model_name(), cached=self._from_cache())
         return self._held
 
     @abstractmethod
@@ -74,12 +75,20 @@ class StreamAccumulator(ABC, Generic[M, Chunk]):
         """Whether a chunk has text, reasoning, tool calls or anything else that is part of an answer."""
 
     @abstractmethod
+    def _size(self, chunk: Chunk) -> int:
+        """Characters of a chunk that the provider charges for: text, reasoning and arguments of tool calls."""
+
+    @abstractmethod
     def _ends(self, chunk: Chunk) -> bool:
         """Whether a chunk says why the answer ends."""
 
     @abstractmethod
     def _read(self, chunk: Chunk) -> None:
         """Keep what is needed of a chunk."""
+
+    def _from_cache(self) -> bool:
+        """Whether the answer came from the framework's cache."""
+        return False
 
     @abstractmethod
     def _usage(self) -> TokenUsage | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +64,9 @@ class CollectionPlan:
         sandboxed: Whether code that models wrote must run in a sandbox; see
             `avengers_core.collecting.sandbox.run_python`.
         settings: What all answers in a journal have in common. A run with other settings is refused.
+
+    Raises:
+        ValueError: If ``max_cost`` is not a number of 0 or more.
     """
 
     grader: str = "exact"
@@ -75,6 +79,10 @@ class CollectionPlan:
     code_timeout: float = 10.0
     sandboxed: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.max_cost is not None and not 0 <= self.max_cost < math.inf:
+            raise ValueError(f"max_cost must be 0 or more US dollars, not {self.max_cost!r}")
 
     def concurrency_of(self, provider: str) -> int:
         """Requests in flight at a time to a provider."""

@@ -6,13 +6,14 @@ import logging
 import math
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Generic
 
+from .._utils.threads import off_loop
 from ..errors import BudgetError, LedgerError, UnavailableError
-from ..ledger.budget import picodollars
+from ..ledger.budget import budget_scopes, picodollars
 from ..ledger.entry import Entry, now
 from ..ledger.reservation import Reservation
 from ..pricing.types import TokenUsage
@@ -30,6 +31,9 @@ from .telemetry import AttemptSpan
 __all__ = ["Attempt", "Call"]
 
 log = logging.getLogger("avengers")
+
+#: Characters of a token, to count what was streamed.
+CHARACTERS_PER_TOKEN = 3.5
 
 #: How loud a failure is logged, and in which words.
 _REPORTS = {
@@ -84,32 +88,51 @@ class Call(Generic[M]):
             BudgetError: If other calls have used up what was left when this one was planned.
             Whatever the models failed with, if none answered.
         """
-        requirements = self.prompt.requirements
-        waiting = list(self.order)
+        waiting = self._begin()
+        while (attempt := self._next(waiting)) is not None:
+            yield attempt
+            if attempt.error is None:
+                return
+        raise self._failure()
+
+    async def __aiter__(self) -> AsyncIterator[Attempt[M]]:
+        """`__iter__` that does not hold up the event loop."""
+        waiting = self._begin()
+        while (attempt := await off_loop(lambda: self._next(waiting), blocks=self._may_block(waiting))) is not None:
+            yield attempt
+            if attempt.error is None:
+                return
+        raise self._failure()
+
+    def _begin(self) -> list[str]:
         self.attempts = []
-        without_key: set[str] = set()
+        return list(self.order)
+
+    def _may_block(self, waiting: list[str]) -> bool:
+        """Whether the next attempt may need a database, or a model that is not made yet."""
+        limited = self.context.budget_store.blocks and bool(self.options.budget.limits(budget_scopes("")))
+        return limited or not all(map(self.context.pool.is_made, waiting[:1]))
+
+    def _next(self, waiting: list[str]) -> Attempt[M] | None:
+        """The attempt of the next model that can be asked, with its money set aside; None if there is none."""
+        without_key = {attempt.member.provider for attempt in self.attempts if attempt.status in OTHER_PROVIDER}
         while waiting:
             try:
                 member = self.context.pool.get(waiting.pop(0))
             except UnavailableError:
                 continue
-            if member.provider in without_key or lacking(member.capabilities, requirements, LENIENT):
+            if member.provider in without_key or lacking(member.capabilities, self.prompt.requirements, LENIENT):
                 continue
             attempt = Attempt(self, member, len(self.attempts))
-            if not attempt.reserve():
-                continue
-            self.attempts.append(attempt)
-            yield attempt
-            if attempt.error is None:
-                return
-            if attempt.status in OTHER_PROVIDER:
-                without_key.add(member.provider)
-        if not self.attempts:
-            raise BudgetError(f"the budget ({self.options.budget}) was used up by other calls in flight")
-        raise self._failure()
+            if attempt.reserve():
+                self.attempts.append(attempt)
+                return attempt
+        return None
 
     def _failure(self) -> BaseException:
         """The error to raise if no attempt was answered: the first of a kind that passes, or else the first."""
+        if not self.attempts:
+            return BudgetError(f"the budget ({self.options.budget}) was used up by other calls in flight")
         failed = [attempt for attempt in self.attempts if attempt.error is not None]
         told = next((attempt for attempt in failed if attempt.status in TRANSIENT), failed[0])
         assert told.error is not None
@@ -161,6 +184,7 @@ class Attempt(Generic[M]):
         self.response_model = ""
         self.status = ""
         self.deadline = Deadline()
+        self._streamed = 0
         self._finished = False
         self._clock = time.perf_counter()
         self._span = AttemptSpan(member.provider, member.name, call.decision.id, call.decision.alpha)
@@ -184,21 +208,57 @@ class Attempt(Generic[M]):
         self._span.start()
         return self
 
-    def finish(self, usage: TokenUsage | None, model: str = "") -> None:
+    def finish(self, usage: TokenUsage | None, model: str = "", *, cached: bool = False) -> None:
         """Say that the model has answered.
 
         Args:
-            usage: Tokens reported by the provider, or None.
+            usage: Tokens reported by the provider, or None. Tokens that cannot be are taken for unknown.
             model: Name that the model answered under, if the provider tells it.
+            cached: Whether the answer came from a framework's cache, so that nothing was asked or paid.
         """
         self._finished = True
+        self.response_model = model
+        if cached:
+            self.cost_usd = Decimal(0)
+            return
+        if usage is not None and not usage.plausible:
+            log.warning("%s reported tokens that cannot be: %s", self.member.id, usage)
+            usage = None
         self.usage = usage
         self.cost_usd = self.member.price_schedule.cost(usage)
-        self.response_model = model
+
+    def count(self, characters: int) -> None:
+        """Count what was streamed, for a stream that ends before the provider tells its tokens.
+
+        Args:
+            characters: Characters of a part.
+        """
+        self._streamed += characters
+
+    @property
+    def counted_cost(self) -> Decimal | None:
+        """US dollars of the request and of what was streamed so far, by count; None if unknown."""
+        tokens = round(self._streamed / CHARACTERS_PER_TOKEN)
+        usage = TokenUsage(input_tokens=max(round(self.call.prompt.tokens), 1), output_tokens=tokens)
+        return self.member.price_schedule.cost(usage) if self._streamed else None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
         status = self.status = self._close(error)
         self._record(status)
+        return self._ends(status, error)
+
+    async def __aenter__(self) -> Attempt[M]:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        status = self.status = self._close(error)
+        await off_loop(lambda: self._record(status), blocks=self.call.context.budget_store.blocks)
+        return self._ends(status, error)
+
+    def _ends(self, status: str, error: BaseException | None) -> bool:
+        """Whether an error is swallowed, because another model is asked."""
         cooldowns = self.call.context.cooldowns
         if status == "ok":
             cooldowns.succeed(self.member.id)
@@ -213,7 +273,7 @@ class Attempt(Generic[M]):
 
     def _close(self, error: BaseException | None) -> str:
         """How it ended: ``ok``, a kind of `failure_kind`, or ``cancelled``."""
-        if self._finished and (error is None or isinstance(error, GeneratorExit)):
+        if self._finished:  # what fails now, such as a callback, does not undo a paid answer
             return "ok"
         self.error = error if error is not None else RuntimeError("attempt.finish was not called")
         return failure_kind(error) if isinstance(error, Exception) else "cancelled"
@@ -245,6 +305,7 @@ class Attempt(Generic[M]):
             usage=self.usage,
             cost_pico=picodollars(self.cost_usd) if charged else 0,
             expected_cost_pico=picodollars(self.expected_cost),
+            counted_pico=picodollars(self.counted_cost),
             seconds=time.perf_counter() - self._clock,
             prompt=call.prompt.text,
             artifact=call.context.artifact,

@@ -29,6 +29,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _SLACK = 1.0
 #: Seconds for which a stream that is closed early is waited for.
 _CLOSING = 1.0
+#: Threads that wait for their next task.
+_MOST_IDLE = 64
 
 
 def silence_of(read_timeout: float | None, max_retries: int | None) -> float | None:
@@ -197,6 +199,8 @@ class _Worker(threading.Thread):
             context, task = self.tasks.get()
             context.run(task)
             del context, task
+            if len(_idle) >= _MOST_IDLE:
+                return
             _idle.append(self)
 
 

@@ -40,6 +40,12 @@ __all__ = ["Dispatcher"]
 #: Texts whose vectors are kept, for the steps of a tool loop.
 REMEMBERED_TEXTS = 256
 
+#: Requests up to this length are planned on an event loop: in much less than a millisecond.
+QUICK_CHARACTERS = 4000
+
+#: Characters of a text that are embedded: a document says early what it is about, and long ones take seconds.
+EMBEDDED_CHARACTERS = 50_000
+
 #: Most texts whose vectors are kept after a batch was embedded together.
 REMEMBERED_BATCH = 65_536
 
@@ -77,6 +83,7 @@ class Dispatcher(Generic[M]):
         )
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._remembered = REMEMBERED_TEXTS
+        self._planned = False
 
     @property
     def pool(self) -> ModelPool[M]:
@@ -92,6 +99,21 @@ class Dispatcher(Generic[M]):
             self._remembered = min(max(REMEMBERED_TEXTS, len(unseen)), REMEMBERED_BATCH)
         while len(self._vectors) > self._remembered:
             self._vectors.popitem(last=False)
+
+    def may_block(self, characters: int, options: RouteOptions) -> bool:
+        """Whether planning a call may take long, so that it should not be done on an event loop.
+
+        Args:
+            characters: Length of the request.
+            options: How to choose.
+        """
+        limited = self.context.budget_store.blocks and bool(options.budget.limits(budget_scopes("")))
+        return (
+            limited
+            or not self._planned
+            or characters > QUICK_CHARACTERS
+            or not all(map(self.pool.is_made, self.pool.ids))
+        )
 
     def plan(self, prompt: Prompt, options: RouteOptions, labels: CallLabels = _NO_LABELS) -> Call[M]:
         """Choose a model, and those that may follow it.
@@ -120,6 +142,7 @@ class Dispatcher(Generic[M]):
             except UnavailableError:
                 continue
             if not lacking(member.capabilities, prompt.requirements, LENIENT):
+                self._planned = True
                 return Call(self.context, decision, _order(decision, first, options), prompt, options, labels)
 
     def _ineligible(self, prompt: Prompt, options: RouteOptions) -> dict[str, str]:
@@ -161,12 +184,13 @@ class Dispatcher(Generic[M]):
         return self._route(prompt, options, {**exclude, **over_budget}) if over_budget else decision
 
     def _route(self, prompt: Prompt, options: RouteOptions, exclude: Mapping[str, str]) -> Decision:
-        self.embed([prompt.text])
-        vector = self._vectors.get(prompt.text)
+        text = prompt.text[:EMBEDDED_CHARACTERS]
+        self.embed([text])
+        vector = self._vectors.get(text)
         return next(
             self.router.route_vectors(
-                self.router.embed([prompt.text]) if vector is None else vector,
-                [prompt.text],
+                self.router.embed([text]) if vector is None else vector,
+                [text],
                 options,
                 models=self.pool.ids,
                 exclude_models=exclude,
@@ -176,7 +200,10 @@ class Dispatcher(Generic[M]):
 
     def _conversation_cost(self, prompt: Prompt, options: RouteOptions) -> dict[str, float]:
         """US dollars of the rest of the request for each model, less what the current one's prompt cache saves."""
-        rest = prompt.tokens - len(prompt.text) / self.router.artifact.manifest.characters_per_token
+        rest = (
+            prompt.tokens
+            - min(len(prompt.text), EMBEDDED_CHARACTERS) / self.router.artifact.manifest.characters_per_token
+        )
         prices = self.router.prices
         extra = {name: rest * prices[name].input / 1e6 for name in self.pool.ids if name in prices} if rest > 0 else {}
         if options.sticky and prompt.current in self.pool.ids and prompt.cached_tokens:

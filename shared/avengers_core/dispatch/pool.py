@@ -120,6 +120,10 @@ class ModelPool(Generic[M]):
         """All models, including those that could not be made."""
         return list(self._models)
 
+    def is_made(self, name: str) -> bool:
+        """Whether a model was made, or could not be, so that `get` takes no time."""
+        return name in self._made or name in self.unavailable
+
     def capabilities(self, name: str) -> Mapping[str, bool | int]:
         """What is known about a model, whether it was made yet or not."""
         member = self._made.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -146,6 +147,8 @@ def recommend_alpha(
             one comes.
     """
     aim = Target.parse(target)
+    if max_cost_usd is not None and not 0 <= max_cost_usd < math.inf:
+        raise ValueError(f"max_cost_usd must be 0 or more US dollars, not {max_cost_usd!r}")
     if not rows:
         raise ValueError("the sweep has no finished rows to recommend from")
     kind = main_kind(rows)

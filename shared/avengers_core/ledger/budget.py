@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 
-__all__ = ["PICO", "Budget", "budget_scopes", "picodollars", "plain_budget", "within"]
+__all__ = ["PICO", "Budget", "budget_scopes", "picodollars", "plain_budget", "storable", "within"]
 
 #: Picodollars in a dollar.
 PICO = 10**12
+#: The largest amount of one call, about 4.6 million dollars, so that sums fit into the 64 bits of a database.
+MOST_PICODOLLARS = 2**62
 
 
 def picodollars(dollars: Decimal | float | None) -> int | None:
     """Dollars as whole picodollars, or None if the amount is unknown (None, NaN or infinite)."""
     if dollars is None or (isinstance(dollars, float) and not math.isfinite(dollars)):
         return None
-    return round(dollars * PICO)
+    return min(round(dollars * PICO), MOST_PICODOLLARS)
+
+
+def storable(text: str, longest: int = 200) -> str:
+    """A text as every database keeps it: without NUL and lone surrogates, and no longer than a column.
+
+    Args:
+        text: The text.
+        longest: Characters that are kept. A longer text keeps its beginning and gets a digest of the whole at its end,
+            so that two of them do not become one.
+    """
+    clean = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if len(clean) <= longest:
+        return clean
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{clean[: longest - 17]}~{digest}"
 
 
 def within(expected_cost: float, ceiling: int | None) -> bool:
@@ -103,4 +121,4 @@ def budget_scopes(session: str, now: datetime | None = None) -> dict[str, str]:
         now: The time (UTC) whose day counts. If None, it is the present time.
     """
     day = (now or datetime.now(timezone.utc)).strftime("%Y-%m-%d")
-    return {"day": f"day:{day}", "session": f"session:{session}"}
+    return {"day": f"day:{day}", "session": f"session:{storable(session)}"}

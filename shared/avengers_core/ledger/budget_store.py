@@ -16,7 +16,13 @@ __all__ = ["BudgetStore", "InMemoryBudgetStore", "remaining"]
 
 
 class BudgetStore(Protocol):
-    """Adds up the money that was spent or set aside, by scope: in memory, or in a `Ledger` that processes share."""
+    """Adds up the money that was spent or set aside, by scope: in memory, or in a `Ledger` that processes share.
+
+    Attributes:
+        blocks: Whether its methods may wait for a database.
+    """
+
+    blocks: bool
 
     def spent(self, scopes: Iterable[str]) -> dict[str, int]:
         """Picodollars spent or set aside so far, by scope."""
@@ -47,6 +53,8 @@ class BudgetStore(Protocol):
 
 class InMemoryBudgetStore:
     """Money of this process's calls, if no ledger adds it up. Threads may share it."""
+
+    blocks = False
 
     def __init__(self) -> None:
         self._spent: Counter[str] = Counter()

@@ -11,6 +11,9 @@ from ..errors import LedgerError
 
 __all__ = ["as_url", "connect", "error_line"]
 
+#: Seconds that a database may take to connect, for a lock and for a statement. A call waits that long at most.
+WAIT = 10
+
 
 def as_url(value: str | Path) -> sa.URL:
     """A database URL from a URL or from the path of an SQLite file.
@@ -54,10 +57,27 @@ def _is_sqlite_file(url: sa.URL) -> bool:
 
 def _pool_options(url: sa.URL) -> dict[str, Any]:
     if not url.drivername.startswith("sqlite"):
-        return {"pool_pre_ping": True, "max_overflow": 50}
+        limits = {name: value for name, value in _time_limits(url).items() if name not in url.query}
+        return {"pool_pre_ping": True, "max_overflow": 50, "pool_timeout": WAIT, "connect_args": limits}
     if not _is_sqlite_file(url):
         return {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
-    return {"max_overflow": -1, "connect_args": {"timeout": 60, "check_same_thread": False}}
+    return {"max_overflow": -1, "connect_args": {"timeout": WAIT, "check_same_thread": False}}
+
+
+def _time_limits(url: sa.URL) -> dict[str, Any]:
+    """Arguments of a driver that bound connecting, waiting for a lock and a statement; none for other drivers."""
+    milliseconds = WAIT * 1000
+    if url.drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
+        options = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+        return {
+            "connect_timeout": WAIT,
+            "options": options,
+            "tcp_user_timeout": 2 * milliseconds,
+            "keepalives_idle": WAIT,
+        }
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        return {"connect_timeout": WAIT, "read_timeout": WAIT, "write_timeout": WAIT}
+    return {}
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

@@ -32,6 +32,8 @@ class Entry(msgspec.Struct, kw_only=True):
         usage: Tokens by kind, None if the provider reported none.
         cost_pico: Picodollars, None if unknown.
         expected_cost_pico: Picodollars that it was expected to cost, None if unknown.
+        counted_pico: Picodollars by a count of what was streamed, None if nothing was. It is charged to budgets if the
+            cost is unknown and the count exceeds what was expected; no ledger keeps it.
         seconds: Duration.
         prompt: The text that was routed. A ledger keeps it only if it was made with ``store_prompts=True``.
         artifact: First 12 digits of the artifact's checksum.
@@ -56,6 +58,7 @@ class Entry(msgspec.Struct, kw_only=True):
     usage: TokenUsage | None = None
     cost_pico: int | None = None
     expected_cost_pico: int | None = None
+    counted_pico: int | None = None
     seconds: float = 0.0
     prompt: str | None = None
     artifact: str = ""
@@ -84,10 +87,10 @@ def feedback_score(value: Any) -> float:
 
 
 def spent_amount(entry: Entry) -> int:
-    """Picodollars that an entry adds to what is spent: its cost, or the expected cost if that is unknown, else 0."""
+    """Picodollars that an entry adds to what is spent: its cost, or if that is unknown what was expected or counted."""
     if entry.cost_pico is not None:
         return entry.cost_pico
-    return entry.expected_cost_pico or 0
+    return max(entry.expected_cost_pico or 0, entry.counted_pico or 0)
 
 
 def now() -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -23,9 +24,24 @@ def between(since: str | None, until: str | None) -> list[sa.ColumnElement[bool]
     Args:
         since: First day (UTC), such as ``2026-11-24``; None: no limit.
         until: Last day (UTC); None: no limit.
+
+    Raises:
+        ValueError: If one is not a day.
     """
     day = calls.c.day
+    for name, value in (("since", since), ("until", until)):
+        if value:
+            _check_day(name, value)
     return [*([day >= since] if since else []), *([day <= until] if until else [])]
+
+
+def _check_day(name: str, value: str) -> None:
+    try:
+        valid = date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(f"{name}: {value!r} is not a day such as 2026-11-24")
 
 
 def report(
@@ -67,5 +83,5 @@ def _totals_by(column: sa.ColumnElement[Any]) -> sa.Select[Any]:
         sa.func.sum(sa.func.coalesce(c.input_tokens, 0)).label("input_tokens"),
         sa.func.sum(sa.func.coalesce(c.output_tokens, 0)).label("output_tokens"),
         sa.func.sum(sa.func.coalesce(c.picodollars, 0)).label("picodollars"),
-        sa.func.sum(sa.case((c.picodollars.is_(None) & (c.status == "ok"), 1), else_=0)).label("unknown"),
+        sa.func.sum(sa.case((c.picodollars.is_(None), 1), else_=0)).label("unknown"),
     ).group_by(column)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..pricing.types import TokenUsage
-from .budget import PICO
+from .budget import PICO, storable
 from .entry import Entry
 
 __all__ = ["TOKEN_COLUMNS", "from_row", "to_row"]
@@ -16,6 +16,8 @@ __all__ = ["TOKEN_COLUMNS", "from_row", "to_row"]
 #: Columns of token counts, one for each kind.
 TOKEN_COLUMNS = TokenUsage.__struct_fields__
 
+#: Characters of columns that are shorter than others.
+_LONGEST = {"call": 64, "decision": 64, "artifact": 12}
 _SAME = (
     "time", "call", "decision", "attempt", "model", "provider", "status", "alpha", "session", "run", "error", "seconds",
     "artifact", "cluster", "similarity", "propensity",
@@ -30,13 +32,14 @@ def to_row(entry: Entry, *, store_prompt: bool) -> dict[str, Any]:
         store_prompt: Whether the prompt is kept.
     """
     row = {name: getattr(entry, name) for name in _SAME}
+    row |= {name: storable(row[name], _LONGEST.get(name, 200)) for name in row if isinstance(row[name], str)}
     row |= {kind: None if entry.usage is None else getattr(entry.usage, kind) for kind in TOKEN_COLUMNS}
     return row | {
         "day": entry.time.strftime("%Y-%m-%d"),
-        "tags": json.dumps(entry.tags),
+        "tags": json.dumps([storable(tag) for tag in entry.tags]),
         "picodollars": entry.cost_pico,
         "expected_picodollars": entry.expected_cost_pico,
-        "prompt": entry.prompt if store_prompt else None,
+        "prompt": storable(entry.prompt, len(entry.prompt)) if store_prompt and entry.prompt is not None else None,
     }
 
 

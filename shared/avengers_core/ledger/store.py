@@ -36,6 +36,8 @@ class Ledger:
         LedgerError: If the database cannot be opened, or was written by a later version of this library.
     """
 
+    blocks = True
+
     def __init__(self, url: str | Path | None = None, *, store_prompts: bool = False) -> None:
         try:
             import sqlalchemy as sa
@@ -175,7 +177,7 @@ class Ledger:
         """Totals of calls, the most expensive first.
 
         Each row has ``calls`` (that were answered), ``failed`` (attempts), tokens, the cost as ``cost_usd`` (a
-        `Decimal`) and as ``picodollars``, and ``unknown`` (answered calls without a known cost). A call with several
+        `Decimal`) and as ``picodollars``, and ``unknown`` (attempts without a known cost). A call with several
         tags counts under each.
 
         Args:

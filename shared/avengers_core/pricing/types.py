@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ __all__ = ["PER", "Price", "TokenUsage", "plain_prices"]
 
 #: Tokens that prices are given for.
 PER = 1_000_000
+#: No answer has as many tokens.
+MOST_TOKENS = 10**9
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +31,9 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cache_write: Rate of input tokens that are written to it.
         input_audio: Rate of audio input tokens.
         output_audio: Rate of audio output tokens.
+
+    Raises:
+        ValueError: If a rate is negative or not finite.
     """
 
     input: float
@@ -38,6 +44,12 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache_write: float | msgspec.UnsetType = msgspec.UNSET
     input_audio: float | msgspec.UnsetType = msgspec.UNSET
     output_audio: float | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output", "cache_read", "cache_write", "input_audio", "output_audio"):
+            rate = getattr(self, name)
+            if rate is not msgspec.UNSET and not (0 <= rate < math.inf):
+                raise ValueError(f"{name} must be 0 or more US dollars per million tokens, not {rate!r}")
 
 
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +74,18 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+
+    @property
+    def plausible(self) -> bool:
+        """Whether an answer can have these counts: none is negative, no part exceeds its whole, not all are 0."""
+        counts = [getattr(self, kind) for kind in self.__struct_fields__]
+        if not all(type(count) is int and 0 <= count < MOST_TOKENS for count in counts):
+            return False
+        cached = self.cache_read_tokens + self.cache_write_tokens
+        parts = ((cached, self.input_tokens), (self.cache_write_1h_tokens, self.cache_write_tokens),
+                 (self.input_audio_tokens, self.input_tokens),
+                 (self.output_audio_tokens, self.output_tokens))  # fmt: skip
+        return any(counts) and all(part <= whole for part, whole in parts)
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
         """Sums by kind."""

@@ -265,6 +265,9 @@ class Texts(StreamAccumulator[Client, str]):
     def _has_content(self, chunk: str) -> bool:
         return chunk not in ("", "end")
 
+    def _size(self, chunk: str) -> int:
+        return len(chunk)
+
     def _ends(self, chunk: str) -> bool:
         return chunk == "end"
 

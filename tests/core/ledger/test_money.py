@@ -146,7 +146,7 @@ def test_an_unknown_cost_is_spent_as_expected_and_reported_as_unknown(tmp_path: 
     ledger.record(entry(cost_pico=None, expected_cost_pico=None, status="timeout"), ["day:1"])
     assert ledger.spent(["day:1"]) == {"day:1": 12}
     (row,) = ledger.report()
-    assert (row["cost_usd"], row["unknown"], row["calls"], row["failed"]) == (0, 1, 1, 1)
+    assert (row["cost_usd"], row["unknown"], row["calls"], row["failed"]) == (0, 2, 1, 1)
 
 
 def test_reports(tmp_path: Path) -> None:
