@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ..errors import LedgerError
 
-__all__ = ["as_url", "connect", "error_line"]
+__all__ = ["as_url", "connect", "error_line", "sqlite_file"]
 
 #: Seconds that a database may take to connect, for a lock and for a statement. A call waits that long at most.
 WAIT = 10
@@ -49,6 +49,11 @@ def connect(url: sa.URL) -> sa.Engine:
 def error_line(error: BaseException) -> str:
     """First line of what a database says of an error: no statement, no parameters."""
     return str(getattr(error, "orig", None) or error).splitlines()[0][:300]
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """The file of an SQLite ledger, None for any other."""
+    return Path(url.database or "").expanduser() if _is_sqlite_file(url) else None
 
 
 def _is_sqlite_file(url: sa.URL) -> bool:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import LedgerError, MissingExtraError
+from .backlog import Backlog
 from .entry import Entry, feedback_score, now, spent_amount
 from .rows import from_row, to_row
 
 __all__ = ["Ledger", "default_ledger_path"]
+
+_log = logging.getLogger("avengers")
 
 #: Scopes that a ledger remembers to have rows; beyond that it starts anew.
 _REMEMBERED_SCOPES = 10_000
@@ -30,6 +36,9 @@ class Ledger:
         url: An SQLAlchemy URL (``postgresql+psycopg://...``) or the path of an SQLite file. Default:
             ``$AVENGERS_LEDGER``, else `default_ledger_path`.
         store_prompts: Whether the text that was routed is kept.
+
+    Attributes:
+        backlog: Rows that are written later, because the database did not answer in time.
 
     Raises:
         MissingExtraError: If SQLAlchemy is not installed.
@@ -49,9 +58,14 @@ class Ledger:
         self.url = connection.as_url(url or os.environ.get("AVENGERS_LEDGER") or default_ledger_path())
         self.store_prompts = store_prompts
         self._scopes_known: set[str] = set()
+        self._passing = (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError)
+        self._reopening = threading.Lock()
+        self._file: Path | None = None
+        self.backlog = Backlog()
         try:
             self._engine = connection.connect(self.url)
             schema.prepare(self._engine)
+            self._file = connection.sqlite_file(self.url)
         except (sa.exc.SQLAlchemyError, OSError, ImportError, LedgerError) as error:
             reason = connection.error_line(error)
             raise LedgerError(f"ledger {self.safe_url}: cannot be opened: {reason}") from None
@@ -59,6 +73,7 @@ class Ledger:
         add = schema.spend.update().where(spend.scope == sa.bindparam("key"))
         self._insert = schema.calls.insert()
         self._add = add.values(picodollars=spend.picodollars + amount)
+        _open_ledgers.add(self)
         self._take = self._add.where(spend.picodollars + amount <= sa.bindparam("limit", type_=sa.BigInteger))
 
     @property
@@ -83,18 +98,38 @@ class Ledger:
             reserved: Picodollars that `reserve` has set aside for it, by scope. They are given back, and its cost is
                 added to these scopes as well.
 
+        If the database does not answer in time, or cannot be reached, the row is written later, by a thread.
+
         Raises:
-            LedgerError: If the row cannot be written.
+            LedgerError: If the database refuses the row.
         """
         row = to_row(entry, store_prompt=self.store_prompts)
         amount = spent_amount(entry)
-        all_scopes = sorted({*scopes, *reserved})
+        amounts = {scope: amount - reserved.get(scope, 0) for scope in sorted({*scopes, *reserved})}
+        try:
+            self._write(row, amounts)
+        except LedgerError as error:
+            if not isinstance(error.__cause__, self._passing):
+                raise
+            _log.warning("%s (call %s); it is tried again", error, entry.call)
+            self.backlog.add(lambda: self._write_once(row, amounts))
+
+    def _write(self, row: dict[str, Any], amounts: Mapping[str, int]) -> None:
         with self._transaction("a call could not be recorded") as db:
             db.execute(self._insert, row)
-            opened = self._open_scopes(db, all_scopes)
-            if all_scopes:
-                db.execute(self._add, [{"key": s, "amount": amount - reserved.get(s, 0)} for s in all_scopes])
+            opened = self._open_scopes(db, list(amounts))
+            if amounts:
+                db.execute(self._add, [{"key": scope, "amount": amount} for scope, amount in amounts.items()])
         self._scopes_known.update(opened)
+
+    def _write_once(self, row: dict[str, Any], amounts: Mapping[str, int]) -> None:
+        """Write a row unless it is there: a write may have come through although its answer was lost."""
+        c = self._schema.calls.c
+        query = self._sa.select(c.id).where(c.call == row["call"], c.attempt == row["attempt"])
+        with self._transaction("a call could not be recorded") as db:
+            there = db.execute(query).first() is not None
+        if not there:
+            self._write(row, amounts)
 
     def reserve(self, amount: int, limits: Mapping[str, int]) -> bool:
         """Set money aside for an attempt that is about to start.
@@ -198,7 +233,9 @@ class Ledger:
         return int(self._schema.read_version(self._engine) or self._schema.SCHEMA_VERSION)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Write what waits, and close the connections."""
+        if len(self.backlog):
+            self.backlog.close()
         self._engine.dispose()
 
     @contextlib.contextmanager
@@ -209,12 +246,28 @@ class Ledger:
             LedgerError: If the database refuses; ``failure`` says what has not happened then.
         """
         try:
+            self._reopen_if_deleted()
             with self._engine.begin() as db:
                 yield db
         except self._sa.exc.SQLAlchemyError as error:
             from .connection import error_line
 
             raise LedgerError(f"ledger {self.safe_url}: {failure}: {error_line(error)}") from error
+
+    def _reopen_if_deleted(self) -> None:
+        """Begin a new file if that of an SQLite ledger was removed: its open connections would write into nothing."""
+        if self._file is None or self._file.exists():
+            return
+        _log.error("ledger %s: the file was removed while in use; a new one is begun", self.safe_url)
+        with self._reopening:
+            self._engine.dispose()
+            self._scopes_known.clear()
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._schema.prepare(self._engine)
+
+    def _forget_connections(self) -> None:
+        """In a forked child: connections are the parent's."""
+        self._engine.dispose(close=False)
 
     def _open_scopes(self, db: Any, scopes: list[str]) -> list[str]:
         """Make rows of scopes that this process has not seen; returns those."""
@@ -228,6 +281,18 @@ class Ledger:
                 with contextlib.suppress(sa.exc.IntegrityError), db.begin_nested():
                     db.execute(spend.insert(), {"scope": scope, "picodollars": 0})
         return unseen
+
+
+_open_ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for ledger in list(_open_ledgers):
+        ledger._forget_connections()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _reopen(url: str, store_prompts: bool) -> Ledger:

@@ -336,3 +336,73 @@ def test_a_provider_may_ask_for_a_longer_cooldown(make: Make) -> None:
     first = dispatcher.plan(SUMS, DEFAULT).order[0]
     answer(dispatcher, **{first: StatusError(429, {"retry-after": "100"})})
     assert dispatcher.plan(SUMS, DEFAULT).decision.excluded[first] == "cooling down for 100 s"
+
+
+# --- paid answers ---
+
+
+def test_impossible_tokens_are_unknown_and_charged_as_expected(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    for attempt in make(ledger=ledger).plan(SUMS, DEFAULT):
+        with attempt:
+            attempt.finish(TokenUsage(input_tokens=10, output_tokens=5, cache_read_tokens=99))
+    (row,) = ledger.entries()
+    assert (row["status"], row["cost_usd"], row["input_tokens"]) == ("ok", None, None)
+    assert ledger.spent([budget_scopes("")["day"]]) == {budget_scopes("")["day"]: int(row["expected_cost_usd"] * PICO)}
+
+
+def test_a_callback_that_fails_does_not_undo_a_paid_answer(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    call = make(ledger=ledger).plan(SUMS, DEFAULT)
+    with pytest.raises(RuntimeError, match="a handler"):  # noqa: PT012
+        for attempt in call:
+            with attempt:
+                attempt.finish(TokenUsage(input_tokens=1000, output_tokens=10))
+                raise RuntimeError("a handler")
+    (row,) = ledger.entries()
+    assert row["status"] == "ok"
+    assert row["cost_usd"] > 0
+    assert len(call.attempts) == 1, "it is not asked again"
+
+
+def test_a_cached_answer_costs_nothing(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    for attempt in make(ledger=ledger).plan(SUMS, DEFAULT):
+        with attempt:
+            attempt.finish(TokenUsage(input_tokens=1000, output_tokens=10), cached=True)
+    (row,) = ledger.entries()
+    assert (row["cost_usd"], row["input_tokens"]) == (0, None)
+
+
+def test_a_stream_that_is_closed_is_charged_for_what_came(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    attempt = next(iter(make(ledger=ledger).plan(SUMS, DEFAULT)))
+    with pytest.raises(GeneratorExit), attempt:  # noqa: PT012
+        attempt.begun = True
+        for _ in range(1000):
+            attempt.count(3500)
+        raise GeneratorExit
+    (row,) = ledger.entries()
+    assert (row["status"], row["cost_usd"]) == ("cancelled", None)
+    counted = attempt.member.price_schedule.cost(TokenUsage(input_tokens=1, output_tokens=10**6))
+    day = budget_scopes("")["day"]
+    assert counted is not None
+    assert ledger.spent([day])[day] >= int(counted * PICO) > row["expected_cost_usd"] * PICO
+
+
+async def test_the_async_twin_records_even_if_its_task_is_cancelled(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    call = make(ledger=ledger).plan(SUMS, DEFAULT)
+
+    async def ask() -> None:
+        async for attempt in call:
+            async with attempt:
+                await asyncio.sleep(60)
+
+    task = asyncio.ensure_future(ask())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    rows = list(ledger.entries())
+    assert [row["status"] for row in rows] == ["cancelled"]

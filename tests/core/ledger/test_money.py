@@ -17,7 +17,7 @@ from avengers_core.ledger.reservation import Reservation
 from avengers_core.ledger.schema import SCHEMA_VERSION
 from avengers_core.pricing.list_price import calculate, linear_rates
 from avengers_core.pricing.tariff import PriceSchedule
-from avengers_core.pricing.types import TokenUsage
+from avengers_core.pricing.types import Price, TokenUsage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -255,3 +255,90 @@ def test_feedback_is_a_number_a_bool_or_a_thumb(tmp_path: Path) -> None:
     for wrong in (1.5, -1, float("nan"), "good", None):
         with pytest.raises(ValueError, match="a score must be"):
             ledger.add_feedback("a", wrong)  # type: ignore[arg-type]
+
+
+# --- what cannot be ---
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        TokenUsage(),
+        TokenUsage(input_tokens=-5, output_tokens=3),
+        TokenUsage(input_tokens=5, output_tokens=3, cache_read_tokens=6),
+        TokenUsage(input_tokens=5, output_tokens=3, cache_read_tokens=3, cache_write_tokens=3),
+        TokenUsage(input_tokens=5, output_tokens=3, output_audio_tokens=4),
+        TokenUsage(input_tokens=2**70, output_tokens=3),
+    ],
+)
+def test_counts_that_cannot_be(usage: TokenUsage) -> None:
+    assert not usage.plausible
+    assert TokenUsage(input_tokens=5, output_tokens=0, cache_read_tokens=5).plausible
+
+
+@pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf")])
+def test_a_price_below_nothing_is_refused(rate: float) -> None:
+    for name in ("input", "output", "cache_read"):
+        with pytest.raises(ValueError, match=f"{name} must be 0 or more US dollars"):
+            Price(**{"input": 1.0, "output": 1.0, name: rate})
+
+
+@pytest.mark.parametrize("session", ["s" * 300, "nul\0l", "lone \ud800 surrogate", "s" * 300 + "\0", "日本" * 200])
+def test_a_row_is_kept_whatever_its_session_is_called(tmp_path: Path, session: str) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite", store_prompts=True)
+    scopes = budget_scopes(session)
+    assert len(scopes["session"]) < 255
+    odd = entry(session=session, tags=[session], run=session, prompt=session, cost_pico=picodollars(Decimal(10**9)))
+    ledger.record(odd, scopes.values())
+    (row,) = ledger.entries()
+    assert len(row["session"]) <= 200
+    assert "\0" not in row["session"] + row["prompt"] + row["tags"][0]
+    assert ledger.spent(scopes.values()) == dict.fromkeys(scopes.values(), row["cost_usd"] * PICO)
+
+
+def test_long_sessions_do_not_become_one() -> None:
+    assert budget_scopes("s" * 300)["session"] != budget_scopes("s" * 301)["session"]
+    assert budget_scopes("short")["session"] == "session:short"
+
+
+@pytest.mark.parametrize("day", ["2026-13-45", "yesterday", "2026-1-1", "20260101"])
+def test_a_day_that_is_none_is_an_error(tmp_path: Path, day: str) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    with pytest.raises(ValueError, match=f"since: '{day}' is not a day"):
+        ledger.report(since=day)
+    with pytest.raises(ValueError, match=f"until: '{day}' is not a day"):
+        list(ledger.entries(until=day))
+
+
+# --- databases that are away ---
+
+
+def test_a_locked_ledger_does_not_lose_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from avengers_core.ledger import backlog, connection
+
+    monkeypatch.setattr(connection, "WAIT", 0.1)
+    monkeypatch.setattr(backlog, "PAUSE", 0.05)
+    ledger = Ledger(tmp_path / "l.sqlite")
+    ledger.backlog._pause = 0.05
+    other = sqlite3.connect(tmp_path / "l.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ledger.record(entry(call="paid"), ["day:1"])
+    assert len(ledger.backlog) == 1
+    other.execute("COMMIT")
+    other.close()
+    ledger.close()
+    again = Ledger(tmp_path / "l.sqlite")
+    assert [row["call"] for row in again.entries()] == ["paid"]
+    assert again.spent(["day:1"]) == {"day:1": 10}
+    again._write_once({"call": "paid", "attempt": 0}, {})
+    assert len(list(again.entries())) == 1, "it is there already"
+
+
+def test_a_removed_file_is_begun_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    ledger.record(entry(call="before"), ["day:1"])
+    for file in tmp_path.glob("l.sqlite*"):
+        file.unlink()
+    ledger.record(entry(call="after"), ["day:1"])
+    assert "was removed while in use" in caplog.text
+    assert [row["call"] for row in Ledger(tmp_path / "l.sqlite").entries()] == ["after"]

@@ -194,3 +194,33 @@ def test_a_chat_model_records_to_postgres(url: str, server: Any) -> None:
     day = budget_scopes("")["day"]
     assert llm.spending.spent([day]) == {day: sum(picodollars(Decimal(str(cost))) or 0 for cost in costs)}
     assert "canary" not in repr(llm.spending) + repr(llm)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_ledger_that_was_used_before_a_fork_works_in_the_child(url: str) -> None:
+    code = (
+        "import os\n"
+        "from avengers_core.ledger.store import Ledger\n"
+        f"ledger = Ledger({url!r})\n"
+        "ledger.reserve(1, {'day:x': 100})\n"
+        "child = os.fork()\n"
+        "for _ in range(20): assert ledger.reserve(1, {'day:x': 100})\n"
+        "if not child: os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert ledger.reserve(1, {'day:x': 100})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Ledger(url).spent(["day:x"]) == {"day:x": 42}
+
+
+@pytest.mark.parametrize("session", ["s" * 300, "nul\0l", "lone \ud800 surrogate"])
+def test_a_row_is_kept_whatever_its_session_is_called(url: str, session: str) -> None:
+    ledger = Ledger(url)
+    odd = Entry(
+        time=now(), call="c", decision="d", attempt=0, model="m", provider="p", status="ok", alpha=0.4,
+        session=session, run=session, tags=[session], cost_pico=7,
+    )  # fmt: skip
+    ledger.record(odd, budget_scopes(session).values())
+    assert len(list(ledger.entries())) == 1
+    ledger.close()
