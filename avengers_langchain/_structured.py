@@ -22,6 +22,7 @@ from ._models import unwrap
 
 __all__ = [
     "METHODS",
+    "PendingTool",
     "StructuredParser",
     "bind",
     "needs_of",
@@ -95,6 +96,30 @@ class StructuredParser(BaseOutputParser[Any]):
         return TypeAdapter(dict[str, Any]).validate_python(value)
 
 
+class PendingTool(dict[str, Any]):
+    """A tool until the model is known: others read plain values, as of any chat model, and the model gets the tool.
+
+    Args:
+        tool: The tool.
+    """
+
+    def __init__(self, tool: Any) -> None:
+        super().__init__(convert_to_openai_tool(tool))
+        self.tool = tool
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PendingTool, (self.tool,)
+
+    @classmethod
+    def of(cls, tool: Any) -> dict[str, Any]:
+        """The tool as plain values; one that is given as such stays as it is.
+
+        Args:
+            tool: A tool in any form that LangChain takes.
+        """
+        return tool if isinstance(tool, dict) else cls(tool)
+
+
 def structured_chain(model: Runnable[Any, Any], schema: Any, include_raw: bool) -> Runnable[Any, Any]:
     """A model with a parser, in the shape that LangChain's models return.
 
@@ -129,7 +154,10 @@ def bind(
     """
     model, bound = unwrap(client)
     arguments = {**bound, **kwargs}
-    tools = list(arguments.pop("tools", None) or ())
+    tools = [
+        getattr(tool, "tool", tool) if isinstance(tool, PendingTool) else tool
+        for tool in arguments.pop("tools", None) or ()
+    ]
     choice = arguments.pop("tool_choice", None)
     if structured:
         chain = model.with_structured_output(structured["schema"], include_raw=True, **structured["kwargs"])

@@ -9,7 +9,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableBinding
 
-from .._structured import METHODS, structured_chain
+from .._structured import METHODS, PendingTool, structured_chain
 
 __all__ = ["AvengersBinding"]
 
@@ -31,7 +31,7 @@ class AvengersBinding(RunnableBinding[LanguageModelInput, AIMessage]):
             kwargs: More arguments to bind.
         """
         choice = {} if tool_choice is None else {"tool_choice": tool_choice}
-        return cast("AvengersBinding", self.bind(tools=list(tools), **choice, **kwargs))
+        return cast("AvengersBinding", self.bind(tools=[PendingTool.of(tool) for tool in tools], **choice, **kwargs))
 
     def with_structured_output(self, schema: Any, *, include_raw: bool = False, **kwargs: Any) -> Runnable[Any, Any]:
         """Return answers that fit a schema, see `ChatAvengers.with_structured_output`. Bound tools stay bound.
@@ -52,6 +52,6 @@ class AvengersBinding(RunnableBinding[LanguageModelInput, AIMessage]):
         bound = self.bind(
             avengers_structured=structured,
             ls_structured_output_format={"kwargs": method, "schema": schema},
-            **({"tools": list(tools)} if tools else {}),
+            **({"tools": [PendingTool.of(tool) for tool in tools]} if tools else {}),
         )
         return structured_chain(bound, schema, include_raw)

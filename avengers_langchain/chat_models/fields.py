@@ -10,18 +10,22 @@ from avengers_core.adapters.fields import BUILD_FIELDS as SHARED_BUILD_FIELDS
 from avengers_core.embedders import Embedder
 from avengers_core.routing.options import ROUTE_FIELDS
 from langchain_core.embeddings import Embeddings
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from .._models import LANGCHAIN
 from ..embeddings import as_embedder
 
-__all__ = ["BUILD_FIELDS", "CONFIGURABLE_FIELDS", "ChatFields"]
+__all__ = ["BUILD_FIELDS", "CONFIGURABLE_FIELDS", "STEERING_FIELDS", "ChatFields"]
 
 #: Fields that a dispatcher is built from and that a single call may change.
 BUILD_FIELDS = (*SHARED_BUILD_FIELDS, "embeddings")
 
 #: Fields that a single call may change.
 CONFIGURABLE_FIELDS = (*ROUTE_FIELDS, *BUILD_FIELDS)
+
+#: Fields that ``configurable`` in a config may change unless others are named. On a server it comes from end users, so
+#: these steer the choice among the given models, and lift no limit.
+STEERING_FIELDS = (*(name for name in ROUTE_FIELDS if name != "budget"), "models")
 
 
 class ChatFields(RoutingFields):
@@ -32,6 +36,9 @@ class ChatFields(RoutingFields):
 
     embeddings: Embeddings | None = Field(default=None, exclude=True)
     """The embeddings that the artifact was trained with. Default: made from the artifact's id."""
+    configurable: tuple[str, ...] = STEERING_FIELDS
+    """Fields that ``configurable`` in a config may change, such as ``("alpha", "budget")``. By default those that steer
+    the choice; ``models`` may only name some of this model's own then. On a server, a config comes from end users."""
     config_prefix: str = ""
     """Prefix of the names in ``configurable``, for two routers that share a config."""
     stop: list[str] | None = None
@@ -44,6 +51,16 @@ class ChatFields(RoutingFields):
     """Retries of a request, for models that are made from text."""
     api_key: SecretStr | None = None
     """Key for models that are made from text."""
+
+    @field_validator("configurable", mode="before")
+    @classmethod
+    def _check_configurable(cls, value: Any) -> tuple[str, ...]:
+        names = (value,) if isinstance(value, str) else tuple(value or ())
+        if unknown := [name for name in names if name not in CONFIGURABLE_FIELDS]:
+            raise ValueError(
+                f"configurable: a call cannot change {unknown[0]!r}, only {', '.join(CONFIGURABLE_FIELDS)}"
+            )
+        return names
 
     def _embedder(self, build: Mapping[str, Any]) -> Embedder | None:
         return None if build["embeddings"] is None else as_embedder(build["embeddings"])

@@ -19,7 +19,9 @@ from avengers_core.dispatch.options import CallLabels
 from avengers_core.dispatch.pool import PoolModel
 from avengers_core.routing.options import RouteOptions
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.load import dumps
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable
 
 from .._messages import as_prompt
 from .._models import Client
@@ -86,8 +88,24 @@ class RequestPlan:
         return await off_loop(lambda: self.take_call(messages, arguments), blocks=blocks)
 
     def cache_key(self) -> str:
-        """What a cached answer depends on beside the messages and the arguments."""
-        return f"{self.options}{self.variant}"
+        """What a cached answer depends on beside the messages and the arguments: how is chosen, and from what."""
+        return f"{self.options}{self.variant}{pool_key(self.dispatcher)}"
+
+
+def pool_key(dispatcher: Dispatcher[Client]) -> str:
+    """A digest of the models that a dispatcher has: two clients under one id are not the same model.
+
+    Args:
+        dispatcher: The dispatcher.
+    """
+    parts = [f"{name}={_client_key(given)}" for name, given in sorted(dispatcher.pool.given.items())]
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _client_key(given: Any) -> str:
+    if not isinstance(given, Runnable):
+        return ""
+    return f"{type(given).__module__}.{type(given).__qualname__} {dumps(given)} {given!r}"
 
 
 def variant_key(build: Mapping[str, Any]) -> str:

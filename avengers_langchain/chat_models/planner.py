@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -23,10 +25,13 @@ from pydantic import PrivateAttr
 from .._messages import routing_text
 from .._models import Client
 from .._runs import child_manager
-from .fields import BUILD_FIELDS, CONFIGURABLE_FIELDS, ChatFields
+from .fields import BUILD_FIELDS, CONFIGURABLE_FIELDS, STEERING_FIELDS, ChatFields
 from .plan import PLAN_KEY, RequestPlan, variant_key
 
 __all__ = ["PlanningChatModel"]
+
+
+_log = logging.getLogger("avengers")
 
 
 class PlanningChatModel(ChatFields, BaseChatModel):
@@ -39,7 +44,33 @@ class PlanningChatModel(ChatFields, BaseChatModel):
 
     def _option_names(self) -> dict[str, str]:
         """Fields by their name in ``configurable``."""
-        return {**{f"{self.config_prefix}{name}": name for name in CONFIGURABLE_FIELDS}, **self._config_names}
+        return {**{f"{self.config_prefix}{name}": name for name in self.configurable}, **self._config_names}
+
+    def _from_config(self, configurable: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that a config may change.
+
+        Raises:
+            ValueError: If it gives other models than this model's own, although ``models`` was not made configurable.
+        """
+        names = self._option_names()
+        overrides = {name: configurable[key] for key, name in names.items() if key in configurable}
+        known = {name for name in CONFIGURABLE_FIELDS if f"{self.config_prefix}{name}" in configurable}
+        if ignored := sorted(known - set(names.values())):
+            _log.warning("%s in a config is ignored: it is not in `configurable`", ", ".join(ignored))
+        if (
+            "models" in overrides
+            and self.configurable == STEERING_FIELDS
+            and "models" not in self._config_names.values()
+        ):
+            overrides["models"] = self._own_models(overrides["models"])
+        return overrides
+
+    def _own_models(self, given: Any) -> list[str]:
+        own = self.dispatcher.pool.ids
+        names = [given] if isinstance(given, str) else list(given)
+        if isinstance(given, Mapping) or not set(names) <= set(own):
+            raise ValueError(f"models in a config may only be some of {', '.join(own)}; see the field `configurable`")
+        return names
 
     def configurable_fields(self, **kwargs: AnyConfigurableField) -> Any:
         """Give fields other names in ``configurable``. The result is still a `ChatAvengers`, so tools can be bound.
@@ -99,8 +130,7 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         messages = self._convert_input(input).to_messages()
         config = ensure_config(config)
         configurable = config.get("configurable") or {}
-        overrides = {name: configurable[key] for key, name in self._option_names().items() if key in configurable}
-        overrides |= _take_overrides(kwargs)
+        overrides = {**self._from_config(configurable), **_take_overrides(kwargs)}
         manager = managers.configure(
             config.get("callbacks"),
             inheritable_tags=config.get("tags"),
@@ -176,8 +206,11 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         """
         overrides = {name: value for name, value in kwargs.items() if name in CONFIGURABLE_FIELDS}
         plan = self._plan_request(overrides, CallLabels(), None)
-        messages = (self._convert_input(input).to_messages() for input in inputs)
-        plan.dispatcher.embed([routing_text(one, plan.options.route_on) for one in messages])
+        texts = []
+        for input in inputs:
+            with contextlib.suppress(Exception):  # its own call raises it, or returns it
+                texts.append(routing_text(self._convert_input(input).to_messages(), plan.options.route_on))
+        plan.dispatcher.embed(texts)
 
 
 def _take_overrides(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def test_a_prefix_keeps_two_routers_apart(make: Make) -> None:
     ],
 )
 def test_every_field_is_configurable_per_call(make: Make, name: str, value: Any, expected: str) -> None:
-    llm = make(alpha=0.0)
+    llm = make(alpha=0.0, configurable=[name])
     assert told(llm.invoke("hi", {"configurable": {name: value}}))["model"] == expected
     assert told(llm.invoke("hi", **{name: value}))["model"] == expected
     assert name in {spec.id for spec in llm.config_specs}
@@ -908,7 +908,7 @@ async def test_concurrent_calls_overspend_by_no_more_than_those_in_flight(
         alpha=0, models={MINI: mixed_pool(server)[MINI]}, ledger=tmp_path / "l.sqlite", budget={"per_day": limit}
     )
     got = await llm.abatch(["hi"] * 100, return_exceptions=True)
-    assert all(isinstance(one, (AIMessage, BudgetError)) for one in got)
+    assert not [one for one in got if not isinstance(one, (AIMessage, BudgetError))]
     spent = sum(told(one)["cost_usd"] for one in got if isinstance(one, AIMessage))
     reserved = sum(told(one)["expected_cost_usd"] for one in got if isinstance(one, AIMessage))
     assert any(isinstance(one, BudgetError) for one in got)
@@ -978,3 +978,65 @@ def test_a_tool_loop_and_a_fallback_have_no_propensity(make: Make, server: LLMSe
     rows = [(row["attempt"], row["propensity"]) for row in Ledger(tmp_path / "l.sqlite").entries()]
     assert [attempt for attempt, _ in rows] == [0, 0, 0, 1]
     assert [propensity is None for _, propensity in rows] == [False, True, False, True]
+
+
+# --- what an end user's config may do ---
+
+
+def test_a_config_cannot_lift_a_limit(make: Make, server: LLMServer, tmp_path: Any, caplog: Any) -> None:
+    llm = make(alpha=0.0, budget={"per_call": 1e-12}, ledger=tmp_path / "l.sqlite")
+    lifted: Any = {"configurable": {"budget": {"per_call": 100.0}, "ledger": str(tmp_path / "x.sqlite"), "alpha": 0.1}}
+    with pytest.raises(BudgetError):
+        llm.invoke("hi", lifted)
+    assert "budget, ledger in a config is ignored" in caplog.text
+    assert not (tmp_path / "x.sqlite").exists()
+    trusted = make(alpha=0.0, budget={"per_call": 1e-12}, configurable=["budget"])
+    assert told(trusted.invoke("hi", {"configurable": {"budget": {"per_call": 100.0}}}))["model"] == MINI
+    with pytest.raises(ValueError, match="models in a config may only be some of"):
+        make().invoke("hi", {"configurable": {"models": {MINI: openai_model(server, MINI)}}})
+    with pytest.raises(ValidationError, match="cannot change 'colour'"):
+        make(configurable=["colour"])
+
+
+def test_another_cooldown_for_a_call_is_no_new_purse(make: Make, server: LLMServer) -> None:
+    llm = make(alpha=0.0, budget={"per_day": 0.02}, configurable=["cooldown", "capabilities"])
+    with pytest.raises(BudgetError):  # noqa: PT012
+        for number in range(2000):
+            fresh = {"tools": True, "images": True}
+            llm.invoke("hi " * 50, {"configurable": {"cooldown": 10.0 + number, "capabilities": {MINI: fresh}}})
+    server.model_faults = {MINI: 500}
+    rests = make(alpha=0.0, configurable=["cooldown"])
+    before = server.asked[MINI]
+    rests.invoke("hi")
+    rests.invoke("hi", {"configurable": {"cooldown": 77.0}})
+    assert server.asked[MINI] == before + 1, "it rests in both"
+
+
+def test_bound_tools_can_be_read_as_of_any_chat_model(make: Make, server: LLMServer) -> None:
+    from langgraph.prebuilt import create_react_agent
+
+    bound = make().bind_tools([add])
+    (given,) = bound.kwargs["tools"]
+    assert given.get("type") == "function"
+    assert given["function"]["name"] == "add"
+    server.tool_steps = 1
+    agent = create_react_agent(bound, [add])
+    messages = agent.invoke({"messages": "What is 2 + 3?"})["messages"]
+    assert [type(one).__name__ for one in messages] == ["HumanMessage", "AIMessage", "ToolMessage", "AIMessage"]
+
+
+def test_a_cached_answer_is_that_of_the_same_clients(server: LLMServer) -> None:
+    from langchain_core.language_models import FakeListChatModel
+
+    llm = ChatAvengers(models={MINI: FakeListChatModel(responses=["mine"])}, artifact="default", cache=InMemoryCache())
+    other = FakeListChatModel(responses=["of another"])
+    assert llm.invoke("hi").text == "mine"
+    assert llm.invoke("hi", models={MINI: other}).text == "of another"
+    assert llm.invoke("hi").text == "mine"
+
+
+def test_one_bad_input_does_not_end_a_batch(make: Make) -> None:
+    good, bad, last = make().batch(["hi", object(), "ho"], return_exceptions=True)  # type: ignore[list-item]
+    assert good.text
+    assert last.text
+    assert isinstance(bad, Exception)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -26,8 +26,9 @@ class _Entry(NamedTuple):
 class DispatcherCache:
     """The dispatcher of a model object and those of single calls, found by the values that they were built from.
 
-    Texts, numbers and paths are compared by value, and all other objects by identity. The model object's own dispatcher
-    is never dropped, because it holds the cooldowns of its models and, if there is no ledger, the money that was spent.
+    Texts, numbers, paths, and lists and mappings of them are compared by value, all other objects by identity. The
+    model object's own dispatcher is never dropped, because it holds the cooldowns of its models and, if there is no
+    ledger, the money that was spent.
 
     Threads may share a cache. A deep copy and a pickle of it are empty, because clients and connections have locks.
     """
@@ -78,6 +79,19 @@ class DispatcherCache:
 
 def _same(values: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
     return all(map(operator.is_, values, others)) or all(
-        value is other or (type(value) is type(other) and isinstance(value, _PLAIN) and value == other)
-        for value, other in zip(values, others, strict=True)
+        _alike(value, other) for value, other in zip(values, others, strict=True)
     )
+
+
+def _alike(value: Any, other: Any) -> bool:
+    if value is other:
+        return True
+    if type(value) is not type(other):
+        return False
+    if isinstance(value, _PLAIN):
+        return bool(value == other)
+    if isinstance(value, Mapping):
+        return value.keys() == other.keys() and all(_alike(value[key], other[key]) for key in value)
+    if isinstance(value, (list, tuple)):
+        return len(value) == len(other) and all(map(_alike, value, other))
+    return False

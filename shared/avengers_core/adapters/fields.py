@@ -162,7 +162,13 @@ class RoutingFields(BaseModel):
         if not overrides:
             return self.dispatcher
         build = {name: overrides.get(name, getattr(self, name)) for name in self.build_fields}
-        return self._dispatchers.variant(tuple(build.values()), lambda: self._open_dispatcher(build))
+        return self._dispatchers.variant(tuple(build.values()), lambda: self._open_variant(build, overrides))
+
+    def _open_variant(self, build: Mapping[str, Any], overrides: Mapping[str, Any]) -> Dispatcher[Any]:
+        """A dispatcher that spends from the same purse, and knows which of the same models are resting."""
+        variant = self._open_dispatcher(build)
+        variant.share(self.dispatcher, purse="ledger" not in overrides, cooldowns="models" not in overrides)
+        return variant
 
     def _open_dispatcher(self, build: Mapping[str, Any]) -> Dispatcher[Any]:
         framework, models, init_arguments = self.framework, build["models"], self._init_arguments(build)

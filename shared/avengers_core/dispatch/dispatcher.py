@@ -13,6 +13,7 @@ The loop goes on while an attempt fails in a way that another model may help wit
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -90,6 +91,24 @@ class Dispatcher(Generic[M]):
         """The models that may be asked."""
         return self.context.pool
 
+    def share(self, other: Dispatcher[M], *, purse: bool, cooldowns: bool) -> None:
+        """Use what another dispatcher knows.
+
+        Args:
+            other: The other dispatcher.
+            purse: Whether money is added up together.
+            cooldowns: Whether a model that failed there is not asked here, and the other way round.
+        """
+        self.context = dataclasses.replace(
+            self.context,
+            budget_store=other.context.budget_store if purse else self.context.budget_store,
+            cooldowns=other.context.cooldowns.lasting(self.context.cooldowns.seconds)
+            if cooldowns
+            else self.context.cooldowns,
+        )
+        if purse:
+            self.ledger = other.ledger
+
     def embed(self, texts: Iterable[str]) -> None:
         """Embed texts together and remember them for the calls that follow."""
         unseen = [text for text in dict.fromkeys(texts) if text not in self._vectors]
@@ -156,7 +175,7 @@ class Dispatcher(Generic[M]):
         for name in self.pool.ids:
             if name in excluded:
                 ineligible[name] = excluded[name]
-            elif name not in ineligible and (why := lacking(self.pool.capabilities(name), requirements, LENIENT)):
+            elif name not in ineligible and (why := self._lacking(name, requirements)):
                 ineligible[name] = why
         if len(ineligible) == len(self.pool.ids):
             hint = ""
@@ -164,6 +183,17 @@ class Dispatcher(Generic[M]):
                 hint = ". Say what a model can do with capabilities={id: {'tools': True}}"
             raise NoCandidateError(f"no model can take this call: {_listed(ineligible)}{hint}", ineligible)
         return ineligible
+
+    def _lacking(self, name: str, requirements: Mapping[str, bool | int]) -> str:
+        """Why a model cannot take a request. A model of which something is unknown is made, so that it tells."""
+        why = lacking(self.pool.capabilities(name), requirements, LENIENT)
+        if why and "unknown" in why and not self.pool.is_made(name):
+            try:
+                self.pool.get(name)
+            except UnavailableError as error:
+                return str(error)
+            why = lacking(self.pool.capabilities(name), requirements, LENIENT)
+        return why
 
     def _decide(
         self, prompt: Prompt, options: RouteOptions, labels: CallLabels, exclude: Mapping[str, str]

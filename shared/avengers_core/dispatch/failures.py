@@ -181,6 +181,16 @@ class Cooldowns:
         self._until: dict[str, float] = {}
         self._lock = threading.Lock()
 
+    def lasting(self, seconds: float) -> Cooldowns:
+        """The same cooldowns, of which new ones last otherwise.
+
+        Args:
+            seconds: How long a model is not asked.
+        """
+        shared = Cooldowns(seconds)
+        shared._until, shared._lock = self._until, self._lock
+        return shared
+
     def fail(self, model: str, error: BaseException, *, gone: bool = False) -> None:
         """Start the cooldown of a model.
 

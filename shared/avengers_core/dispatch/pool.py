@@ -120,6 +120,11 @@ class ModelPool(Generic[M]):
         """All models, including those that could not be made."""
         return list(self._models)
 
+    @property
+    def given(self) -> Mapping[str, M | Callable[[], M]]:
+        """What was given for each model: a client, or a function that makes one."""
+        return self._models
+
     def is_made(self, name: str) -> bool:
         """Whether a model was made, or could not be, so that `get` takes no time."""
         return name in self._made or name in self.unavailable
