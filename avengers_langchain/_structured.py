@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -158,20 +159,60 @@ def bind(
         getattr(tool, "tool", tool) if isinstance(tool, PendingTool) else tool
         for tool in arguments.pop("tools", None) or ()
     ]
-    choice = arguments.pop("tool_choice", None)
+    choice = _plain_choice(arguments.pop("tool_choice", None))
+    parallel = {"parallel_tool_calls": arguments.pop("parallel_tool_calls", None)}
+    if "response_format" in arguments and not _takes_response_format(model):
+        raise NotImplementedError(f"{type(model).__name__} has no JSON mode")
     if structured:
-        chain = model.with_structured_output(structured["schema"], include_raw=True, **structured["kwargs"])
+        given = _accepted(model.with_structured_output, structured["kwargs"], "strict")
+        chain = model.with_structured_output(structured["schema"], include_raw=True, **given)
         _, extra = unwrap(_raw_step(chain))
+        if choice == "none":
+            tools, choice = [], None
         if tools and extra.pop("tools", None):
             extra.pop("tool_choice", None)
-            tools, choice = [*tools, structured["schema"]], choice or "any"
+            tools, choice = [*tools, structured["schema"]], "any" if choice in (None, "auto") else choice
         arguments |= extra
     if tools:
-        chosen = {} if choice is None else {"tool_choice": choice}
-        model, arguments = unwrap(model.bind_tools(tools, **chosen, **arguments))
+        chosen = {} if choice is None else {"tool_choice": _choice_for(model, choice)}
+        kept = {name: value for name, value in parallel.items() if value is not None}
+        kept = _accepted(model.bind_tools, kept, "parallel_tool_calls")
+        model, arguments = unwrap(model.bind_tools(tools, **chosen, **kept, **arguments))
     for name in ("ls_structured_output_format", "structured_output_format"):
         arguments.pop(name, None)
     return model, arguments
+
+
+def _plain_choice(choice: Any) -> Any:
+    """A tool choice as LangChain spells it: ``auto``, ``none``, ``any`` or the name of a tool.
+
+    Args:
+        choice: In the spelling of LangChain, OpenAI or Anthropic.
+    """
+    if isinstance(choice, Mapping):
+        kind, function = choice.get("type"), choice.get("function")
+        if isinstance(function, Mapping):
+            return function.get("name")
+        return choice.get("name") if kind == "tool" else kind if kind in ("auto", "none", "any") else choice
+    return "any" if choice is True or choice == "required" else choice
+
+
+def _choice_for(model: BaseChatModel, choice: Any) -> Any:
+    """A tool choice as a model takes it: Anthropic's takes ``none`` for the name of a tool."""
+    is_anthropic = any(base.__module__.startswith("langchain_anthropic") for base in type(model).__mro__)
+    return {"type": "none"} if choice == "none" and is_anthropic else choice
+
+
+def _takes_response_format(model: BaseChatModel) -> bool:
+    """Whether a model has OpenAI's argument ``response_format``, as all of its relatives do."""
+    bases = [base.__module__ for base in type(model).__mro__]
+    return not any(name.startswith(("langchain_anthropic", "langchain_google", "langchain_aws")) for name in bases)
+
+
+def _accepted(method: Callable[..., Any], given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Arguments of a method, without one of this name if the method does not have it."""
+    parameters = inspect.signature(method).parameters
+    return {key: value for key, value in given.items() if key != name or name in parameters}
 
 
 def _raw_step(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:

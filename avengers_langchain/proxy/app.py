@@ -26,6 +26,9 @@ from .metrics import Metrics
 
 __all__ = ["make_app"]
 
+#: Seconds for the body of a request. Who sends it more slowly would hold a place that others need.
+BODY_TIMEOUT = 15.0
+
 
 def make_app(
     llm: ChatAvengers,
@@ -57,6 +60,7 @@ def make_app(
     app.get("/health")(endpoints.health)
     app.get("/metrics")(endpoints.metrics_page)
     app.get("/v1/models")(endpoints.list_models)
+    app.get("/v1/models/{name:path}")(endpoints.show_model)
     app.post("/v1/chat/completions")(endpoints.complete)
     return app
 
@@ -109,8 +113,13 @@ class _Endpoints:
     async def list_models(self, request: Request) -> dict[str, Any]:
         """``GET /v1/models``."""
         self._authorize(request)
-        same = {"object": "model", "created": 0, "owned_by": "avengers"}
-        return {"object": "list", "data": [{"id": name, **same} for name in ("avengers", *self._ids)]}
+        return {"object": "list", "data": [_model(name) for name in ("avengers", *self._ids)]}
+
+    async def show_model(self, request: Request, name: str) -> dict[str, Any]:
+        """``GET /v1/models/{name}``."""
+        self._authorize(request)
+        _model_overrides(name, self._ids)
+        return _model(name)
 
     async def complete(self, request: Request) -> Response:
         """``POST /v1/chat/completions``."""
@@ -139,7 +148,8 @@ class _Endpoints:
         if self._hosts is not None and (request.url.hostname or "") not in self._hosts:
             raise invalid("this proxy is not served under that name", status=403)
         header = request.headers.get("authorization", "")
-        key = self._keys.find(header.removeprefix("Bearer ").strip())
+        scheme, _, token = header.strip().partition(" ")
+        key = self._keys.find(token.strip() if scheme.lower() == "bearer" else header.strip())
         if key is None:
             raise Refusal(401, "this key is not known here", "authentication_error", "invalid_api_key")
         return key
@@ -148,7 +158,7 @@ class _Endpoints:
         if wait := await self._keys.wait(key):
             self.metrics.refused("rate_limit")
             raise Refusal(429, "too many requests for this key", "rate_limit_error", "rate_limit_exceeded", wait=wait)
-        if not request.headers.get("content-type", "").startswith("application/json"):
+        if not request.headers.get("content-type", "").lower().startswith("application/json"):
             # A browser sends other types across sites without asking first.
             raise invalid("content-type must be application/json", status=415)
 
@@ -186,13 +196,24 @@ class _Endpoints:
             await events.aclose()
 
 
-async def _read(request: Request, limit: int) -> ChatRequest:
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "avengers"}
+
+
+async def _receive(request: Request, limit: int) -> bytearray:
     body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            raise too_large(limit)
+    return body
+
+
+async def _read(request: Request, limit: int) -> ChatRequest:
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > limit:
-                raise too_large(limit)
+        body = await asyncio.wait_for(_receive(request, limit), BODY_TIMEOUT)
+    except asyncio.TimeoutError:
+        raise invalid(f"the body did not come within {BODY_TIMEOUT:g} seconds", status=408) from None
     except ClientDisconnect:
         raise invalid("the request broke off") from None
     try:

@@ -15,7 +15,7 @@ __all__ = ["IGNORED", "ChatRequest", "Message"]
 
 #: Fields that only OpenAI knows and that an answer is as good without.
 IGNORED = (
-    "frequency_penalty", "logit_bias", "metadata", "modalities", "parallel_tool_calls", "prediction",
+    "frequency_penalty", "logit_bias", "metadata", "modalities", "prediction",
     "presence_penalty", "prompt_cache_key", "safety_identifier", "seed", "service_tier", "store", "user", "verbosity",
 )  # fmt: skip
 
@@ -39,16 +39,19 @@ def _check_finite(value: Any) -> Any:
 
 
 def _check_arguments(text: str) -> str:
-    """Arguments of a tool call, if they are a JSON object that can be sent on; none at all are an empty object."""
+    """Arguments of a tool call as a JSON object that can be sent on; none at all are an empty object.
+
+    Models do write arguments that are none. A client's history holds them, and most providers refuse them: they are
+    sent on as a text within an object.
+    """
     try:
         arguments = json.loads(text, strict=False) if text.strip() else {}
-        json.dumps(arguments, ensure_ascii=False).encode()  # a lone surrogate cannot be sent
+        json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()  # a lone surrogate cannot be sent
     except (ValueError, RecursionError):
-        raise _invalid("must be the text of a JSON object") from None
-    if not isinstance(arguments, dict):
-        raise _invalid("must be the text of a JSON object")
-    _check_finite(arguments)
-    return text if text.strip() else "{}"
+        arguments = None
+    if isinstance(arguments, dict):
+        return text if text.strip() else "{}"
+    return json.dumps({"invalid_arguments": text.encode("utf-8", "replace").decode()})
 
 
 def _check_url(url: str) -> str:
@@ -237,6 +240,7 @@ class JSONSchema(BaseModel):
     name: str = Field(default="answer", min_length=1)
     description: str | None = None
     schema_: ObjectSchema = Field(default_factory=lambda: _check_object_schema({}), alias="schema")
+    strict: bool | None = None
 
 
 class ResponseFormat(BaseModel):
@@ -278,6 +282,7 @@ class ChatRequest(BaseModel):
     n: int | None = 1
     logprobs: bool | None = None
     reasoning_effort: str | None = None
+    parallel_tool_calls: bool | None = None
 
     @model_validator(mode="after")
     def _check_tool_choice(self) -> ChatRequest:
@@ -319,6 +324,7 @@ class ChatRequest(BaseModel):
             "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
             "tools": tools or None,
             "tool_choice": self._tool_choice() if tools else None,
+            "parallel_tool_calls": self.parallel_tool_calls if tools else None,
             "reasoning_effort": self.reasoning_effort,
         }
         if self.response_format is not None and self.response_format.type == "json_object":
@@ -329,6 +335,12 @@ class ChatRequest(BaseModel):
         if isinstance(self.tool_choice, NamedTool):
             return self.tool_choice.function.name
         return "any" if self.tool_choice == "required" else self.tool_choice
+
+    @property
+    def strict(self) -> bool | None:
+        """Whether a structured answer must keep to its schema, None if the client does not say."""
+        requested = self.response_format
+        return requested.json_schema.strict if requested is not None and requested.json_schema is not None else None
 
     @property
     def answer_schema(self) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 
-__all__ = ["ResponseWriter", "error_body", "event", "usage_of"]
+__all__ = ["ResponseWriter", "all_calls", "error_body", "event", "usage_of"]
 
 
 class ResponseWriter:
@@ -25,6 +25,7 @@ class ResponseWriter:
         self.id = f"chatcmpl-{uuid.uuid4().hex}"
         self.created = int(time.time())
         self.model = model
+        self._places: dict[Any, int] = {}
 
     def whole(self, answer: AIMessage, content: str | None = None) -> dict[str, Any]:
         """A ``chat.completion``.
@@ -33,7 +34,7 @@ class ResponseWriter:
             answer: The model's answer.
             content: A structured answer. It replaces the text, and the tool call that it came with is not shown.
         """
-        calls = [] if content is not None else [_call(call) for call in answer.tool_calls]
+        calls = [] if content is not None else all_calls(answer)
         text = str(answer.text) if content is None else content
         message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
         if calls:
@@ -52,7 +53,7 @@ class ResponseWriter:
         if text := str(chunk.text):
             yield self._chunk({"content": text})
         if chunk.tool_call_chunks:
-            yield self._chunk({"tool_calls": [_call_part(part) for part in chunk.tool_call_chunks]})
+            yield self._chunk({"tool_calls": [self._call_part(part) for part in chunk.tool_call_chunks]})
 
     def parts(self, answer: AIMessage, content: str | None) -> Iterator[dict[str, Any]]:
         """Chunks of a whole answer.
@@ -64,8 +65,8 @@ class ResponseWriter:
         text = str(answer.text) if content is None else content
         if text:
             yield self._chunk({"content": text})
-        if content is None and answer.tool_calls:
-            calls = [{"index": place, **_call(call)} for place, call in enumerate(answer.tool_calls)]
+        if content is None and (made := all_calls(answer)):
+            calls = [{"index": place, **call} for place, call in enumerate(made)]
             yield self._chunk({"tool_calls": calls})
 
     def end(self, answer: AIMessage, include_usage: bool) -> Iterator[dict[str, Any]]:
@@ -76,9 +77,16 @@ class ResponseWriter:
             include_usage: Whether the client wants the tokens.
         """
         summary = self._summary(answer)
-        yield {**self._chunk({}, _reason(answer, bool(answer.tool_calls))), "avengers": summary}
+        yield {**self._chunk({}, _reason(answer, bool(all_calls(answer)))), "avengers": summary}
         if include_usage:
             yield self._envelope("chat.completion.chunk", choices=[], usage=usage_of(answer.usage_metadata))
+
+    def _call_part(self, part: Mapping[str, Any]) -> dict[str, Any]:
+        """A part of a tool call. Calls are numbered from 0; providers count other blocks of an answer, too."""
+        place = self._places.setdefault(part["index"] or 0, len(self._places))
+        function = {name: part[key] for name, key in (("name", "name"), ("arguments", "args")) if part[key] is not None}
+        delta: dict[str, Any] = {"index": place, "function": function}
+        return {**delta, "id": part["id"], "type": "function"} if part["id"] else delta
 
     def _summary(self, answer: AIMessage) -> dict[str, Any]:
         """What the router did; from here on the answer goes by the name of its model."""
@@ -132,15 +140,19 @@ def event(value: Any) -> str:
     return f"data: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}\n\n"
 
 
+def all_calls(answer: AIMessage) -> list[dict[str, Any]]:
+    """The tool calls of an answer, also those whose arguments are not valid: the client decides what to do with them.
+
+    Args:
+        answer: The model's answer.
+    """
+    return [*map(_call, answer.tool_calls), *map(_call, answer.invalid_tool_calls)]
+
+
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    arguments = json.dumps(call["args"], ensure_ascii=False)
+    given = call["args"]
+    arguments = given if isinstance(given, str) else json.dumps(given or {}, ensure_ascii=False)
     return {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": arguments}}
-
-
-def _call_part(part: Mapping[str, Any]) -> dict[str, Any]:
-    function = {name: part[key] for name, key in (("name", "name"), ("arguments", "args")) if part[key] is not None}
-    delta: dict[str, Any] = {"index": part["index"] or 0, "function": function}
-    return {**delta, "id": part["id"], "type": "function"} if part["id"] else delta
 
 
 def _reason(message: AIMessage, calls: bool) -> str:

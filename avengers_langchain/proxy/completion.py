@@ -49,7 +49,7 @@ class Completion:
             raise invalid(f"messages: {error}"[:500], param="messages") from None
         self._llm, self._config, self._metrics, self._started = llm, config, metrics, started
         self._arguments = {**request.arguments(), **overrides}
-        self._schema = request.answer_schema
+        self._schema, self._strict = request.answer_schema, request.strict
         self._include_usage = request.stream_options is not None and bool(request.stream_options.include_usage)
         self._writer = ResponseWriter(request.model)
         self._streamed: AIMessage = AIMessageChunk(content="")
@@ -87,7 +87,9 @@ class Completion:
         """Chunks of a structured answer, which is asked for whole."""
         message, content = await self._ask()
         # The call of the schema's own tool is the answer, and is not shown.
-        self._streamed = message if content is None else message.model_copy(update={"tool_calls": []})
+        self._streamed = (
+            message if content is None else message.model_copy(update={"tool_calls": [], "invalid_tool_calls": []})
+        )
         yield self._writer.start()
         for part in self._writer.parts(message, content):
             yield part
@@ -98,7 +100,9 @@ class Completion:
         if schema is None:
             return await self._llm.ainvoke(self._messages, self._config, **self._arguments), None
         # Beside tools, the schema is a tool, too: the model calls one of the client's or answers by this one.
-        method = {"method": "function_calling"} if self._arguments.get("tools") else {}
+        method: dict[str, Any] = {"method": "function_calling"} if self._arguments.get("tools") else {}
+        if self._strict is not None:
+            method["strict"] = self._strict
         structured = self._llm.bind(**self._arguments).with_structured_output(schema, include_raw=True, **method)
         result = await structured.ainvoke(self._messages, self._config)
         message: AIMessage = result["raw"]

@@ -109,20 +109,22 @@ def text_of(content: Any) -> str:
     return " ".join(block.get("text", "") for block in content or [] if isinstance(block, dict))
 
 
-def fill(schema: dict[str, Any], text: str, root: dict[str, Any] | None = None) -> Any:
+def fill(schema: dict[str, Any], text: str, root: dict[str, Any] | None = None, depth: int = 0) -> Any:
     """A value that fits a JSON schema, with the numbers of the text where it asks for numbers."""
     root = root or schema
+    if depth > 20:
+        return {}
     if "$ref" in schema:
-        return fill(root["$defs"][schema["$ref"].rpartition("/")[2]], text, root)
+        return fill(root["$defs"][schema["$ref"].rpartition("/")[2]], text, root, depth + 1)
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
-            return fill(schema[key][0], text, root)
+            return fill(schema[key][0], text, root, depth + 1)
     if "enum" in schema:
         return schema["enum"][0]
     kind = schema.get("type", "object" if "properties" in schema else "string")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object":
-        return {name: fill(part, text, root) for name, part in schema.get("properties", {}).items()}
+        return {name: fill(part, text, root, depth + 1) for name, part in schema.get("properties", {}).items()}
     if kind == "array":
         return [fill(schema.get("items", {"type": "string"}), text, root)]
     numbers = re.findall(r"-?\d+", text)
@@ -287,7 +289,7 @@ class Handler(BaseHTTPRequestHandler):
             reply.pieces = [reply.text[:5], reply.text[5:]]
         calls = [
             {"id": f"call_{i}_{time.monotonic_ns()}", "type": "function", "index": i,
-             "function": {"name": name, "arguments": json.dumps(args)}}
+             "function": {"name": name, "arguments": '{"a": 1, "b"' if fault == "bad_arguments" else json.dumps(args)}}
             for i, (name, args) in enumerate(reply.calls)
         ]  # fmt: skip
         usage: dict[str, Any] | None = {
@@ -346,6 +348,9 @@ class Handler(BaseHTTPRequestHandler):
             {"type": "tool_use", "id": f"toolu_{i}_{time.monotonic_ns()}", "name": name, "input": args}
             for i, (name, args) in enumerate(reply.calls)
         ] or [{"type": "text", "text": reply.text}]
+        if fault == "text_first" and reply.calls:
+            content.insert(0, {"type": "text", "text": "Let me see."})
+            reply.pieces = ["Let me see."]
         finish = "tool_use" if reply.calls else "end_turn"
         head = {"id": f"msg_{time.monotonic_ns()}", "type": "message", "role": "assistant", "model": body["model"]}
         if not body.get("stream"):
