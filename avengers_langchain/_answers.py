@@ -152,7 +152,7 @@ def with_decision(result: ChatResult, attempt: Attempt[Client]) -> ChatResult:
     for generation in result.generations:
         metadata = {"model_name": attempt.member.name, **generation.message.response_metadata}
         generation.message.response_metadata = {**metadata, "avengers": attempt.summary()}
-    return ChatResult(generations=[ChatGeneration(message=g.message) for g in result.generations])
+    return result
 
 
 def request_usage(model: BaseChatModel, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from avengers_core.adapters import last_turn, rewrite_history
+from avengers_core.catalog import find_provider
 from avengers_core.dispatch import conversation
 from avengers_core.dispatch.options import Prompt
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
@@ -26,6 +27,10 @@ _BLOCKS = {
     "document": "pdf",
     "input_file": "pdf",
 }
+#: Input tokens that a picture or a sound is counted as.
+MEDIA_TOKENS = 85.0
+#: Characters of a document in base64 for each of its tokens: about 50 KB a page, which is 300 tokens at least.
+DOCUMENT_CHARACTERS_PER_TOKEN = 200.0
 _MIME = {"image": "images", "audio": "audio", "video": "video"}
 
 
@@ -74,8 +79,28 @@ def as_prompt(
 
 
 def count_tokens(messages: Sequence[BaseMessage]) -> float:
-    """Input tokens: an estimate for short requests, tiktoken's count from 2,000 tokens on."""
-    return conversation.refine_count(count_tokens_approximately(messages), lambda: map(_text, messages))
+    """Input tokens: an estimate for short requests, tiktoken's count from 2,000 tokens on; media by kind and size."""
+    plain, media = list(messages), 0.0
+    for place, message in enumerate(messages):
+        if isinstance(message.content, list):
+            kept = [
+                block for block in message.content if not (isinstance(block, dict) and block.get("type") in _BLOCKS)
+            ]
+            if len(kept) < len(message.content):
+                media += sum(_media_tokens(block) for block in message.content if isinstance(block, dict))
+                plain[place] = message.model_copy(update={"content": kept})
+    return conversation.refine_count(count_tokens_approximately(plain), lambda: map(_text, messages)) + media
+
+
+def _media_tokens(block: Mapping[str, Any]) -> float:
+    """Input tokens of a picture, a sound or a document; 0 for other blocks."""
+    kind = _BLOCKS.get(str(block.get("type")))
+    if kind != "pdf":
+        return MEDIA_TOKENS if kind else 0.0
+    inner = (block.get(name) for name in ("source", "file", "input_file"))
+    parts = [block, *(part for part in inner if isinstance(part, Mapping))]
+    data = max((len(value) for part in parts for value in part.values() if isinstance(value, (str, bytes))), default=0)
+    return max(MEDIA_TOKENS, data / DOCUMENT_CHARACTERS_PER_TOKEN)
 
 
 def _media(blocks: Sequence[str | dict[str, Any]]) -> set[str]:
@@ -114,7 +139,11 @@ def portable(messages: list[BaseMessage], provider: str) -> list[BaseMessage]:
     Returns:
         The rewritten messages, or the list itself if there is nothing to change.
     """
-    rewritten = rewrite_history(messages, _call_ids, lambda message, ids: _portable(message, provider, ids))
+    callers = [message for message in messages if isinstance(message, AIMessage) and message.tool_calls]
+    own = bool(callers) and all(_author(one) and _is_of(one, provider) for one in callers)
+    rewritten = rewrite_history(
+        messages, _no_ids if own else _call_ids, lambda message, ids: _portable(message, provider, ids)
+    )
     return rewritten if any(a is not b for a, b in zip(rewritten, messages, strict=True)) else messages
 
 
@@ -124,22 +153,50 @@ def _call_ids(message: BaseMessage) -> list[str | None]:
     return [call["id"] for call in message.tool_calls] if isinstance(message, AIMessage) else []
 
 
+def _with_ids(content: Any, ids: Mapping[str, str]) -> Any:
+    """Content whose blocks of tool calls have the new ids."""
+    if isinstance(content, str):
+        return content
+    return [
+        {**block, **{name: ids[block[name]] for name in ("id", "call_id", "tool_use_id") if block.get(name) in ids}}
+        if isinstance(block, dict)
+        else block
+        for block in content
+    ]
+
+
+def _no_ids(message: BaseMessage) -> list[str | None]:
+    return []
+
+
+def _author(message: AIMessage) -> str | None:
+    """The provider that wrote an answer, None if that is unknown."""
+    decision = message.response_metadata.get("avengers") or {}
+    return decision.get("provider") or message.response_metadata.get("model_provider")
+
+
+def _is_of(message: AIMessage, provider: str) -> bool:
+    """Whether a provider wrote an answer; an answer of unknown origin counts as its own."""
+    author = _author(message)
+    if author is None or author == provider:
+        return True
+    known = find_provider(author), find_provider(provider)
+    return known[0] is not None and known[0] == known[1]
+
+
 def _portable(message: BaseMessage, provider: str, ids: Mapping[str, str]) -> BaseMessage:
     if isinstance(message, ToolMessage):
         renamed = ids.get(message.tool_call_id)
         return message.model_copy(update={"tool_call_id": renamed}) if renamed else message
     if not isinstance(message, AIMessage):
         return message
-    author = message.response_metadata.get("model_provider") or (message.response_metadata.get("avengers") or {}).get(
-        "provider"
-    )
-    foreign = author is not None and author != provider
+    foreign = not _is_of(message, provider)
     plain = isinstance(message.content, str)
     calls = [{**call, "id": ids.get(call["id"] or "", call["id"])} for call in message.tool_calls]
     if (not foreign or (plain and not message.additional_kwargs)) and calls == message.tool_calls:
         return message
     if not foreign:
-        return message.model_copy(update={"tool_calls": calls})
+        return message.model_copy(update={"tool_calls": calls, "content": _with_ids(message.content, ids)})
     return AIMessage(
         content=message.content if plain else str(message.text),
         tool_calls=calls,

@@ -98,7 +98,14 @@ def portable(messages: Sequence[ChatMessage], provider: str) -> list[ChatMessage
         messages: The conversation, oldest message first.
         provider: The provider's name, as `provider_name` returns it.
     """
-    return rewrite_history(messages, _call_ids, lambda message, ids: _portable(message, provider, ids))
+    callers = [one for one in messages if any(isinstance(block, ToolCallBlock) for block in one.blocks)]
+    own = bool(callers) and all((one.additional_kwargs.get(KEY) or {}).get("provider") == provider for one in callers)
+    ids = _no_ids if own else _call_ids
+    return rewrite_history(messages, ids, lambda message, new: _portable(message, provider, new))
+
+
+def _no_ids(message: ChatMessage) -> list[str | None]:
+    return []
 
 
 def _call_ids(message: ChatMessage) -> list[str | None]:

@@ -201,8 +201,8 @@ def describe(client: LLM) -> ClientProfile:
     capabilities: dict[str, bool | int] = {
         "tools": isinstance(client, FunctionCallingLLM) and metadata.is_function_calling_model
     }
-    if metadata.context_window > 0:
-        capabilities["max_input_tokens"] = metadata.context_window
+    if metadata.context_window > 0:  # for LlamaIndex it holds the answer, too
+        capabilities["max_input_tokens"] = max(metadata.context_window - max(metadata.num_output, 0), 1)
     name = str(metadata.model_name)
     priced = provider in INTEGRATIONS and name != "unknown"
     return ClientProfile(

@@ -387,6 +387,15 @@ class ChatAvengers(PlanningChatModel):
                 params["model"] = first.name
         return params
 
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        """What the models said beside their messages; tokens are added up."""
+        said = [output for output in llm_outputs if output]
+        usages = [usage for output in said if isinstance(usage := output.get("token_usage"), dict)]
+        names = dict.fromkeys(name for usage in usages for name, count in usage.items() if isinstance(count, int))
+        together = {name: sum(usage.get(name) or 0 for usage in usages) for name in names}
+        merged = {name: value for output in said for name, value in output.items()}
+        return {**merged, "token_usage": together} if usages else merged
+
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         plan: RequestPlan | None = kwargs.pop(PLAN_KEY, None)
         key = super()._get_llm_string(stop=stop, **plain_tools(kwargs))

@@ -91,13 +91,20 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         pool = self.dispatcher.pool
         known = [pool.capabilities(name) for name in pool.ids if name not in self.exclude_models]
         windows = [capabilities["max_input_tokens"] for capabilities in known if "max_input_tokens" in capabilities]
+        answer = self.max_tokens or self._longest_answer()
         return LLMMetadata(
             model_name="avengers",
             is_chat_model=True,
             is_function_calling_model=any(capabilities.get("tools") for capabilities in known),
             context_window=max(windows, default=DEFAULT_CONTEXT_WINDOW),
-            num_output=self.max_tokens or DEFAULT_NUM_OUTPUTS,
+            num_output=answer,
         )
+
+    def _longest_answer(self) -> int:
+        """Tokens that the models which are given as objects keep for an answer."""
+        given = [client for client in self.dispatcher.pool.given.values() if isinstance(client, LLM)]
+        longest = max((client.metadata.num_output for client in given), default=0)
+        return longest if longest > 0 else DEFAULT_NUM_OUTPUTS
 
     # --- one call ---
 
@@ -124,7 +131,8 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         if question is None:
             question = routing_text(messages, options.route_on)
         size = len(json.dumps(kwargs["tools"], default=str)) if kwargs.get("tools") else 0
-        prompt = as_prompt(messages, question, needs_from_arguments(kwargs), tool_tokens=size / 4)
+        answer = kwargs.get("max_tokens") or self.max_tokens or 0
+        prompt = as_prompt(messages, question, needs_from_arguments(kwargs), tool_tokens=size / 4 + answer)
         labels = CallLabels(context.session or self._instance, active_span_id.get() or "", context.tags)
         return self.dispatcher.plan(prompt, options, labels)
 

@@ -37,6 +37,7 @@ from avengers_langchain import (
     ChatAvengers,
     get_avengers_callback,
 )
+from avengers_langchain._messages import count_tokens, portable
 from tests.support.llm_server import BAD_ANSWERS, LLMServer
 
 from .conftest import ALL, BIG, HAIKU, MINI, SONNET, anthropic_model, mixed_pool, openai_model, openai_pool
@@ -1040,3 +1041,50 @@ def test_one_bad_input_does_not_end_a_batch(make: Make) -> None:
     assert good.text
     assert last.text
     assert isinstance(bad, Exception)
+
+
+# --- histories and media ---
+
+
+def test_media_are_not_counted_as_text(make: Make) -> None:
+    pdf = {"type": "file", "mime_type": "application/pdf", "source_type": "base64", "data": "A" * 2_000_000}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 500_000}}
+    few = count_tokens([HumanMessage([{"type": "text", "text": "What is it?"}, picture])])
+    assert few < 200
+    assert 1_000 < count_tokens([HumanMessage([{"type": "text", "text": "Sum it up."}, pdf])]) < 30_000
+    assert make().route([HumanMessage([{"type": "text", "text": "Sum it up."}, pdf])]).model
+
+
+def test_ids_stay_if_the_author_is_asked_again_and_change_everywhere_if_not() -> None:
+    call = {"name": "add", "args": {"a": 1}, "id": "functions.add:0"}
+    block = {"type": "tool_use", "id": "functions.add:0", "name": "add", "input": {"a": 1}}
+    asked = AIMessage([block], tool_calls=[call], response_metadata={"model_provider": "anthropic"})
+    history: list[Any] = [HumanMessage("hi"), asked, ToolMessage("3", tool_call_id="functions.add:0")]
+    assert portable(history, "anthropic") is history
+    _, other, result = portable(history, "openai")
+    assert other.tool_calls[0]["id"] == result.tool_call_id != "functions.add:0"
+    unknown = asked.model_copy(update={"response_metadata": {}})
+    _, same, result = portable([history[0], unknown, history[2]], "anthropic")
+    assert same.content[0]["id"] == same.tool_calls[0]["id"] == result.tool_call_id != "functions.add:0"
+
+
+def test_reasoning_stays_whatever_its_author_is_called() -> None:
+    thought = {"type": "reasoning_content", "reasoning_content": {"text": "hm", "signature": "s"}}
+    told = {"model_provider": "bedrock_converse", "avengers": {"provider": "amazon_bedrock"}}
+    history: list[Any] = [
+        HumanMessage("hi"),
+        AIMessage([thought, {"type": "text", "text": "3"}], response_metadata=told),
+    ]
+    assert portable(history, "amazon_bedrock") is history
+    assert portable(history, "openai")[1].content == "3"
+
+
+def test_what_the_model_says_beside_its_message_is_kept(make: Make) -> None:
+    result = make().generate([[HumanMessage("hi")]])
+    assert result.llm_output
+    assert result.llm_output["token_usage"]["total_tokens"] > 0
+    assert (result.generations[0][0].generation_info or {}).get("finish_reason") == "stop"
+    both = make().generate([[HumanMessage("hi")], [HumanMessage("hi")]])
+    assert (both.llm_output or {})["token_usage"]["total_tokens"] == 2 * result.llm_output["token_usage"][
+        "total_tokens"
+    ]

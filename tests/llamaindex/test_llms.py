@@ -108,9 +108,11 @@ def test_options_are_checked_alike_in_fields_and_calls(make: Make, server: LLMSe
         make().complete("hi", sticky="false")
 
 
-def test_metadata_is_that_of_the_candidates(make: Make) -> None:
+def test_metadata_is_that_of_the_candidates(make: Make, server: LLMServer) -> None:
     llm = make()
-    assert llm.metadata.context_window == 200_000  # the largest: a long request goes to that model
+    # The largest, less what that model keeps for its answer: a long request goes to that model.
+    assert llm.metadata.context_window == 200_000 - anthropic_model(server, HAIKU).metadata.num_output
+    assert llm.metadata.num_output == 512
     assert make(exclude_models=[HAIKU]).metadata.context_window == 128_000
     assert llm.metadata.is_function_calling_model
     assert not make(
@@ -238,7 +240,8 @@ def test_histories_fit_every_provider() -> None:
     for sent in (same, foreign):
         call = sent[1].blocks[-1]
         assert isinstance(call, ToolCallBlock)
-        assert call.tool_call_id == sent[2].additional_kwargs["tool_call_id"] != long_id
+        assert call.tool_call_id == sent[2].additional_kwargs["tool_call_id"]
+        assert (call.tool_call_id == long_id) == (sent is same), "its author knows its own ids"
     assert history[1].additional_kwargs["avengers"] == mark  # the caller's own messages stay
 
 
