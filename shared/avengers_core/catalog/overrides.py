@@ -139,6 +139,7 @@ def _file_rows(path: Path, key: str, value: str) -> Iterator[Row]:
             raise CatalogError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
         yield from _plain_rows(content, str(path), key, value)
         return
+    csv.field_size_limit(2**30)  # the default of 131,072 characters is less than a document
     reader = csv.DictReader(text.splitlines(), strict=True)
     try:
         for row in reader:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from .._utils.files import check_output
 from .console import print_path, print_result, show_progress
 from .options import (
     AlphaOption,
@@ -77,6 +78,7 @@ def sweep(
         alphas=[round(step * alpha_step, 6) for step in range(int(1 / alpha_step + 1e-9) + 1)],
         train_ratio=train_ratio,
     )
+    check_output(output, folder=True)
     with show_progress(quiet) as progress:
         table = load_records(files, source_from_file=source_from_file)
         rows = run_sweep(table, grid, output, jobs=jobs, progress=progress)
@@ -198,6 +200,7 @@ def report(
     from ..evaluation.report import make_report
     from ..records import load_records
 
+    check_output(output, folder=True)
     with show_progress(quiet) as progress:
         page = make_report(
             load_records(files, source_from_file=source_from_file),
@@ -273,6 +276,7 @@ def routerarena(
     pairs: dict[str, str] = dict(item.split("=", 1) for item in split_names(names) if "=" in item)
     if len(pairs) != len(split_names(names)):
         raise typer.BadParameter("--names: give id=name,id=name")
+    check_output(output)
     made: list[dict[str, Any]] = predictions(Router.load(artifact), dataset, alpha=alpha, names=pairs or None)
     with replacing(output) as temporary:
         temporary.write_text(to_json(made), encoding="utf-8")

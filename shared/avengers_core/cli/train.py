@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .._utils.files import check_output
 from .console import print_result, show_progress
 from .options import (
     AliasesOption,
@@ -113,6 +114,9 @@ def train(
     sources = [*(files or []), *(input or [])]
     if not sources:
         raise typer.BadParameter("give at least one file or folder of records")
+    check_output(output, folder=output.suffix != ".zip")
+    if export_cluster is not None:
+        check_output(export_cluster, folder=True)
     with show_progress(quiet or as_json) as progress:
         estimator = RouterEstimator(
             n_clusters,
@@ -232,6 +236,7 @@ def update(
     from ..training.changes import artifact_changes
     from ..training.updating import update_artifact
 
+    check_output(output, folder=output.suffix != ".zip")
     before = load_artifact(find_artifact(artifact))
     price_ids = dict(item.split("=", 1) for item in price_id or () if "=" in item)
     with show_progress(quiet or as_json) as progress:

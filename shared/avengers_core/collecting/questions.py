@@ -110,6 +110,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     fields = set(Question.__struct_fields__) | {"question"}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
+            csv.field_size_limit(2**30)  # the default of 131,072 characters is less than a document
             reader = csv.DictReader(file, strict=True)
             if not {"query", "question"} & set(reader.fieldnames or ()):
                 raise QuestionError(f"{path}:1: no column 'query': the header has {', '.join(reader.fieldnames or ())}")

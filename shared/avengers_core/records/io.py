@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import gzip
 import itertools
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -105,6 +106,10 @@ def read_records(source: Source, *, source_from_file: bool = False) -> Iterator[
 _decoder = msgspec.json.Decoder(Record)
 #: What `_with_new_names` changes: the names of older files, and a kind that a table's row has and its usage does not.
 _OLD_FORM = re.compile(rb'"(?:%s)"\s*:|"kind"\s*:\s*null' % "|".join(OLD_NAMES).encode())
+#: What some editors write before the first line of a file in UTF-8.
+_BOM = b"\xef\xbb\xbf"
+#: How Python's json module writes a number that is none, which JSON does not have.
+_NO_NUMBER = re.compile(rb"\b(?:NaN|-?Infinity)\b")
 _AMOUNTS = (*TOKEN_KINDS, "cost_usd")
 
 
@@ -115,11 +120,36 @@ def parse_record(line: bytes) -> Record:
         ValueError: If the record is not valid; the message names the first field at fault.
     """
     try:
+        if _NO_NUMBER.search(line):
+            line = _without_nan(line)
         record = _decoder.decode(_with_new_names(line) if _OLD_FORM.search(line) else line)
         _check_record(record)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(_name_fault(line, error)) from None
     return record
+
+
+def _without_nan(line: bytes) -> bytes:
+    """The line with NaN in usages, which means unknown, as null.
+
+    Raises:
+        ValueError: If a score or a weight is NaN.
+    """
+    fields = json.loads(line)
+    for name in ("records", "weights"):
+        values = fields.get(name) if isinstance(fields, dict) else None
+        for model, value in (values if isinstance(values, dict) else {}).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"field '{name}[{model!r}]': {value} is no score; leave the model out")
+    return json.dumps(_null_for_nan(fields)).encode()
+
+
+def _null_for_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _null_for_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_null_for_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _with_new_names(line: bytes) -> bytes:
@@ -153,6 +183,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     return
                 if len(line) > MAX_LINE_BYTES:
                     raise RecordError(f"{path}:{line_number}: the line is longer than {MAX_LINE_BYTES >> 20} MiB")
+                if line_number == 1:
+                    line = line.removeprefix(_BOM)
                 if line.strip():
                     yield line_number, line
     except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
     from ..routing.router import Router
 
 __all__ = ["RouterEstimator"]
+
+
+_log = logging.getLogger("avengers")
+
+#: Records below which a router says that it knows little.
+FEW_RECORDS = 20
 
 
 class RouterEstimator(EstimatorParameters):
@@ -189,6 +196,7 @@ class RouterEstimator(EstimatorParameters):
 
         self.artifact_ = self._train(partitions, models, datasets, embedder)
         self.n_records_ = self.artifact_.manifest.n_records
+        self._warn_if_few()
         self.statistics_ = self.artifact_.statistics
         self.cluster_centers_ = self.artifact_.centers
         self.models_ = self.artifact_.models
@@ -260,6 +268,12 @@ class RouterEstimator(EstimatorParameters):
             raise ValueError(f"train_ratio must be above 0 and at most 1, not {self.train_ratio!r}")
         check_scoring(self.scoring)
         check_alpha(self.alpha)
+
+    def _warn_if_few(self) -> None:
+        if self.n_records_ < FEW_RECORDS:
+            _log.warning(
+                "trained on %d records: too few to tell models apart; some hundreds are a start", self.n_records_
+            )
 
     def _train(self, partitions: Partitions, models: list[str], datasets: list[str], embedder: Embedder) -> Artifact:
         d = embedder.dimension

@@ -49,7 +49,7 @@ def test_reads_many_files_and_folders(tmp_path: Path) -> None:
     ("bad", "field"),
     [
         ("{", "not valid JSON"),
-        ('{"index": "x", "dataset": "d", "query": "q", "records": {"m": NaN}}', "not valid JSON"),
+        ('{"index": "x", "dataset": "d", "query": "q", "records": {"m": NaN}}', r"field 'records\['m'\]': nan is"),
         (row(records={"m1": "high"}), r"records\['m1'\]"),
         (row(records={"m1": 1.5}), r"records\['m1'\]"),
         (row(records={"m1": 1, "m2": -0.1}), r"records\['m2'\]"),
@@ -393,3 +393,20 @@ def test_repeats_keep_the_share_of_each_dataset() -> None:
         assert np.bincount(train.dataset).tolist() == [140, 140]
     one_text = load_records([Record(n, "d", "the same", {"m": 1.0}) for n in range(10)])
     assert [len(one_text.split(ratio, 0)[0]) for ratio in (0.0, 0.4, 0.7, 1.0)] == [0, 0, 10, 10]
+
+
+def test_what_is_harmless_in_a_file_is_accepted_and_what_is_not_is_named(tmp_path: Path) -> None:
+    """A byte order mark, and NaN as Python's json module writes it."""
+    line = '{"index": 1, "dataset": "x", "query": "NaN is no number", "records": {"m": 1.0}, "usages": {"m": {%s}}}\n'
+    path = tmp_path / "r.jsonl"
+    path.write_text("\ufeff" + line % '"input_tokens": NaN, "cost_usd": 0.5', encoding="utf-8")
+    (record,) = read_records(path)
+    assert record.usages["m"] is not None
+    assert (record.usages["m"].input_tokens, record.usages["m"].cost_usd) == (None, 0.5)
+    assert record.query == "NaN is no number"
+    path.write_text((line % "").replace("1.0", "NaN"))
+    with pytest.raises(RecordError, match=r"r\.jsonl:1: field 'records\['m'\]': nan is no score"):
+        list(read_records(path))
+    path.write_text(line % '"cost_usd": Infinity')
+    with pytest.raises(RecordError, match=r"r\.jsonl:1: not valid JSON"):
+        list(read_records(path))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from avengers_core._utils.files import replacing
+from avengers_core._utils.files import check_output, replacing
 
 
 @pytest.fixture
@@ -56,3 +57,45 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, error: type[BaseException
         fail()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    with replacing(link) as temporary:
+        assert temporary.stat().st_mode & 0o077 == 0, "nobody else reads it while it is written"
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert (real.read_text(), real.stat().st_mode & 0o777) == ("new", 0o600)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.json", "real.json"]
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    """As root, /dev/stdout would be replaced by a file otherwise."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    with replacing(pipe) as temporary:
+        temporary.write_text("through it")
+    reader.join(10)
+    assert got == ["through it"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_place_that_cannot_be_written_is_found_out_first(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path, folder, error in (
+        (tmp_path / "file" / "below.zip", False, OSError),
+        (tmp_path / "file", True, NotADirectoryError),
+        (tmp_path, False, IsADirectoryError),
+        (tmp_path / "report.json", True, ValueError),
+    ):
+        with pytest.raises(error):
+            check_output(path, folder=folder)
+    check_output(tmp_path / "new" / "a.zip")
+    check_output(tmp_path / "new" / "folder", folder=True)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["folder"]
