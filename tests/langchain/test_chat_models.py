@@ -805,7 +805,8 @@ async def test_a_cancelled_call_gives_its_money_back(make: Make, server: LLMServ
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    rows = list(Ledger(tmp_path / "l.sqlite").entries())
+    while len(rows := list(Ledger(tmp_path / "l.sqlite").entries())) < 2:
+        await asyncio.sleep(0.01)
     assert [row["status"] for row in rows] == ["cancelled"] * 2
     day = budget_scopes("")["day"]
     assert llm.dispatcher.context.budget_store.spent([day]) == {

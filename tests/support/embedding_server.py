@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
@@ -62,6 +63,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(body)
         texts = body["input"][: -1 if fault == "short" else None]
         data = [{"index": i, "object": "embedding", "embedding": vector(text)} for i, text in enumerate(texts)]
+        for item in data if fault in ("base64", "zeros", "empty", "uneven") else ():
+            numbers = np.array(item["embedding"], dtype="<f4")
+            odd = {"base64": base64.b64encode(numbers.tobytes()).decode(), "zeros": [0.0] * DIMENSION, "empty": []}
+            item["embedding"] = odd.get(fault, [1.0] * (item["index"] + 1))
         self.reply(200, {"object": "list", "data": data[::-1], "model": body["model"]})
 
     def reply(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -24,8 +25,11 @@ __all__ = [
     "show_progress",
 ]
 
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)
+err = Console(stderr=True, emoji=False)
+
+#: What would move a terminal's cursor or change its colours; names of models and datasets may come from anyone.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 T = TypeVar("T")
 
@@ -58,17 +62,22 @@ def print_json(value: Any) -> None:
 
 def print_line(text: str | Text) -> None:
     """Print a line of text, broken between words if it is long."""
-    out.print(text, markup=False, highlight=False)
+    out.print(_plain(text) if isinstance(text, str) else text, markup=False, highlight=False)
 
 
 def print_path(text: str) -> None:
     """Print a line that is never broken, so that the path in it can be copied."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    out.print(_plain(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_warning(text: str) -> None:
     """Print a line to standard error."""
-    err.print(text, style="yellow", markup=False, highlight=False)
+    err.print(_plain(text), style="yellow", markup=False, highlight=False)
+
+
+def _plain(text: str) -> str:
+    """A text without control characters."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def _print_table(table: Table) -> None:
@@ -78,7 +87,7 @@ def _print_table(table: Table) -> None:
     for position, column in enumerate(table.columns):
         drawn.add_column(Text(column), justify="left" if position == 0 else "right", overflow="fold")
     for row in table.rows:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*(Text(_plain(cell)) for cell in row))
     out.print(drawn)
 
 

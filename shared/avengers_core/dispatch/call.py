@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -11,7 +12,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Generic
 
-from .._utils.threads import off_loop
+from .._utils.threads import begin_off_loop, off_loop
 from ..errors import BudgetError, LedgerError, UnavailableError
 from ..ledger.budget import budget_scopes, picodollars
 from ..ledger.entry import Entry, now
@@ -254,7 +255,11 @@ class Attempt(Generic[M]):
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> bool:
         status = self.status = self._close(error)
-        await off_loop(lambda: self._record(status), blocks=self.call.context.budget_store.blocks)
+        blocks = self.call.context.budget_store.blocks
+        if isinstance(error, asyncio.CancelledError):  # what is awaited now may be cancelled again
+            begin_off_loop(lambda: self._record(status), blocks=blocks)
+            return False
+        await off_loop(lambda: self._record(status), blocks=blocks)
         return self._ends(status, error)
 
     def _ends(self, status: str, error: BaseException | None) -> bool:

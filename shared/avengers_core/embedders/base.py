@@ -66,7 +66,10 @@ def check_vectors(vectors: Any, n: int, dimension: int | None, name: str) -> Vec
     Raises:
         EmbeddingError: If the shape is not (n, dimension), or a value is not finite.
     """
-    matrix = np.asarray(vectors, dtype=np.float32)
+    try:
+        matrix = np.asarray(vectors, dtype=np.float32)
+    except (ValueError, TypeError):
+        raise EmbeddingError(f"{name} returned vectors of different lengths, or something else than numbers") from None
     if matrix.ndim != 2 or matrix.shape[0] != n or (dimension and matrix.shape[1] != dimension):
         raise EmbeddingError(f"{name} returned shape {matrix.shape} for {n} texts; expected ({n}, {dimension or 'd'})")
     if not np.isfinite(matrix).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from typing import Any
 
@@ -116,7 +117,10 @@ class OpenAIEmbedder:
         except (_RetriableError, httpx.TransportError) as error:
             detail = str(error) or type(error).__name__
             raise EmbeddingError(f"{self.id}: gave up after {self._retries + 1} tries: {detail}") from None
-        return check_vectors(data, len(texts), self._dimension, self.id)
+        vectors = check_vectors(data, len(texts), self._dimension, self.id)
+        if not vectors.any(axis=1).all():
+            raise EmbeddingError(f"{self.id} returned an empty vector, or one of zeros")
+        return vectors
 
     def _send(self, texts: list[str]) -> list[Any]:
         response = self._client.post(
@@ -128,9 +132,14 @@ class OpenAIEmbedder:
             raise EmbeddingError(f"{self.id}: HTTP {response.status_code}: {response.text[:300]}")
         try:
             items = sorted(response.json()["data"], key=lambda item: item["index"])
-            return [item["embedding"] for item in items]
+            return [_numbers(item["embedding"]) for item in items]
         except (ValueError, KeyError, TypeError) as error:
             raise EmbeddingError(f"{self.id}: the answer is not an OpenAI embeddings response") from error
+
+
+def _numbers(embedding: Any) -> Any:
+    """An embedding as numbers; some servers send float32 in base64 whatever is asked for."""
+    return np.frombuffer(base64.b64decode(embedding), dtype="<f4") if isinstance(embedding, str) else embedding
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20)

@@ -197,3 +197,19 @@ def test_routerarena(artifact: Path, tmp_path: Path) -> None:
     assert "entry 0: 'global index' is missing" in wrong.stderr
     assert not (tmp_path / "q.json").exists()
     run_command("routerarena", tmp_path / "d.json", "-o", tmp_path / "q.json", "--names", "small", exit_code=2)
+
+
+def test_names_cannot_move_the_cursor_or_become_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    from avengers_core._utils.results import Table
+    from avengers_core.cli.console import print_path, print_result, print_warning
+
+    print_result(
+        [], lambda _: ["openai:m: \x1b[31mred\x07", Table("t", ("model",), [("\x1b[2Jopenai:smile:",)])], False
+    )
+    print_path("/tmp/\x1b[0m:bug:")
+    print_warning("a\x9bb")
+    shown = capsys.readouterr()
+    text = shown.out + shown.err
+    assert not set(text) & {"\x1b", "\x07", "\x9b"}
+    assert "openai:smile:" in text
+    assert ":bug:" in text

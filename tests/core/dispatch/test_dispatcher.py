@@ -404,5 +404,6 @@ async def test_the_async_twin_records_even_if_its_task_is_cancelled(make: Make, 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    rows = list(ledger.entries())
+    while not (rows := list(ledger.entries())):
+        await asyncio.sleep(0.01)
     assert [row["status"] for row in rows] == ["cancelled"]

@@ -60,6 +60,9 @@ def test_passing_faults_are_retried(server: EmbeddingServer, faults: list[object
         ([500] * 9, "gave up after 6 tries: HTTP 500"),
         (["garbage"], "not an OpenAI"),
         (["short"], "shape"),
+        (["zeros"], "an empty vector, or one of zeros"),
+        (["empty"], "an empty vector, or one of zeros"),
+        (["uneven"], "vectors of different lengths"),
     ],
 )
 def test_lasting_faults_are_errors_without_the_key(server: EmbeddingServer, faults: list[object], message: str) -> None:
@@ -68,6 +71,12 @@ def test_lasting_faults_are_errors_without_the_key(server: EmbeddingServer, faul
     with pytest.raises(EmbeddingError, match=message) as caught:
         embedder.embed(["a", "b"])
     assert KEY not in str(caught.value) + repr(embedder) + embedder.fingerprint + embedder.id
+
+
+def test_a_server_that_answers_in_base64_is_understood(server: EmbeddingServer) -> None:
+    plain = make(server).embed(["a b", "c"])
+    server.faults = ["base64"]
+    np.testing.assert_allclose(make(server).embed(["a b", "c"]), plain)
 
 
 def test_long_texts_are_truncated(server: EmbeddingServer) -> None:
