@@ -29,8 +29,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _SLACK = 1.0
 #: Seconds for which a stream that is closed early is waited for.
 _CLOSING = 1.0
-#: Threads that wait for their next task.
-_MOST_IDLE = 64
+#: Threads that wait for their next task, and for how many seconds.
+_MOST_IDLE, _IDLE = 64, 5.0
 
 
 def silence_of(read_timeout: float | None, max_retries: int | None) -> float | None:
@@ -196,7 +196,13 @@ class _Worker(threading.Thread):
 
     def run(self) -> None:
         while True:
-            context, task = self.tasks.get()
+            try:
+                context, task = self.tasks.get(timeout=_IDLE)
+            except queue.Empty:
+                with contextlib.suppress(ValueError):  # a task is on its way
+                    _idle.remove(self)
+                    return
+                continue
             context.run(task)
             del context, task
             if len(_idle) >= _MOST_IDLE:
