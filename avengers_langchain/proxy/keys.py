@@ -91,7 +91,7 @@ def read_keys(path: str | Path) -> Keys:
         OSError: If it cannot be read.
     """
     try:
-        keys = msgspec.json.decode(Path(path).read_bytes(), type=list[Key])
+        keys = msgspec.json.decode(Path(path).expanduser().read_bytes(), type=list[Key])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     for field in ("key", "name"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "ArtifactError",
     "AvengersError",
@@ -58,6 +60,10 @@ class MissingExtraError(AvengersError, ImportError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra: pip install 'avengers-router[{extra}]'")
+        self._needed = feature, extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._needed
 
 
 class LedgerError(AvengersError, RuntimeError):

@@ -30,6 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields:
         Path of the empty temporary file.
     """
+    path = path.expanduser()
     target = path.resolve() if path.is_symlink() else path
     if target.exists() and not target.is_file() and not target.is_dir():
         with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +55,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_output(path: Path, *, folder: bool = False) -> None:
-    """Check that something can be written, before the work that it takes; what is missing above it is made.
+    """Check that something can be written, before the work that it takes. Nothing is made.
 
     Args:
         path: What will be written.
@@ -64,6 +65,7 @@ def check_output(path: Path, *, folder: bool = False) -> None:
         ValueError: If a folder is to be written and its name is that of a file.
         OSError: If it cannot be written there.
     """
+    path = path.expanduser()
     if folder and path.suffix.lower() in _FILES and not path.is_dir():
         raise ValueError(f"{path}: a folder is written here; its name should not end in {path.suffix}")
     if folder and path.exists() and not path.is_dir():
@@ -72,8 +74,9 @@ def check_output(path: Path, *, folder: bool = False) -> None:
         raise IsADirectoryError(f"{path}: a file is written here, and this is a folder")
     if path.exists() and not folder and not path.is_file():
         return
-    place = path if folder else path.resolve().parent
-    place.mkdir(parents=True, exist_ok=True)
+    place = path.absolute() if folder else path.resolve().parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
     probe = place / f".avengers.{secrets.token_hex(6)}"
     probe.touch()
     probe.unlink()

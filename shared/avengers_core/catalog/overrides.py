@@ -122,7 +122,7 @@ def _rows(given: Given, what: str, key: str = "", value: str = "") -> Iterator[R
         value: Field that a mapping's values fill; empty if they are mappings of fields.
     """
     if isinstance(given, (str, Path)):
-        yield from _file_rows(Path(given), key, value)
+        yield from _file_rows(Path(given).expanduser(), key, value)
     else:
         yield from _plain_rows(given, what, key, value)
 

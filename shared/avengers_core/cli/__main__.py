@@ -1,5 +1,5 @@
 """`python -m avengers_core.cli`."""
 
-from .app import main
+from . import main
 
 main()

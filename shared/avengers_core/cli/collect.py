@@ -144,6 +144,9 @@ def collect(
     code_timeout: Annotated[
         float, typer.Option(help="Time limit for a program that a model wrote, in seconds.")
     ] = 10.0,
+    grader_timeout: Annotated[
+        float, typer.Option(help="Time limit for grading one answer, in seconds; a judge has --timeout.")
+    ] = 60.0,
     no_sandbox: Annotated[
         bool, typer.Option("--no-sandbox", help="Run code that models wrote without a sandbox (bubblewrap).")
     ] = False,
@@ -175,6 +178,7 @@ def collect(
         max_cost=max_cost,
         output_tokens=max_tokens or output_tokens,
         code_timeout=code_timeout,
+        grader_timeout=grader_timeout,
         sandboxed=not no_sandbox,
         settings={"system": system, **sent},
     )

@@ -32,11 +32,15 @@ def evaluate(
     artifact: ArtifactOption = None,
     source_from_file: SourceFromFile = False,
     train_ratio: Annotated[
-        float, typer.Option(help="Without --artifact: share of each dataset to train on; the rest is evaluated.")
+        float,
+        typer.Option(
+            min=0, max=1, help="Without --artifact: share of each dataset to train on; the rest is evaluated."
+        ),
     ] = 0.7,
     random_state: SeedOption = 42,
     n_clusters: Annotated[
-        int | None, typer.Option(help="Without --artifact: number of clusters to train with. Default: as train does.")
+        int | None,
+        typer.Option(min=1, help="Without --artifact: number of clusters to train with. Default: as train does."),
     ] = None,
     scoring: ScoringOption = None,
     alphas: Annotated[str, typer.Option(help="Alphas to list, separated by commas.")] = "0,0.25,0.39,0.53,0.8,1",
@@ -44,7 +48,7 @@ def evaluate(
         str, typer.Option(help="Leave out the answers of these models, separated by commas.")
     ] = "",
     exclude_datasets: Annotated[str, typer.Option(help="Leave out these datasets, separated by commas.")] = "",
-    resamples: Annotated[int, typer.Option(help="Number of bootstrap resamples for the intervals.")] = 1000,
+    resamples: Annotated[int, typer.Option(min=1, help="Number of bootstrap resamples for the intervals.")] = 1000,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:

@@ -109,12 +109,13 @@ def train(
 ) -> None:
     """Train a router on records and write its artifact."""
     from ..catalog.overrides import read_prices as read_given_prices
+    from ..routing.artifact import check_destination
     from ..training.estimator import RouterEstimator
 
     sources = [*(files or []), *(input or [])]
     if not sources:
         raise typer.BadParameter("give at least one file or folder of records")
-    check_output(output, folder=output.suffix != ".zip")
+    check_destination(output)
     if export_cluster is not None:
         check_output(export_cluster, folder=True)
     with show_progress(quiet or as_json) as progress:
@@ -231,12 +232,12 @@ def update(
 ) -> None:
     """Add records, models or prices to an artifact; its clusters stay."""
     from ..pricing.catalog import latest_prices
-    from ..routing.artifact import load_artifact, save_artifact
+    from ..routing.artifact import check_destination, load_artifact, save_artifact
     from ..routing.pretrained import find_artifact
     from ..training.changes import artifact_changes
     from ..training.updating import update_artifact
 
-    check_output(output, folder=output.suffix != ".zip")
+    check_destination(output)
     before = load_artifact(find_artifact(artifact))
     price_ids = dict(item.split("=", 1) for item in price_id or () if "=" in item)
     with show_progress(quiet or as_json) as progress:

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 
 from ..dispatch.failures import TRANSIENT, failure_kind
+from ..dispatch.pool import first_line
 
 __all__ = ["MAX_CONSECUTIVE_FAILURES", "Failures"]
 
@@ -38,7 +39,7 @@ class Failures:
     def fail(self, model: str, error: Exception) -> None:
         """Count a request that failed, and give the model up if it is hopeless."""
         kind = failure_kind(error)
-        self.note(model, f"{kind}: {type(error).__name__}")
+        self.note(model, f"{kind}: {first_line(error)}")
         self._in_a_row[model] += kind not in TRANSIENT
         if kind == "auth" or self._in_a_row[model] >= MAX_CONSECUTIVE_FAILURES:
             if model not in self.given_up:

@@ -101,7 +101,7 @@ def read_feedback(path: str | Path) -> dict[str, dict[str, float]]:
     """
     scores: dict[str, dict[str, float]] = {}
     try:
-        lines = Path(path).read_bytes().splitlines()
+        lines = Path(path).expanduser().read_bytes().splitlines()
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
     for number, line in enumerate(lines, start=1):

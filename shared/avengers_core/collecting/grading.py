@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 
+from ..dispatch.deadlines import Deadline
 from ..errors import CollectError, QuestionError
 from .asking import Requests
 from .failures import Failures
@@ -110,8 +111,9 @@ class Grading:
             await self._call(grader, question, model, answer)
 
     async def _call(self, grader: Grader, question: Question, model: ModelUnderTest, answer: Answer) -> None:
+        deadline = Deadline(max(self._plan.grader_timeout, self._plan.code_timeout + 10))
         try:
-            score = await asyncio.to_thread(grader, answer.text, question)
+            score = await asyncio.to_thread(deadline.run, grader, answer.text, question)
         except Exception as error:  # a user's function may raise anything; the answer is kept
             name = question.grader or self._plan.grader
             self._failures.note(model.id, f"grader {name}: {type(error).__name__}: {error}"[:200])
@@ -127,6 +129,8 @@ class Grading:
         async with self._judge_slots:
             try:
                 answered = await self._requests.ask(judge, question.key, label, prompt)
+            except CollectError:
+                raise
             except Exception as error:  # whatever a client raises
                 self._failures.fail(judge.id, error)
                 return

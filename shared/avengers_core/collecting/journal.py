@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,14 +72,19 @@ class Journal:
         settings: What all answers in the file have in common, such as a temperature.
 
     Raises:
-        CollectError: If another process is working on the file, it is not a journal, or its answers were given with
-            other settings.
+        CollectError: If another process is working on the file, it is not a journal, its answers were given with other
+            settings, or it cannot be written. All methods raise this, too, if it cannot be written.
         MissingExtraError: If filelock is not installed.
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
+        self.path = self.path.resolve() if self.path.is_symlink() else self.path
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_file() and self.path.stat().st_nlink > 1:
+            raise CollectError(
+                f"{self.path}: it has a second name (a hard link), under which another run may work on it"
+            )
         self._lock = _acquire_lock(self.path)
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -108,6 +114,15 @@ class Journal:
                     "write to another file"
                 )
 
+    def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise CollectError(
+                f"{self.path}: the journal cannot be used ({error}); when it can again, run the same command: what is "
+                "in it is not asked again"
+            ) from error
+
     def begin_request(self, question: str, model: str, expected_pico: int) -> int:
         """Note that a request is about to be sent.
 
@@ -120,16 +135,16 @@ class Journal:
             The number of the request.
         """
         values = (question, model, expected_pico)
-        cursor = self._db.execute("INSERT INTO requests (question, model, expected_pico) VALUES (?, ?, ?)", values)
+        cursor = self._execute("INSERT INTO requests (question, model, expected_pico) VALUES (?, ?, ?)", values)
         return cursor.lastrowid or 0
 
     def refuse_request(self, request: int) -> None:
         """Note that the provider refused a request, which costs nothing."""
-        self._db.execute("DELETE FROM requests WHERE id = ?", (request,))
+        self._execute("DELETE FROM requests WHERE id = ?", (request,))
 
     def lose_request(self, request: int) -> None:
         """Note that a request brought no answer, although it may have been paid."""
-        self._db.execute("UPDATE requests SET lost = 1 WHERE id = ?", (request,))
+        self._execute("UPDATE requests SET lost = 1 WHERE id = ?", (request,))
 
     def settle_request(self, request: int, cost_pico: int | None) -> None:
         """Note that a request brought an answer that cannot be used.
@@ -138,7 +153,7 @@ class Journal:
             request: The number of the request.
             cost_pico: Picodollars that it cost, or None: as much as expected.
         """
-        self._db.execute(
+        self._execute(
             "UPDATE requests SET lost = 0, expected_pico = COALESCE(?, expected_pico), settled = 1 WHERE id = ?",
             (cost_pico, request),
         )
@@ -148,8 +163,8 @@ class Journal:
         usage = None if answer.usage is None else msgspec.json.encode(answer.usage).decode()
         row = (question, model, answer.text, usage, answer.cost_pico, answer.expected_pico, answer.seconds)
         with self._transaction():
-            self._db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            self._db.execute("DELETE FROM requests WHERE id = ?", (request,))
+            self._execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            self._execute("DELETE FROM requests WHERE id = ?", (request,))
 
     def save_grade(
         self,
@@ -174,14 +189,14 @@ class Journal:
         with self._transaction():
             expected_pico = 0
             if request is not None:
-                ((expected_pico,),) = self._db.execute("SELECT expected_pico FROM requests WHERE id = ?", (request,))
-                self._db.execute("DELETE FROM requests WHERE id = ?", (request,))
+                ((expected_pico,),) = self._execute("SELECT expected_pico FROM requests WHERE id = ?", (request,))
+                self._execute("DELETE FROM requests WHERE id = ?", (request,))
             row = (question, model, grader, score, cost_pico, expected_pico)
-            self._db.execute("INSERT OR REPLACE INTO grades VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._execute("INSERT OR REPLACE INTO grades VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def answer(self, question: str, model: str) -> Answer | None:
         """The answer of a model to a question, if there is one."""
-        row = self._db.execute(
+        row = self._execute(
             "SELECT text, usage, cost_pico, expected_pico, seconds FROM answers WHERE question = ? AND model = ?",
             (question, model),
         ).fetchone()
@@ -192,7 +207,7 @@ class Journal:
 
     def grade(self, question: str, model: str, grader: str) -> float | None:
         """The grade of a model's answer to a question, if there is one."""
-        row = self._db.execute(
+        row = self._execute(
             "SELECT score FROM grades WHERE question = ? AND model = ? AND grader = ?", (question, model, grader)
         ).fetchone()
         return None if row is None else float(row[0])
@@ -200,7 +215,7 @@ class Journal:
     @property
     def spent_pico(self) -> int:
         """Picodollars of all answers and grades (an unknown cost as expected) and of all requests without an answer."""
-        ((total,),) = self._db.execute(
+        ((total,),) = self._execute(
             "SELECT COALESCE(SUM(amount), 0) FROM ("
             "SELECT COALESCE(cost_pico, expected_pico) AS amount FROM answers "
             "UNION ALL SELECT COALESCE(cost_pico, expected_pico) FROM grades "
@@ -211,20 +226,21 @@ class Journal:
     @property
     def lost(self) -> LostRequests:
         """The requests that were sent and never answered."""
-        ((number, amount),) = self._db.execute(
+        ((number, amount),) = self._execute(
             "SELECT COUNT(*), COALESCE(SUM(expected_pico), 0) FROM requests WHERE lost = 1"
         )
         return LostRequests(number, amount)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        self._execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            with contextlib.suppress(CollectError):
+                self._execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+        self._execute("COMMIT")
 
     def close(self) -> None:
         """Close the file and let another process work on it."""

@@ -59,7 +59,8 @@ def collect(
     if cap_pico is not None:
         _check_prices(models_under_test, plan)
     settings = {**plan.settings, **{f"model {model.id}": model.profile.name for model in models_under_test}}
-    journal, failures = Journal(f"{output}.journal", settings), Failures()
+    target = _target(output)
+    journal, failures = Journal(f"{target}.journal", settings), Failures()
     try:
         spending = Spending(journal.spent_pico, cap_pico)
         requests = Requests(journal, spending, plan)
@@ -74,15 +75,21 @@ def collect(
             run_async(workers.run(questions, models_under_test, show))
         finally:
             model_ids = [model.id for model in models_under_test]
-            result = write_result(Path(output), journal, questions, model_ids, plan, failures)
+            result = write_result(target, journal, questions, model_ids, plan, failures)
     finally:
         journal.close()
     result.capped = spending.capped
     return result
 
 
+def _target(output: str | Path) -> Path:
+    """The file that is written, which a link may have another name for: one file, one journal."""
+    path = Path(output).expanduser()
+    return path.resolve() if path.is_symlink() else path
+
+
 def _check_extra() -> None:
-    if not all(importlib.util.find_spec(package) for package in ("filelock", "tenacity")):
+    if not all(importlib.util.find_spec(package) for package in ("filelock", "regex", "tenacity")):
         raise MissingExtraError("collecting", "collect")
 
 
@@ -137,6 +144,8 @@ class _Workers:
             return None
         try:
             answered = await self._requests.ask(model, question.key, model.id, question.prompt or question.query)
+        except CollectError:
+            raise
         except Exception as error:  # whatever a client raises
             self._failures.fail(model.id, error)
             return None

@@ -61,6 +61,8 @@ class CollectionPlan:
         output_tokens: Expected output tokens of an answer if ``settings`` have no ``max_tokens``, until a model has
             given five answers; then the longest of its last 200 answers is expected.
         code_timeout: Seconds for a program that a model wrote.
+        grader_timeout: Seconds that a grader may take for an answer. One that takes longer counts as failed, and a
+            function of your own goes on in its thread.
         sandboxed: Whether code that models wrote must run in a sandbox; see
             `avengers_core.collecting.sandbox.run_python`.
         settings: What all answers in a journal have in common. A run with other settings is refused.
@@ -77,6 +79,7 @@ class CollectionPlan:
     max_cost: float | None = None
     output_tokens: int = 500
     code_timeout: float = 10.0
+    grader_timeout: float = 60.0
     sandboxed: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
 

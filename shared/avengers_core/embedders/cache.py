@@ -6,10 +6,13 @@ import hashlib
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import EmbeddingError
 from .base import Embedder, Vectors, check_vectors
 
 __all__ = ["CachedEmbedder", "default_cache_path"]
@@ -21,7 +24,7 @@ _LOOKUP_SIZE = 500
 def default_cache_path() -> Path:
     """``$AVENGERS_CACHE`` or ``~/.cache/avengers/embeddings.sqlite`` (XDG_CACHE_HOME is honoured)."""
     if path := os.environ.get("AVENGERS_CACHE"):
-        return Path(path)
+        return Path(path).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avengers" / "embeddings.sqlite"
 
 
@@ -38,15 +41,19 @@ class CachedEmbedder:
     Attributes:
         hits: Texts that were in the cache.
         misses: Texts that were embedded.
+
+    Raises:
+        EmbeddingError: If the file is no cache, or cannot be read or written.
     """
 
     def __init__(self, embedder: Embedder, path: str | Path | None = None) -> None:
         self._embedder = embedder
-        self._path = Path(path) if path else default_cache_path()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = Path(path).expanduser() if path else default_cache_path()
         self._local = threading.local()
         self.hits = self.misses = 0
-        with self._connection() as db:
+        with self._named_errors():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._named_errors(), self._connection() as db:
             db.execute(
                 "CREATE TABLE IF NOT EXISTS embeddings (fingerprint TEXT, hash BLOB, vector BLOB NOT NULL, "
                 "PRIMARY KEY (fingerprint, hash)) WITHOUT ROWID"
@@ -72,6 +79,16 @@ class CachedEmbedder:
         """The wrapped embedder's token limit."""
         return self._embedder.max_tokens
 
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise EmbeddingError(
+                f"{self._path}: the cache of embeddings cannot be used ({error}); delete it if it is damaged, or give "
+                "another file with --cache or $AVENGERS_CACHE"
+            ) from error
+
     def _connection(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
@@ -84,7 +101,8 @@ class CachedEmbedder:
         """Vectors of the texts, (n, d) float32. Each distinct text that is not in the cache is embedded once.
 
         Raises:
-            EmbeddingError: If the wrapped embedder fails, or returns another shape or a value that is not finite.
+            EmbeddingError: If the wrapped embedder fails, or returns another shape or a value that is not finite, or
+                if the cache is damaged or cannot be written.
         """
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         rows = self._lookup(keys)
@@ -104,17 +122,18 @@ class CachedEmbedder:
             chunk = unique[start : start + _LOOKUP_SIZE]
             marks = ",".join("?" * len(chunk))
             query = f"SELECT hash, vector FROM embeddings WHERE fingerprint = ? AND hash IN ({marks})"
-            rows.update(db.execute(query, (self.fingerprint, *chunk)))
-        return rows
+            with self._named_errors():
+                rows.update(db.execute(query, (self.fingerprint, *chunk)))
+        return {key: vector for key, vector in rows.items() if len(vector) == 4 * self.dimension}
 
     def _embed_and_store(self, texts: dict[bytes, str]) -> dict[bytes, bytes]:
         """The vectors of texts by key, after storing them."""
         vectors = check_vectors(self._embedder.embed(list(texts.values())), len(texts), self.dimension, self.id)
         rows = {key: vector.tobytes() for key, vector in zip(texts, vectors.astype("<f4"), strict=True)}
         db = self._connection()
-        with db:
+        with self._named_errors(), db:
             db.executemany(
-                "INSERT OR IGNORE INTO embeddings VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
                 [(self.fingerprint, key, vector) for key, vector in rows.items()],
             )
         return rows

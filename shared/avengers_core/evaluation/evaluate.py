@@ -324,8 +324,10 @@ def evaluate_router(
     Raises:
         RecordError: If no record has a score and a cost that is recorded or can be estimated, or no two models that the
             router knows answered the same query.
-        ValueError: If an alpha is outside [0, 1], or the scoring is unknown.
+        ValueError: If an alpha is outside [0, 1], the scoring is unknown, or there are no resamples.
     """
+    if resamples < 1:
+        raise ValueError(f"resamples must be 1 or more, not {resamples!r}")
     listed = [check_alpha(alpha) for alpha in (alphas or LISTED_ALPHAS)]
     vectors = _embed(router, table, progress)
     found = router_panels(table, router, vectors)

@@ -54,7 +54,7 @@ def make_report(
         RecordError: If the records are unusable.
         MissingExtraError: If matplotlib, Jinja or scikit-learn is not installed.
     """
-    target = Path(folder)
+    target = Path(folder).expanduser()
     figures = gather(
         records,
         target / "sweep",

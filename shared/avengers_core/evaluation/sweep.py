@@ -7,12 +7,14 @@ are routed together. Finished work is logged line by line, so that a stopped swe
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import itertools
 import json
 import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..embedders.factory import make_embedder
+from ..errors import AvengersError, MissingExtraError
 from ..records.io import Source
 from ..records.table import RecordTable, load_records
 from ..routing.router import Router
@@ -122,9 +125,13 @@ def run_sweep(
     Raises:
         RecordError: If the records are unusable.
         ValueError: If the folder holds a sweep of other records, alphas or train_ratio.
+        MissingExtraError: If scikit-learn is not installed.
+        AvengersError: If a process was killed.
     """
+    if not importlib.util.find_spec("sklearn"):
+        raise MissingExtraError("training", "train")
     table = replace(records) if isinstance(records, RecordTable) else load_records(records)
-    target = Path(folder)
+    target = Path(folder).expanduser()
     target.mkdir(parents=True, exist_ok=True)
     identity, units = _identity(table, grid), grid.units()
     finished = read_finished(target / LOG, identity)
@@ -161,6 +168,8 @@ def _run(
             try:
                 for task in as_completed(tasks):
                     yield tasks[task], task.result()
+            except BrokenProcessPool:
+                raise AvengersError("a worker process was killed, perhaps for want of memory: use fewer jobs") from None
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

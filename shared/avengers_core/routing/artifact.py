@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from .._utils.files import replacing
+from .._utils.files import check_output, replacing
 from ..errors import ArtifactError
 from .artifact_checks import manifest_checksum, read_artifact
 from .evidence_arrays import evidence_arrays
 from .manifest import MANIFEST, STATISTICS, Artifact, Part
 
-__all__ = ["load_artifact", "save_artifact"]
+__all__ = ["check_destination", "load_artifact", "save_artifact"]
 
 #: Date of the files in a zip: a fixed one, so that the same training gives the same file.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -40,7 +40,7 @@ def save_artifact(artifact: Artifact, path: str | Path) -> Path:
     Raises:
         ArtifactError: If ``path`` is to be a folder and something that is not an artifact is there.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     files = _files(artifact)
     if path.suffix != ".zip":
         return _save_folder(files, path)
@@ -67,13 +67,29 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
     return files
 
 
+def check_destination(path: str | Path) -> None:
+    """Check that an artifact can be saved at a path, before it is trained.
+
+    Args:
+        path: As for `save_artifact`.
+
+    Raises:
+        ArtifactError: If there is a folder with other files.
+        ValueError: If the path is for a folder and ends like a file's name.
+        OSError: If it cannot be written there.
+    """
+    path = Path(path).expanduser()
+    check_output(path, folder=path.suffix != ".zip")
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
+        raise ArtifactError(f"{path}: holds other files; give a new folder or a name that ends in .zip")
+
+
 def _save_folder(files: dict[str, bytes], path: Path) -> Path:
     """Write the files beside ``path`` and rename; if anything fails, put back what was there.
 
     Only a process that is killed between the two renames leaves the former artifact, under a hidden name beside it.
     """
-    if path.exists() and not (path / MANIFEST).is_file():
-        raise ArtifactError(f"{path}: exists and is not an artifact; give a new folder or a name that ends in .zip")
+    check_destination(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     workspace = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     new, old = workspace / "new", workspace / "old"
@@ -104,7 +120,7 @@ def load_artifact(path: str | Path) -> Artifact:
         ArtifactError: If it is missing, truncated, edited or of another schema version, or holds a name outside the
             archive, a pickle, a wrong shape or a value that is not finite. The message says which.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.is_dir():
         return read_artifact(lambda name, limit: _read_file(path / name, limit), path)
     if not path.is_file():

@@ -36,6 +36,7 @@ __all__ = ["Reader", "manifest_checksum", "read_artifact"]
 #: Reads a file of an artifact by name, and refuses one that is larger than a number of bytes.
 Reader = Callable[[str, int], bytes]
 
+
 #: Bytes of the largest number in an array.
 _ITEM_BYTES = 8
 
@@ -56,6 +57,12 @@ _SINCE_VERSION_2 = ("sources", "cluster_sources", "benchmarks", "n_factors", "ca
 
 #: Bound of the number of factors.
 _MAX_FACTORS = 64
+
+
+_HEADER_READERS: dict[tuple[int, int], Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def manifest_checksum(manifest: Manifest) -> str:
@@ -187,11 +194,25 @@ def _read_array(read: Reader, name: str, part: Part, shape: tuple[int, ...], pat
     if hashlib.sha256(data).hexdigest() != part.sha256:
         raise ArtifactError(f"{where}: its SHA-256 is not the manifest's: the file was damaged or edited")
     try:
-        values = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False, max_header_size=MAX_HEADER_BYTES)
+        values = _plain_array(data, shape, part.dtype)
     except (ValueError, EOFError, SyntaxError) as error:
         raise ArtifactError(f"{where}: not a plain array: {error}") from None
-    if values.shape != shape or values.dtype.str != part.dtype:
-        raise ArtifactError(f"{where}: shape {values.shape} {values.dtype.str} is not what the manifest says")
     if not np.isfinite(values).all():
         raise ArtifactError(f"{where}: a value is not finite")
     return values
+
+
+def _plain_array(data: bytes, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """The array of an ``npy`` file. Nothing is allocated for a header that says something else than is expected.
+
+    Raises:
+        ValueError: If it has another shape or type, or is not a whole file.
+    """
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version not in _HEADER_READERS:
+        raise ValueError(f"version {version} of the format")
+    told, by_columns, kind = _HEADER_READERS[version](file, max_header_size=MAX_HEADER_BYTES)
+    if told != shape or by_columns or kind.str != dtype:
+        raise ValueError(f"its header says {told} {kind.str}, expected {shape} {dtype}")
+    return np.frombuffer(data, dtype=kind, offset=file.tell()).reshape(shape).copy()

@@ -34,8 +34,8 @@ def find_artifact(name_or_path: str | Path | None = None) -> Path:
         ArtifactError: If neither exists.
     """
     name = DEFAULT_ARTIFACT if name_or_path is None else os.fspath(name_or_path)
-    if Path(name).exists():
-        return Path(name)
+    if (path := Path(name).expanduser()).exists():
+        return path
     packaged = Path(str(_pretrained() / f"{name}.zip"))
     if name == Path(name).name and packaged.is_file():
         return packaged

@@ -262,10 +262,12 @@ class RouterEstimator(EstimatorParameters):
                 raise ValueError(f"{name} must be a list of names, not the string {getattr(self, name)!r}")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k must be 1 or more, not {self.top_k!r}")
-        if self.beta is not None and not 0 <= self.beta < np.inf:
-            raise ValueError(f"beta must be a finite number of 0 or more, not {self.beta!r}")
         if not 0 < self.train_ratio <= 1:
             raise ValueError(f"train_ratio must be above 0 and at most 1, not {self.train_ratio!r}")
+        for name in ("beta", "min_accuracy_threshold", "performance_weight", "cost_sensitivity"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < np.inf:
+                raise ValueError(f"{name} must be a finite number of 0 or more, not {value!r}")
         check_scoring(self.scoring)
         check_alpha(self.alpha)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avengers_core.collecting import sandbox
+from avengers_core.collecting import graders, sandbox
 from avengers_core.collecting.graders import chosen_letter, judge_prompt, last_number, make_grader, read_verdict
 from avengers_core.collecting.questions import Question, read_questions
 from avengers_core.errors import AvengersError, QuestionError, SandboxError
@@ -77,6 +78,31 @@ def test_graders_by_name(tmp_path: Path) -> None:
     for name, reference in (("numeric", "x"), ("regex", "("), ("json_schema", {"type": 3})):
         with pytest.raises(QuestionError, match="question '1': field 'answer'"):
             grade(name, "{}", reference)
+
+
+@pytest.mark.parametrize(
+    ("grader", "answer", "reference"),
+    [
+        ("regex", "a" * 40 + "!", "^(a|aa)+$"),
+        ("json_schema", json.dumps("a" * 40 + "!"), {"type": "string", "pattern": "^(a|aa)+$"}),
+        ("json_schema", json.dumps({"a" * 40 + "!": 1}), {"patternProperties": {"^(a|aa)+$": {"type": "string"}}}),
+    ],
+)
+def test_an_endless_search_is_given_up(
+    grader: str, answer: str, reference: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graders, "SEARCH_SECONDS", 0.2)
+    with pytest.raises(TimeoutError, match=r"the search for '\^\(a\|aa\)\+\$' takes longer than 0.2 s"):
+        grade(grader, answer, reference)
+
+
+def test_patterns_of_a_schema_are_checked() -> None:
+    schema = {"properties": {"id": {"pattern": "^[a-c]+$"}}, "patternProperties": {"^n_": {"type": "integer"}}}
+    assert grade("json_schema", '{"id": "abc", "n_x": 1}', schema) == 1.0
+    assert grade("json_schema", '{"id": "abd", "n_x": 1}', schema) == 0.0
+    assert grade("json_schema", '{"id": "abc", "n_x": "1"}', schema) == 0.0
+    with pytest.raises(QuestionError, match="not a JSON schema"):
+        grade("json_schema", '{"id": "abc"}', {"type": 3})
 
 
 def test_a_judge_is_asked_and_read() -> None:

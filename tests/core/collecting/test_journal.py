@@ -64,6 +64,17 @@ def test_a_journal_that_cannot_be_used_is_not_left_locked(tmp_path: Path) -> Non
             Journal(other, {})
 
 
+def test_a_journal_has_one_name(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", {})
+    (tmp_path / "link").symlink_to(tmp_path / "j")
+    with pytest.raises(CollectError, match="another run is working on it"):
+        Journal(tmp_path / "link", {})
+    journal.close()
+    (tmp_path / "hard").hardlink_to(tmp_path / "j")
+    with pytest.raises(CollectError, match="it has a second name"):
+        Journal(tmp_path / "hard", {})
+
+
 def test_without_filelock_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "filelock", None)
     with pytest.raises(MissingExtraError, match=r"a journal needs an extra: pip install 'avengers-router\[collect\]'"):

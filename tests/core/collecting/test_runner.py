@@ -11,6 +11,7 @@ import pytest
 from avengers_core import Price, load_records, read_records
 from avengers_core.collecting import CollectionPlan, CollectionResult, ModelReply, ModelUnderTest, Question, collect
 from avengers_core.collecting import asking as asking_module
+from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.spending import Spending, UsageForecast
 from avengers_core.dispatch.pool import ClientProfile
 from avengers_core.errors import CollectError, MissingExtraError, QuestionError
@@ -120,7 +121,7 @@ def test_failures_in_a_row_give_a_model_up_and_others_go_on(tmp_path: Path) -> N
     assert len(asked) == 5
     assert result.models["broken"].to_dict() | {"questions": 30} == {
         "answers": 0, "graded": 0, "questions": 30, "mean_score": None, "cost_usd": 0.0, "unpriced": 0,
-        "failed": 5, "reason": "refused: ValueError",
+        "failed": 5, "reason": "refused: ValueError: bad request",
     }  # fmt: skip
     assert result.models["m"].graded == 30
     assert result.spent_usd == 90.0, "a refused request costs nothing"
@@ -211,3 +212,53 @@ def test_expected_usage_is_learnt_from_five_answers() -> None:
     assert forecast.expect("other", "hello").output_tokens == 500
     assert forecast.expect("m", "hello world " * 50).input_tokens > forecast.expect("m", "hello").input_tokens > 20
     assert UsageForecast({"max_tokens": 7}, 500).expect("m", "hello").output_tokens == 7
+
+
+def test_a_full_disk_ends_a_run_and_is_not_a_models_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin_request(self: Journal, question: str, model: str, expected_pico: int) -> int:
+        self._db.execute("PRAGMA max_page_count = 1")
+        self._execute("CREATE TABLE t AS SELECT randomblob(100000)")
+        return 0
+
+    monkeypatch.setattr(Journal, "begin_request", begin_request)
+    with pytest.raises(CollectError, match=r"r.jsonl.journal: the journal cannot be used \(database or disk is full\)"):
+        collect(QUESTIONS, [model(echo)], tmp_path / "r.jsonl", CollectionPlan())
+
+
+def test_a_providers_message_is_the_reason(tmp_path: Path) -> None:
+    async def refuse(prompt: str) -> ModelReply:
+        raise ValueError("temperature must be 1 for this model\nand more")
+
+    result = collect(QUESTIONS, [model(refuse)], tmp_path / "r.jsonl", CollectionPlan())
+    assert result.models["m"].reason == "refused: ValueError: temperature must be 1 for this model"
+
+
+def test_two_names_of_an_output_are_one_run(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def count(prompt: str) -> ModelReply:
+        asked.append(prompt)
+        return await echo(prompt)
+
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "r.jsonl")
+    for name in ("r.jsonl", "link.jsonl"):
+        assert collect(QUESTIONS, [model(count)], tmp_path / name, CollectionPlan()).complete
+    assert len(asked) == len(QUESTIONS)
+    assert sorted(path.name for path in tmp_path.glob("*.journal")) == ["r.jsonl.journal"]
+
+
+SLOW = """
+import time
+
+def slow(answer, question):
+    time.sleep(0.0 if answer == "0" else 30.0)
+    return 1.0
+"""
+
+
+def test_a_grader_that_takes_too_long_fails_for_that_answer(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    plan = CollectionPlan(grader=f"{tmp_path}/slow.py:slow", grader_timeout=0.2, code_timeout=-9.5)
+    result = collect(QUESTIONS[:3], [model(echo)], tmp_path / "r.jsonl", plan)
+    assert (result.models["m"].graded, result.models["m"].failed) == (1, 2)
+    assert "TimeoutError" in result.models["m"].reason

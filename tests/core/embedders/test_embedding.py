@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +109,28 @@ def test_cache_embeds_each_text_once(tmp_path: Path) -> None:
     other.embed(["aa"])
     assert asked == ["aa", "b", "aa"]
     assert b"aa" not in path.read_bytes()[100:].replace(b"aaa", b"")
+
+
+def test_a_cache_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    embedder = CallableEmbedder(lambda texts: np.ones((len(texts), 2)), id="f", dimension=2)
+    damaged = tmp_path / "damaged.sqlite"
+    damaged.write_bytes(b"no database, but long enough to be read as one " * 100)
+    for path in (damaged, tmp_path, Path("/proc/none/c.sqlite")):
+        with pytest.raises(EmbeddingError, match=rf"{path}: the cache of embeddings cannot be used .*--cache"):
+            CachedEmbedder(embedder, path)
+
+
+def test_a_vector_of_another_length_in_a_cache_is_embedded_again(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    embedder = CallableEmbedder(lambda texts: np.ones((len(texts), 2)), id="f", dimension=2)
+    CachedEmbedder(embedder, path).embed(["a", "b"])
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE embeddings SET vector = x'00000000'")
+    for _ in range(2):
+        np.testing.assert_array_equal(CachedEmbedder(embedder, path).embed(["a", "b"]), np.ones((2, 2)))
+    cached = CachedEmbedder(embedder, path)
+    cached.embed(["a", "b"])
+    assert (cached.hits, cached.misses) == (2, 0)
 
 
 def test_truncation_counts_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,15 @@ def declared_shape(files: dict[str, bytes]) -> None:
     sealed(files, parts=raw["parts"])
 
 
+def boundless(files: dict[str, bytes]) -> None:
+    """A small file whose header asks for a petabyte."""
+    header = {"shape": (1 << 47,), "fortran_order": False, "descr": "<f8"}
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, header)
+    files["n.npy"] = buffer.getvalue()
+    sealed(files)
+
+
 def pickled(files: dict[str, bytes]) -> None:
     shape = np.load(io.BytesIO(files["n.npy"])).shape
     buffer = io.BytesIO()
@@ -111,7 +120,8 @@ def raw_pickle(files: dict[str, bytes]) -> None:
         (old_version, "schema version 99"),
         (flip, "SHA-256"),
         (nan, "not finite"),
-        (wrong_shape, "not what the manifest says"),
+        (wrong_shape, "not a plain array: its header says"),
+        (boundless, "not a plain array: its header says"),
         (declared_shape, "expected"),
         (pickled, "not a plain array"),
         (raw_pickle, "not a plain array"),
@@ -167,11 +177,12 @@ def test_round_trip_is_exact_and_repeatable(saved: Path, estimator: RouterEstima
 
 def test_saving_replaces_an_artifact_but_no_other_folder(tmp_path: Path, estimator: RouterEstimator) -> None:
     target = tmp_path / "a"
+    target.mkdir()
     estimator.save(target)
     estimator.save(target)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ArtifactError, match="is not an artifact"):
+    with pytest.raises(ArtifactError, match="holds other files"):
         estimator.save(tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "mine"]

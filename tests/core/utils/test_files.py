@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from avengers_core import Router, RouterEstimator
 from avengers_core._utils.files import check_output, replacing
+from avengers_core.records.io import write_records
+
+from tests.support.records import make_records
 
 
 @pytest.fixture
@@ -98,4 +102,12 @@ def test_a_place_that_cannot_be_written_is_found_out_first(tmp_path: Path) -> No
             check_output(path, folder=folder)
     check_output(tmp_path / "new" / "a.zip")
     check_output(tmp_path / "new" / "folder", folder=True)
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["folder"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"], "a check makes nothing"
+
+
+def test_a_tilde_is_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_records("~/sub/r.jsonl", make_records(30))
+    RouterEstimator(n_clusters=2).fit("~/sub").save("~/a")
+    assert Router.load("~/a").models == Router.load(tmp_path / "a").models
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "sub"]
