@@ -36,7 +36,12 @@ _FRAME_TOKENS = 3
 
 
 def as_prompt(
-    messages: Sequence[ChatMessage], question: str, needs: Mapping[str, bool | int], *, tool_tokens: float = 0.0
+    messages: Sequence[ChatMessage],
+    question: str,
+    needs: Mapping[str, bool | int],
+    *,
+    tool_tokens: float = 0.0,
+    answer_tokens: float = 0.0,
 ) -> Prompt:
     """What the dispatcher must know about the messages of a request.
 
@@ -45,6 +50,7 @@ def as_prompt(
         question: The text that is embedded.
         needs: Capabilities that the request's arguments ask for.
         tool_tokens: Input tokens of the request's tools.
+        answer_tokens: Tokens that the answer may have.
     """
     media = [need for message in messages for block in message.blocks if (need := _NEEDS.get(type(block)))]
     turn = last_turn(messages, lambda message: message.role in _TOOL_ROLES, _read_answer)
@@ -54,6 +60,7 @@ def as_prompt(
         text=question,
         needs={**needs, **dict.fromkeys(media, True)},
         tokens=conversation.refine_count(estimate, lambda: texts),
+        answer_tokens=answer_tokens,
         current=turn.model,
         in_tool_loop=turn.in_tool_loop,
         cached_tokens=turn.cached_tokens,

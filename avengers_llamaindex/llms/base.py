@@ -132,7 +132,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             question = routing_text(messages, options.route_on)
         size = len(json.dumps(kwargs["tools"], default=str)) if kwargs.get("tools") else 0
         answer = kwargs.get("max_tokens") or self.max_tokens or 0
-        prompt = as_prompt(messages, question, needs_from_arguments(kwargs), tool_tokens=size / 4 + answer)
+        prompt = as_prompt(messages, question, needs_from_arguments(kwargs), tool_tokens=size / 4, answer_tokens=answer)
         labels = CallLabels(context.session or self._instance, active_span_id.get() or "", context.tags)
         return self.dispatcher.plan(prompt, options, labels)
 

@@ -1,9 +1,11 @@
-"""Questions to ask models: JSON lines or CSV to validated `Question`s."""
+"""Questions to ask models: JSON lines, CSV or TSV to validated `Question`s."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from ..records.io import read_lines
 
 __all__ = ["SUFFIXES", "Question", "read_questions"]
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".csv")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".csv", ".tsv")
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -47,9 +49,9 @@ class Question(msgspec.Struct, frozen=True):
 
 
 def read_questions(source: str | Path) -> list[Question]:
-    """The questions of a JSON lines or CSV file, or of all such files in a folder.
+    """The questions of a JSON lines, CSV or TSV file, or of all such files in a folder.
 
-    CSV files need a header. Each question needs ``query`` (or ``question``) and may have the other fields of
+    CSV and TSV files need a header. Each question needs ``query`` (or ``question``) and may have the other fields of
     `Question`.
 
     Args:
@@ -67,7 +69,7 @@ def read_questions(source: str | Path) -> list[Question]:
     for file in files:
         if not file.is_file():
             raise QuestionError(f"{file}: no such file or folder")
-        for line, row in _csv_rows(file) if file.suffix == ".csv" else _json_rows(file):
+        for line, row in _csv_rows(file) if file.suffix in (".csv", ".tsv") else _json_rows(file):
             where = f"{file}:{line}"
             question = _question(row, where, file.name.partition(".")[0], line)
             name = (question.dataset, str(question.index))
@@ -99,11 +101,21 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         for number, line in read_lines(path):
             try:
-                yield number, msgspec.json.decode(line, type=dict[str, Any])
+                row = msgspec.json.decode(line, type=dict[str, Any])
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise QuestionError(f"{path}:{number}: not a JSON object: {error}") from None
+            if (name := _repeated(line)) is not None:
+                raise QuestionError(f"{path}:{number}: field {name!r}: given twice")
+            yield number, row
     except RecordError as error:
         raise QuestionError(str(error)) from None
+
+
+def _repeated(line: bytes) -> str | None:
+    """A name that stands twice in the JSON object of a line, None if there is none."""
+    pairs = json.loads(line, object_pairs_hook=list)
+    counts = Counter(name for name, _ in pairs)
+    return next((name for name, count in counts.items() if count > 1), None)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -111,7 +123,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             csv.field_size_limit(2**30)  # the default of 131,072 characters is less than a document
-            reader = csv.DictReader(file, strict=True)
+            reader = csv.DictReader(file, strict=True, delimiter="\t" if path.suffix == ".tsv" else ",")
             if not {"query", "question"} & set(reader.fieldnames or ()):
                 raise QuestionError(f"{path}:1: no column 'query': the header has {', '.join(reader.fieldnames or ())}")
             for row in reader:

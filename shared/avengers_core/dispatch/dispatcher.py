@@ -178,9 +178,13 @@ class Dispatcher(Generic[M]):
             elif name not in ineligible and (why := self._lacking(name, requirements)):
                 ineligible[name] = why
         if len(ineligible) == len(self.pool.ids):
-            hint = ""
-            if any("unknown" in why for why in ineligible.values()):
-                hint = ". Say what a model can do with capabilities={id: {'tools': True}}"
+            unknown = [why for why in ineligible.values() if "unknown" in why]
+            need = next((name for name in requirements if any(name in why for why in unknown)), "tools")
+            hint = (
+                f". Say what a model can do with capabilities={{id: {{'{need.split('|')[0]}': True}}}}"
+                if unknown
+                else ""
+            )
             raise NoCandidateError(f"no model can take this call: {_listed(ineligible)}{hint}", ineligible)
         return ineligible
 
@@ -224,25 +228,20 @@ class Dispatcher(Generic[M]):
                 options,
                 models=self.pool.ids,
                 exclude_models=exclude,
-                extra_cost=self._conversation_cost(prompt, options),
+                input_tokens=prompt.tokens,
+                extra_cost=self._cache_discount(prompt, options),
             )
         )
 
-    def _conversation_cost(self, prompt: Prompt, options: RouteOptions) -> dict[str, float]:
-        """US dollars of the rest of the request for each model, less what the current one's prompt cache saves."""
-        rest = (
-            prompt.tokens
-            - min(len(prompt.text), EMBEDDED_CHARACTERS) / self.router.artifact.manifest.characters_per_token
-        )
-        prices = self.router.prices
-        extra = {name: rest * prices[name].input / 1e6 for name in self.pool.ids if name in prices} if rest > 0 else {}
-        if options.sticky and prompt.current in self.pool.ids and prompt.cached_tokens:
-            try:
-                discount = self.pool.get(prompt.current).price_schedule.cache_discount
-            except UnavailableError:
-                return extra
-            extra[prompt.current] = extra.get(prompt.current, 0.0) - discount * prompt.cached_tokens
-        return extra
+    def _cache_discount(self, prompt: Prompt, options: RouteOptions) -> dict[str, float]:
+        """What the prompt cache of the current model saves: negative US dollars, by its id."""
+        if not (options.sticky and prompt.current in self.pool.ids and prompt.cached_tokens):
+            return {}
+        try:
+            discount = self.pool.get(prompt.current).price_schedule.cache_discount
+        except UnavailableError:
+            return {}
+        return {prompt.current: -discount * prompt.cached_tokens}
 
 
 def _order(decision: Decision, first: str, options: RouteOptions) -> list[str]:

@@ -16,6 +16,7 @@ class Prompt:
         text: The text that is embedded.
         needs: Capabilities that the model must have, see `avengers_core.routing.capabilities`.
         tokens: Estimated input tokens of the whole request.
+        answer_tokens: Tokens that the model's window must leave for the answer.
         current: Id of the model that wrote the conversation's last answer.
         in_tool_loop: True if the last message is a tool's result, so that ``current`` must go on.
         cached_tokens: Input tokens that ``current``'s provider may have in its prompt cache.
@@ -24,6 +25,7 @@ class Prompt:
     text: str
     needs: Mapping[str, bool | int] = field(default_factory=dict)
     tokens: float = 0.0
+    answer_tokens: float = 0.0
     current: str | None = None
     in_tool_loop: bool = False
     cached_tokens: int = 0
@@ -31,7 +33,8 @@ class Prompt:
     @property
     def requirements(self) -> dict[str, bool | int]:
         """``needs`` together with the input length that the model must accept."""
-        length = {"max_input_tokens": int(self.tokens)} if self.tokens >= 1 else {}
+        size = int(self.tokens + self.answer_tokens)
+        length = {"max_input_tokens": size} if size else {}
         return {**self.needs, **length}
 
 

@@ -68,6 +68,8 @@ _HEADER_READERS: dict[tuple[int, int], Callable[..., Any]] = {
 def manifest_checksum(manifest: Manifest) -> str:
     """SHA-256, in hex, of the manifest without its own checksum."""
     blank = msgspec.to_builtins(msgspec.structs.replace(manifest, checksum=""), order="deterministic")
+    if not manifest.prompt_overhead:  # older artifacts do not have the field
+        del blank["prompt_overhead"]
     if manifest.schema_version == 1:
         del blank["settings"]["relative_costs"]
         for model in blank["models"]:
@@ -161,6 +163,8 @@ def _impossible_field(manifest: Manifest) -> str | None:
         "cluster_sources": _cluster_sources_fit(manifest),
         "benchmarks": len({(b.name, b.harness) for b in manifest.benchmarks}) == len(manifest.benchmarks),
         "n_factors": 0 <= manifest.n_factors <= _MAX_FACTORS,
+        "prompt_overhead": len(manifest.prompt_overhead) <= settings.n_clusters
+        and min(manifest.prompt_overhead, default=0) >= 0,
         "models.price": all(m.price is None or min(m.price.input, m.price.output) >= 0 for m in models),
     }
     return next((name for name, fine in possible.items() if not fine), None)

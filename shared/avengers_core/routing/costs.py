@@ -9,7 +9,7 @@ answers. The dollars of agent runs are always read in this way, and never mixed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -67,6 +67,7 @@ class CostModel:
         agent_runs: (k,) whether a cluster's dollars are those of whole agent runs.
         mean_cost: (k, m) mean US dollars of the recorded answers, at refreshed prices if there are any; NaN if unknown.
         characters_per_token: Mean length of a token in the training queries.
+        prompt_overhead: (k,) input tokens around a query of a cluster.
         length_weights: (1 + d + f, m) of the regression of log output tokens on 1, embedding and features.
         length_range: (2, m) lowest and highest log output tokens in training.
     """
@@ -80,6 +81,7 @@ class CostModel:
     agent_runs: NDArray[np.bool_]
     mean_cost: Array
     characters_per_token: float
+    prompt_overhead: Array
     length_weights: NDArray[np.float32]
     length_range: NDArray[np.float32]
 
@@ -112,6 +114,7 @@ class CostModel:
             agent_runs=artifact.agent_runs,
             mean_cost=mean_cost_at_prices(statistics, {columns[name]: price for name, price in prices.items()}),
             characters_per_token=artifact.manifest.characters_per_token,
+            prompt_overhead=_padded(artifact.manifest.prompt_overhead, len(artifact.centers)),
             length_weights=weights,
             length_range=limits,
         )
@@ -127,6 +130,10 @@ class CostModel:
         return bool(self.priced.all())
 
     @cached_property
+    def _has_overhead(self) -> bool:
+        return bool(self.prompt_overhead.any())
+
+    @cached_property
     def _has_agent_runs(self) -> bool:
         return bool(self.agent_runs.any())
 
@@ -136,7 +143,12 @@ class CostModel:
         return np.where(self.agent_runs[:, None], np.log(np.maximum(self.cluster_cost, _FREE)), 0.0)
 
     def expect(
-        self, vectors: Vectors, texts: list[str], weights: Array, output_tokens: float | None = None
+        self,
+        vectors: Vectors,
+        texts: list[str],
+        weights: Array,
+        output_tokens: float | None = None,
+        input_tokens: float | None = None,
     ) -> tuple[Array, Array]:
         """Expected US dollars and input tokens of each query.
 
@@ -145,23 +157,33 @@ class CostModel:
             texts: The n queries.
             weights: (n, k) weights of the clusters.
             output_tokens: Output tokens of every answer; None: predicted.
+            input_tokens: Input tokens of every request, if it holds more than the query. None: those of the query, and
+                as many beside it as in training.
 
         Returns:
             (n, m) US dollars, NaN if unknown, and (n,) input tokens.
         """
-        input_tokens = estimate_input_tokens(texts, self.characters_per_token)
+        tokens_in = estimate_input_tokens(texts, self.characters_per_token)
+        if input_tokens is not None:
+            tokens_in = np.maximum(tokens_in, input_tokens)
+        elif self._has_overhead:
+            tokens_in = tokens_in + weights @ self.prompt_overhead
         if output_tokens is None:
             lengths = predict_output_tokens(vectors, texts, self.length_weights, self.length_range)
         else:
             lengths = np.full((len(texts), len(self.known)), float(output_tokens))
-        costs = input_tokens[:, None] * self.input_price + lengths * self.output_price
+        costs = tokens_in[:, None] * self.input_price + lengths * self.output_price
         if not self.all_priced:
             costs = np.where(self.priced, costs, weights @ self.cluster_cost)
         if self._has_agent_runs:
             agent = weights @ self._log_agent_cost
             calls = (1 - weights @ self.agent_runs)[:, None] * np.log(np.maximum(costs, _FREE))
             costs = np.exp(calls + agent)
-        return costs, input_tokens
+        return costs, tokens_in
+
+
+def _padded(values: Sequence[float], size: int) -> Array:
+    return np.pad(np.array(values, dtype=np.float64), (0, size - len(values)))
 
 
 def infinite_if_unknown(costs: Array) -> Array:

@@ -190,6 +190,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         token_kinds: Kinds of tokens, in the order of the last axis of ``tokens``.
         n_records: Number of training queries.
         characters_per_token: Mean length of a token in the training queries.
+        prompt_overhead: Input tokens that the prompts of each cluster held beside the query, if they held much more.
+            Missing ones are 0.
         typical_cost: US dollars of the pool's typical answer, which give alpha its meaning. ``cost_scale`` in the file.
         ood_threshold: Cosine similarity to the nearest centre below which a query is out of distribution: 1% of the
             training queries are. ``familiar_similarity`` in the file.
@@ -220,6 +222,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cluster_sources: list[int] = []
     benchmarks: list[BenchmarkInfo] = []
     n_factors: int = 0
+    prompt_overhead: list[float] = []
     card: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     parts: dict[str, Part] = {}

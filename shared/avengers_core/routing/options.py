@@ -37,6 +37,7 @@ class RouteArguments(RouteOverrides, total=False):
     performance_weight: float | None
     cost_sensitivity: float | None
     output_tokens: float | None
+    input_tokens: float | None
     extra_cost: Mapping[str, float] | None
 
 

@@ -46,6 +46,7 @@ class _Request(NamedTuple):
     exploration: float
     candidates: Candidates
     output_tokens: float | None
+    input_tokens: float | None
     extra_cost: Mapping[str, float] | None
 
 
@@ -136,6 +137,7 @@ class Router:
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,
         output_tokens: float | None = None,
+        input_tokens: float | None = None,
         extra_cost: Mapping[str, float] | None = None,
         **overrides: Unpack[RouteOverrides],
     ) -> Decision:
@@ -150,7 +152,9 @@ class Router:
             performance_weight: Weight of the score in ``reference``, in place of alpha.
             cost_sensitivity: Weight of the cost in ``reference``, in place of 1 - alpha.
             output_tokens: Expected output tokens of every model, if the caller knows better.
-            extra_cost: US dollars by id to add to a model's expected cost, such as those of a conversation so far.
+            input_tokens: Input tokens of the whole request, if it holds more than the query, such as instructions or
+                a conversation. Default: those of the query, and as many beside it as the prompts in training had.
+            extra_cost: US dollars by id to add to a model's expected cost; negative ones are a discount.
             **overrides: Single options in place of those in ``options``, such as ``alpha=0.6``; see `RouteOptions`.
 
         Raises:
@@ -165,6 +169,7 @@ class Router:
             performance_weight=performance_weight,
             cost_sensitivity=cost_sensitivity,
             output_tokens=output_tokens,
+            input_tokens=input_tokens,
             extra_cost=extra_cost,
             **overrides,
         )
@@ -287,6 +292,7 @@ class Router:
         performance_weight: float | None = None,
         cost_sensitivity: float | None = None,
         output_tokens: float | None = None,
+        input_tokens: float | None = None,
         extra_cost: Mapping[str, float] | None = None,
         **overrides: Unpack[RouteOverrides],
     ) -> _Request:
@@ -299,7 +305,14 @@ class Router:
         if not self._costs.all_known and scorer.requires_known_cost(alpha):
             candidates = candidates.known_cost(self._costs.known)
         return _Request(
-            scorer, scoring, alpha, options.exploration, candidates.require_any(), output_tokens, extra_cost
+            scorer,
+            scoring,
+            alpha,
+            options.exploration,
+            candidates.require_any(),
+            output_tokens,
+            input_tokens,
+            extra_cost,
         )
 
     def _resolve_scoring(self, options: RouteOptions) -> str:
@@ -309,7 +322,7 @@ class Router:
         """Weigh the clusters, expect scores and costs, and rank the candidates."""
         scorer, candidates = request.scorer, request.candidates
         weights, similarity, outside = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
-        costs, input_tokens = self._costs.expect(vectors, texts, weights, request.output_tokens)
+        costs, tokens_in = self._costs.expect(vectors, texts, weights, request.output_tokens, request.input_tokens)
         if request.extra_cost:
             extra = [request.extra_cost.get(name, 0.0) for name in self.models]
             costs = np.maximum(costs + extra, 0.0)
@@ -326,7 +339,7 @@ class Router:
             batch.scores,
             candidates.take(costs),
             totals,
-            input_tokens.tolist(),
+            tokens_in.tolist(),
             similarity.tolist(),
             outside.tolist(),
             weights,

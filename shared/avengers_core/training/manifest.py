@@ -16,7 +16,7 @@ from ..records.schema import TOKEN_KINDS
 from ..records.table import RecordTable
 from ..routing.manifest import FORMAT, SCHEMA_VERSION, EmbedderInfo, Manifest, ModelInfo, Settings, SourceInfo
 from ..routing.statistics import INPUT, ClusterStatistics, divide
-from .clustering import max_similarity
+from .clustering import max_similarity, nearest_of_source
 
 __all__ = ["artifact_timestamp", "build_manifest"]
 
@@ -24,6 +24,8 @@ __all__ = ["artifact_timestamp", "build_manifest"]
 OOD_QUANTILE = 0.01
 #: Characters per input token if the records do not tell.
 DEFAULT_CHARACTERS_PER_TOKEN = 4.0
+#: Characters per input token below which prompts held more than the query.
+MIN_CHARACTERS_PER_TOKEN = 2.5
 #: US dollars that an answer costs if the records do not tell.
 DEFAULT_TYPICAL_COST = 1e-3
 
@@ -54,6 +56,8 @@ def build_manifest(
         cluster_sources: Position in ``sources`` of each cluster's source.
     """
     threshold = quantile(partitions, max_similarity, (embedder.dimension, centers), OOD_QUANTILE, (-1.0, 1.0))
+    ratio = quantile(partitions, _token_ratios, (), 0.5, (0.0, 20.0))
+    hold_more = ratio is not None and ratio < MIN_CHARACTERS_PER_TOKEN
     return Manifest(
         format=FORMAT,
         schema_version=SCHEMA_VERSION,
@@ -65,7 +69,8 @@ def build_manifest(
         datasets=datasets,
         token_kinds=[kind.removesuffix("_tokens") for kind in TOKEN_KINDS],
         n_records=sum(partitions.map(len)),
-        characters_per_token=_characters_per_token(partitions),
+        characters_per_token=_characters_per_token(ratio),
+        prompt_overhead=_prompt_overhead(partitions, centers, cluster_sources) if hold_more else [],
         typical_cost=_typical_cost(statistics, sources, cluster_sources),
         ood_threshold=threshold or 0.0,
         sources=sources,
@@ -89,14 +94,34 @@ def _typical_cost(statistics: ClusterStatistics, sources: list[SourceInfo], clus
     return float(np.nanmean(mean_cost)) if np.nansum(mean_cost) > 0 else DEFAULT_TYPICAL_COST
 
 
-def _characters_per_token(partitions: Partitions) -> float:
+def _characters_per_token(median: float | None) -> float:
     """Median characters of a query per recorded input token, or the default if prompts hold more than the query."""
-    median = quantile(partitions, _token_ratios, (), 0.5, (0.0, 20.0))
-    return median if median is not None and 2.5 <= median <= 6 else DEFAULT_CHARACTERS_PER_TOKEN
+    return median if median is not None and MIN_CHARACTERS_PER_TOKEN <= median <= 6 else DEFAULT_CHARACTERS_PER_TOKEN
+
+
+def _prompt_overhead(partitions: Partitions, centers: NDArray[np.float32], cluster_sources: list[int]) -> list[float]:
+    """Input tokens of a call beside those of the query, by cluster."""
+    sums = partitions.reduce(_tokens_beside, centers, cluster_sources)
+    return np.maximum(sums["tokens"] / np.maximum(sums["n"], 1), 0).tolist()  # type: ignore[no-any-return]
+
+
+def _tokens_beside(table: RecordTable, centers: NDArray[np.float32], cluster_sources: list[int]) -> dict[str, Any]:
+    """Sums over the calls of each cluster: input tokens that are not the query's, and calls with known tokens."""
+    assert table.encoded is not None
+    beside = _call_input(table) - table.encoded[:, -1:] / DEFAULT_CHARACTERS_PER_TOKEN
+    known = np.isfinite(beside)
+    labels = nearest_of_source(table, centers, cluster_sources)
+    by_query = {"tokens": np.where(known, beside, 0).sum(axis=1), "n": known.sum(axis=1).astype(np.float64)}
+    return {name: np.bincount(labels, values, len(centers)) for name, values in by_query.items()}
+
+
+def _call_input(table: RecordTable) -> NDArray[Any]:
+    """(n, m) input tokens of single calls, NaN if unknown."""
+    return np.where(table.agent_run, np.nan, table.tokens[:, :, INPUT]).astype(np.float64)
 
 
 def _token_ratios(table: RecordTable) -> NDArray[Any]:
     assert table.encoded is not None
-    input_tokens = np.where(table.agent_run, np.nan, table.tokens[:, :, INPUT]).astype(np.float64)
+    input_tokens = _call_input(table)
     ratio = table.encoded[:, -1:] / np.where(input_tokens > 0, input_tokens, np.nan)
     return np.asarray(ratio[np.isfinite(ratio)])

@@ -212,6 +212,12 @@ def test_questions_of_files_and_folders(tmp_path: Path) -> None:
     assert len({q.key for q in questions}) == 4
 
 
+def test_columns_may_be_separated_by_tabs(tmp_path: Path) -> None:
+    (tmp_path / "q.tsv").write_text("query\tanswer\nWhat is 1, 2 or 3?\t2\n")
+    (question,) = read_questions(tmp_path)
+    assert (question.query, question.answer, question.dataset) == ("What is 1, 2 or 3?", "2", "q")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -222,6 +228,8 @@ def test_questions_of_files_and_folders(tmp_path: Path) -> None:
         ("q.jsonl", '{"query": "a", "index": "x"}\n{"query": "b", "index": "x"}', "already stands at"),
         ("q.csv", "text,answer\na,b\n", "no column 'query'"),
         ("q.csv", 'query\n"a', "cannot be read"),
+        ("q.tsv", "text\tanswer\na\tb\n", "no column 'query'"),
+        ("q.jsonl", '{"query": "a", "query": "b"}', "q.jsonl:1: field 'query': given twice"),
         ("q.jsonl", "", "no question"),
         ("none.jsonl", None, "no such file"),
     ],

@@ -7,6 +7,7 @@ import pickletools
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from avengers_core import (
 )
 from avengers_core.records.schema import Record
 
-from tests.support.records import make_records
+from tests.support.records import make_records, write_jsonl
 
 SUM, VERSE = "add the numbers 3 and 4 (7)", "write a poem about river 9 and love (3)"
 
@@ -355,3 +356,30 @@ def test_exploration_draws_from_all_candidates_and_tells_the_probability(router:
     assert "explores" in drawn.explain()
     with pytest.raises(ValueError, match="exploration must be"):
         router.route(text, exploration=1.5)
+
+
+def test_the_prompt_around_a_query_is_paid_for(tmp_path: Path) -> None:
+    """Each record is a short query in a prompt of 1,000 tokens, which cost what its tokens cost."""
+    price = Price(2.0, 8.0)
+    rows = [
+        {
+            "index": str(n), "dataset": "d", "query": f"Is {n} even or odd?", "records": {"a": 1.0, "b": float(n % 2)},
+            "usages": {
+                name: {"input_tokens": 1000, "output_tokens": 10, "cost_usd": (1000 * 2.0 + 10 * 8.0) / 1e6}
+                for name in ("a", "b")
+            },
+        }
+        for n in range(60)
+    ]  # fmt: skip
+    estimator = RouterEstimator(n_clusters=2, prices={"a": price, "b": price})
+    router = estimator.fit(write_jsonl(tmp_path / "r.jsonl", rows)).router_
+    estimator.save(tmp_path / "a.zip")
+    for one in (router, Router.load(tmp_path / "a.zip")):
+        assert one.route("Is 7 even or odd?").costs == pytest.approx([0.00208] * 2, rel=0.01)
+        whole = one.route("Is 7 even or odd?", input_tokens=4000)
+        assert whole.costs == pytest.approx([0.00808] * 2, rel=0.01), "a caller knows better"
+        assert whole.input_tokens == 4000
+
+
+def test_queries_that_are_the_whole_prompt_have_no_overhead(estimator: RouterEstimator) -> None:
+    assert estimator.artifact_.manifest.prompt_overhead == []
