@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,9 +12,9 @@ from avengers_core.pricing.types import TokenUsage
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
-from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from ._messages import as_chunk
 from ._models import Client, token_usage
 
 __all__ = ["ChunkAccumulator", "finish", "from_cache", "message_of", "request_usage", "with_decision"]
@@ -26,10 +25,13 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
 
     Args:
         attempt: The attempt that the stream belongs to.
+        output_version: The chosen model's own, by which LangChain changes content when it streams that model itself.
     """
 
-    def __init__(self, attempt: Attempt[Client]) -> None:
+    def __init__(self, attempt: Attempt[Client], output_version: str | None = None) -> None:
         super().__init__(attempt)
+        self._as_blocks = output_version == "v1"
+        self._block_type, self._block_index = "", -1
         self._texts: list[str] = []
         self._name = ""
         self._reported: UsageMetadata | None = None
@@ -38,11 +40,23 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
     def _read(self, chunk: ChatGenerationChunk) -> None:
         message = cast("AIMessageChunk", chunk.message)
         message.chunk_position = None
+        if self._as_blocks:
+            self._put_blocks(message)
         self._texts.append(str(message.text))
         self._name = self._name or str(message.response_metadata.get("model_name") or "")
         if message.usage_metadata:
             self._cached = self._cached or from_cache(message.usage_metadata)
             self._reported = add_usage(self._reported, message.usage_metadata)
+
+    def _put_blocks(self, message: AIMessageChunk) -> None:
+        """Write a chunk's content as LangChain's standard blocks, numbered so that they can be merged."""
+        blocks: list[Any] = list(message.content_blocks)
+        for block in blocks:
+            if block["type"] != self._block_type:
+                self._block_type, self._block_index = block["type"], self._block_index + 1
+            block.setdefault("index", self._block_index)
+        message.content = blocks
+        message.response_metadata = {**message.response_metadata, "output_version": "v1"}
 
     def _has_content(self, chunk: ChatGenerationChunk) -> bool:
         return _has_content(chunk.message)
@@ -76,13 +90,7 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
         Raises:
             EmptyAnswerError: If there is no answer.
         """
-        message = message_of(result)
-        fields = message.model_dump(exclude={"type", "tool_calls", "invalid_tool_calls"})
-        calls = [
-            tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=position)
-            for position, call in enumerate(message.tool_calls)
-        ]
-        return self.add(ChatGenerationChunk(message=AIMessageChunk(**fields, tool_call_chunks=calls)))
+        return self.add(ChatGenerationChunk(message=as_chunk(message_of(result))))
 
     def message(self) -> AIMessage:
         """The whole answer without its usage, for the inner run."""

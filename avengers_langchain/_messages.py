@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -9,10 +10,11 @@ from avengers_core.adapters import last_turn, rewrite_history
 from avengers_core.catalog import find_provider
 from avengers_core.dispatch import conversation
 from avengers_core.dispatch.options import Prompt
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.messages.utils import count_tokens_approximately
 
-__all__ = ["RouteOn", "as_prompt", "count_tokens", "portable", "routing_text"]
+__all__ = ["RouteOn", "as_chunk", "as_prompt", "count_tokens", "portable", "routing_text"]
 
 RouteOn = Literal["last_human", "question", "with_system", "conversation"] | Callable[[list[BaseMessage]], str]
 
@@ -42,6 +44,25 @@ def routing_text(messages: Sequence[BaseMessage], route_on: RouteOn) -> str:
         route_on: The name of a text, or a function of the messages.
     """
     return conversation.routing_text(messages, route_on, _role, _text)
+
+
+def as_chunk(message: BaseMessage) -> AIMessageChunk:
+    """An answer as one chunk of a stream, with all of its tool calls, valid or not.
+
+    Args:
+        message: The answer, or a chunk, which stays as it is.
+    """
+    if isinstance(message, AIMessageChunk):
+        return message
+    fields = message.model_dump(exclude={"type", "tool_calls", "invalid_tool_calls"})
+    called = getattr(message, "tool_calls", [])
+    calls = [(call["name"], json.dumps(call["args"]), call["id"]) for call in called]
+    calls += [(call["name"], call["args"], call["id"]) for call in getattr(message, "invalid_tool_calls", [])]
+    chunks = [
+        tool_call_chunk(name=name, args=args, id=call_id, index=position)
+        for position, (name, args, call_id) in enumerate(calls)
+    ]
+    return AIMessageChunk(**fields, tool_call_chunks=chunks)
 
 
 def _role(message: BaseMessage) -> str:

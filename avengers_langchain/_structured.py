@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from avengers_core.adapters import needs_from_arguments
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
-from langchain_core.output_parsers import BaseOutputParser
-from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.output_parsers import BaseTransformOutputParser
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough, RunnableSequence
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.json import parse_json_markdown
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from ._messages import as_chunk
 from ._models import unwrap
 
 __all__ = [
@@ -42,8 +43,10 @@ METHODS = {
 }
 
 
-class StructuredParser(BaseOutputParser[Any]):
+class StructuredParser(BaseTransformOutputParser[Any]):
     """Reads an answer that fits a schema, from a tool call or from JSON text.
+
+    Of a stream, it gives what fits of each part of an answer, as the parsers of LangChain's models do.
 
     Raises:
         OutputParserException: If the answer does not fit.
@@ -86,6 +89,35 @@ class StructuredParser(BaseOutputParser[Any]):
             return self.parse(str(message.text))
         return self.parse(generation.text)
 
+    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:
+        answer, shown = None, None
+        for part in input:
+            answer = _joined(answer, part)
+            value = self._partial(answer)
+            if value is not None and value != shown:
+                yield value
+                shown = value
+        if answer is not None and (value := self.parse_result([answer])) != shown:
+            yield value
+
+    async def _atransform(self, input: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:
+        answer, shown = None, None
+        async for part in input:
+            answer = _joined(answer, part)
+            value = self._partial(answer)
+            if value is not None and value != shown:
+                yield value
+                shown = value
+        if answer is not None and (value := self.parse_result([answer])) != shown:
+            yield value
+
+    def _partial(self, answer: Generation) -> Any:
+        """What is there of an answer, None if it does not fit yet."""
+        try:
+            return self.parse_result([answer], partial=True)
+        except ValueError:  # as all of its errors are, those of pydantic.v1 included
+            return None
+
     def _validate(self, value: Any) -> Any:
         target = self.target
         if isinstance(target, type) and issubclass(target, BaseModel):
@@ -95,6 +127,12 @@ class StructuredParser(BaseOutputParser[Any]):
         if isinstance(target, type) and hasattr(target, "parse_obj"):
             return target.parse_obj(value)
         return TypeAdapter(dict[str, Any]).validate_python(value)
+
+
+def _joined(answer: Any, part: str | BaseMessage) -> Any:
+    """An answer so far with its next part."""
+    chunk = GenerationChunk(text=part) if isinstance(part, str) else ChatGenerationChunk(message=as_chunk(part))
+    return chunk if answer is None else answer + chunk
 
 
 class PendingTool(dict[str, Any]):

@@ -10,7 +10,10 @@ from avengers_core.dispatch import conversation
 from avengers_core.dispatch.options import Prompt
 from llama_index.core.base.llms.types import (
     AudioBlock,
+    CachePoint,
     ChatMessage,
+    CitableBlock,
+    CitationBlock,
     DocumentBlock,
     ImageBlock,
     MessageRole,
@@ -25,7 +28,13 @@ __all__ = ["KEY", "as_prompt", "portable", "routing_text"]
 #: The key of ``additional_kwargs`` that holds the decision of a message or a response.
 KEY = "avengers"
 
-_NEEDS = {ImageBlock: "images", AudioBlock: "audio", VideoBlock: "video", DocumentBlock: "pdf"}
+_NEEDS: dict[type[Any], str] = {ImageBlock: "images", AudioBlock: "audio", VideoBlock: "video", DocumentBlock: "pdf"}
+#: Providers whose integrations take a block. For others, citable text is plain text and the rest is left out.
+_TAKERS: dict[type[Any], tuple[str, ...]] = {
+    CachePoint: ("anthropic", "aws"),
+    CitableBlock: ("anthropic",),
+    CitationBlock: ("anthropic",),
+}
 _TOOL_ROLES = (MessageRole.TOOL, MessageRole.FUNCTION)
 
 #: Input tokens that a picture, a sound or a document is counted as.
@@ -52,7 +61,8 @@ def as_prompt(
         tool_tokens: Input tokens of the request's tools.
         answer_tokens: Tokens that the answer may have.
     """
-    media = [need for message in messages for block in message.blocks if (need := _NEEDS.get(type(block)))]
+    blocks = (block for message in messages for block in _flat(message))
+    media = [need for block in blocks if (need := _NEEDS.get(type(block)))]
     turn = last_turn(messages, lambda message: message.role in _TOOL_ROLES, _read_answer)
     texts = [_content(message) for message in messages]
     estimate = sum(map(len, texts)) / 4 + _FRAME_TOKENS * len(texts) + _MEDIA_TOKENS * len(media) + tool_tokens
@@ -78,7 +88,14 @@ def routing_text(messages: Sequence[ChatMessage], route_on: Any) -> str:
 
 
 def _text(message: ChatMessage) -> str:
-    return "\n".join(block.text for block in message.blocks if isinstance(block, TextBlock))
+    return "\n".join(block.text for block in _flat(message) if isinstance(block, TextBlock))
+
+
+def _flat(message: ChatMessage) -> list[Any]:
+    """The blocks of a message, with those inside citable ones in their place."""
+    return [
+        part for block in message.blocks for part in (block.content if isinstance(block, CitableBlock) else [block])
+    ]
 
 
 def _content(message: ChatMessage) -> str:
@@ -99,7 +116,8 @@ def portable(messages: Sequence[ChatMessage], provider: str) -> list[ChatMessage
     """Messages that a provider accepts: answers of other providers as plain text and tool calls.
 
     Thoughts, signatures and other providers' extras are left out, as is Avengers' own mark. Ids of tool calls are
-    changed if some provider refuses them.
+    changed if some provider refuses them. Blocks that only some providers take (cache points, citable text, citations)
+    are left out for the others, or become text.
 
     Args:
         messages: The conversation, oldest message first.
@@ -108,7 +126,25 @@ def portable(messages: Sequence[ChatMessage], provider: str) -> list[ChatMessage
     callers = [one for one in messages if any(isinstance(block, ToolCallBlock) for block in one.blocks)]
     own = bool(callers) and all((one.additional_kwargs.get(KEY) or {}).get("provider") == provider for one in callers)
     ids = _no_ids if own else _call_ids
-    return rewrite_history(messages, ids, lambda message, new: _portable(message, provider, new))
+    return rewrite_history(
+        [_with_taken_blocks(one, provider) for one in messages],
+        ids,
+        lambda message, new: _portable(message, provider, new),
+    )
+
+
+def _with_taken_blocks(message: ChatMessage, provider: str) -> ChatMessage:
+    """The message with blocks that the provider takes."""
+    refused = tuple(kind for kind, takers in _TAKERS.items() if provider not in takers)
+    if not any(isinstance(block, refused) for block in message.blocks):
+        return message
+    blocks: list[Any] = []
+    for block in message.blocks:
+        if not isinstance(block, refused):
+            blocks.append(block)
+        elif isinstance(block, CitableBlock):
+            blocks += [TextBlock(text=f"{block.title} ({block.source}):"), *block.content]
+    return ChatMessage(role=message.role, blocks=blocks, additional_kwargs=message.additional_kwargs)
 
 
 def _no_ids(message: ChatMessage) -> list[str | None]:

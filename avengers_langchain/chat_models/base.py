@@ -23,12 +23,12 @@ from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, PrivateAttr, model_validator
 from typing_extensions import Self
 
 from .._answers import ChunkAccumulator, finish, message_of, request_usage, with_decision
 from .._messages import count_tokens, portable
-from .._models import Client
+from .._models import Client, unwrap
 from .._runs import InnerRequest, ainner_run, inner_run
 from .._structured import bind, plain_tools, tools_size
 from .binding import AvengersBinding
@@ -67,6 +67,8 @@ class ChatAvengers(PlanningChatModel):
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    _last_asked: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _build(self) -> Self:
@@ -219,6 +221,7 @@ class ChatAvengers(PlanningChatModel):
         self, attempt: Attempt[Client], messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> InnerRequest:
         """The request as the chosen model takes it."""
+        self._last_asked = attempt.member.id
         arguments = {k: v for k, v in kwargs.items() if k not in ("stream", "avengers_structured")}
         model, arguments = bind(
             attempt.member.client, self._with_defaults(arguments), kwargs.get("avengers_structured")
@@ -277,7 +280,7 @@ class ChatAvengers(PlanningChatModel):
                 request = self._request(attempt, messages, stop, kwargs)
                 model, sent, arguments = request.model, request.messages, request.arguments
                 with inner_run(plan.manager, request) as run:
-                    chunks = ChunkAccumulator(attempt)
+                    chunks = ChunkAccumulator(attempt, model.output_version)
                     if model._should_stream(async_api=False, **{**arguments, "stream": True}):
                         if model.rate_limiter:
                             model.rate_limiter.acquire(blocking=True)
@@ -306,7 +309,7 @@ class ChatAvengers(PlanningChatModel):
                 request = self._request(attempt, messages, stop, kwargs)
                 model, sent, arguments = request.model, request.messages, request.arguments
                 async with ainner_run(plan.manager, request) as run:
-                    chunks = ChunkAccumulator(attempt)
+                    chunks = ChunkAccumulator(attempt, model.output_version)
                     if model._should_stream(async_api=True, **{**arguments, "stream": True}):
                         if model.rate_limiter:
                             await model.rate_limiter.aacquire(blocking=True)
@@ -376,7 +379,20 @@ class ChatAvengers(PlanningChatModel):
         params["ls_model_name"] = kwargs.get("model") or "avengers"
         if plan is not None and (first := plan.first) is not None:
             params["ls_provider"], params["ls_model_name"] = first.provider, first.name
+        elif plan is None and (provider := self._likely_provider()):
+            params["ls_provider"] = provider
         return params
+
+    def _likely_provider(self) -> str | None:
+        """The provider of the model that was asked last, or else the one that all models have.
+
+        LangChain's middleware asks a model for its provider, before there is a plan, to know whose a message is.
+        """
+        pool = self.dispatcher.pool
+        given = [pool.get(self._last_asked).client] if self._last_asked in pool.ids else pool.given.values()
+        models = (unwrap(client)[0] for client in given if isinstance(client, Runnable))
+        providers = {model._get_ls_params().get("ls_provider") for model in models}
+        return providers.pop() if len(providers) == 1 else None
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         plan: RequestPlan | None = kwargs.pop(PLAN_KEY, None)

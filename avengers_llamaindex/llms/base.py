@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+import warnings
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
+from llama_index.core.types import PydanticProgramMode
 from pydantic import ConfigDict
 
 from .._events import aiterate_in_span, in_span, iterate_in_span
@@ -39,9 +41,13 @@ from .._models import streams_usage_on_request
 from ..query_context import QueryContext, follow_questions, open_question, query_context
 from .fields import LLMFields
 from .streams import ResponseAccumulator, finish, with_decision
+from .structured import StructuredReader, structured_request
 from .tools import PendingTool, Response, ResponseCheck, read_tool_calls, with_model_tools
 
 __all__ = ["AvengersLLM"]
+
+#: What an LLM puts around a prompt, and reads its answer with.
+_PROMPT_FIELDS = ("system_prompt", "query_wrapper_prompt", "output_parser")
 
 #: The method of an LLM that returns a kind of response.
 _METHODS: dict[type[Any], str] = {ChatResponse: "chat", CompletionResponse: "complete"}
@@ -71,7 +77,14 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
         follow_questions()
-        _ = self.dispatcher  # wrong models, artifacts and ledgers are errors now; no model is made
+        pool = self.dispatcher.pool  # wrong models, artifacts and ledgers are errors now; no model is made
+        for name, client in pool.given.items():
+            if unused := [field for field in _PROMPT_FIELDS if getattr(client, field, None)]:
+                warnings.warn(
+                    f"models: the {' and the '.join(unused)} of {name} {'is' if len(unused) == 1 else 'are'} not used, "
+                    "since any of the models may answer: give it to AvengersLLM",
+                    stacklevel=2,
+                )
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersLLM:
         shared = (self.models, self.artifact, self.ledger)  # clients and connections have locks
@@ -88,10 +101,11 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
 
         A request goes to a model that can take it.
         """
-        pool = self.dispatcher.pool
-        known = [pool.capabilities(name) for name in pool.ids if name not in self.exclude_models]
+        pool, excluded = self.dispatcher.pool, self.route_options(query_context().overrides).exclude_models
+        names = [name for name in pool.ids if name not in excluded]
+        known = [pool.capabilities(name) for name in names]
         windows = [capabilities["max_input_tokens"] for capabilities in known if "max_input_tokens" in capabilities]
-        answer = self.max_tokens or self._longest_answer()
+        answer = self.max_tokens or self._longest_answer(names)
         return LLMMetadata(
             model_name="avengers",
             is_chat_model=True,
@@ -100,10 +114,11 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             num_output=answer,
         )
 
-    def _longest_answer(self) -> int:
-        """Tokens that the models which are given as objects keep for an answer."""
-        given = [client for client in self.dispatcher.pool.given.values() if isinstance(client, LLM)]
-        longest = max((client.metadata.num_output for client in given), default=0)
+    def _longest_answer(self, names: Iterable[str]) -> int:
+        """Tokens that those of these models which are given as objects keep for an answer."""
+        given = self.dispatcher.pool.given
+        clients = [client for name in names if isinstance(client := given[name], LLM)]
+        longest = max((client.metadata.num_output for client in clients), default=0)
         return longest if longest > 0 else DEFAULT_NUM_OUTPUTS
 
     # --- one call ---
@@ -294,6 +309,43 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             return {"messages": messages, **kwargs}
         choice = {"allow_parallel_tool_calls": allow_parallel_tool_calls, "tool_required": tool_required}
         return {"messages": messages, "tools": [PendingTool(tool) for tool in tools], **choice, **kwargs}
+
+    def _structured_stream_call(
+        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
+    ) -> Generator[Any, None, None]:
+        if not self._calls_schema():
+            return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        request = structured_request(self, output_cls, prompt, llm_kwargs, prompt_args)
+        reader = StructuredReader(self, output_cls)
+
+        def parts() -> Generator[Any, None, None]:
+            for part in self.stream_chat_with_tools(**request):
+                yield from reader.read(part)
+            yield from reader.finish()
+
+        return parts()
+
+    async def _structured_astream_call(
+        self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any
+    ) -> AsyncGenerator[Any, None]:
+        if not self._calls_schema():
+            return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        request = structured_request(self, output_cls, prompt, llm_kwargs, prompt_args)
+        reader = StructuredReader(self, output_cls)
+
+        async def parts() -> AsyncGenerator[Any, None]:
+            async for part in await self.astream_chat_with_tools(**request):
+                for value in reader.read(part):
+                    yield value
+            for value in reader.finish():
+                yield value
+
+        return parts()
+
+    def _calls_schema(self) -> bool:
+        """Whether a structured answer is asked for as a tool call."""
+        modes = (PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION)
+        return self.pydantic_program_mode in modes and self.metadata.is_function_calling_model
 
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any

@@ -3,15 +3,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import operator
 import pickle
 import warnings
 from collections.abc import Callable
+from functools import reduce
 from typing import Annotated, Any
 
 import pytest
 from avengers_core import BudgetError, NoCandidateError, Router
 from avengers_core.ledger.budget import budget_scopes, picodollars
 from avengers_core.ledger.store import Ledger
+from langchain.agents.middleware import SummarizationMiddleware
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import (
     AsyncCallbackHandler,
@@ -19,10 +22,12 @@ from langchain_core.callbacks import (
     UsageMetadataCallbackHandler,
     get_usage_metadata_callback,
 )
+from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
@@ -1089,3 +1094,73 @@ def test_what_the_model_says_beside_its_message_is_kept(make: Make) -> None:
     assert (both.llm_output or {})["token_usage"]["total_tokens"] == 2 * result.llm_output["token_usage"][
         "total_tokens"
     ]
+
+
+# --- streams keep what the model's own stream has ---
+
+
+@pytest.mark.parametrize("output_version", [None, "v1"])
+async def test_content_of_a_stream_has_the_models_own_form(server: LLMServer, output_version: str | None) -> None:
+    alone = openai_model(server, MINI, output_version=output_version)
+    ours = ChatAvengers(models={MINI: alone})
+    expected = reduce(operator.add, list(alone.stream("hi")))
+    for whole in (
+        reduce(operator.add, list(ours.stream("hi"))),
+        reduce(operator.add, [part async for part in ours.astream("hi")]),
+    ):
+        assert whole.content == expected.content
+        assert whole.response_metadata.get("output_version") == output_version
+
+
+class Whole(BaseChatModel):
+    """A model that does not stream, and calls one tool well and one badly."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "whole"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        bad = {"name": "f", "args": "no JSON", "id": "1", "error": None, "type": "invalid_tool_call"}
+        good = {"name": "g", "args": {"a": 1}, "id": "2", "type": "tool_call"}
+        message = AIMessage(content="x", tool_calls=[good], invalid_tool_calls=[bad])
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def test_bad_tool_calls_of_a_model_that_does_not_stream_are_kept() -> None:
+    whole = reduce(operator.add, list(ChatAvengers(models={MINI: Whole()}).stream("hi")))
+    assert [(call["name"], call["args"]) for call in whole.tool_calls] == [("g", {"a": 1})]
+    assert [(call["name"], call["args"], call["id"]) for call in whole.invalid_tool_calls] == [("f", "no JSON", "1")]
+
+
+async def test_structured_output_comes_part_by_part(server: LLMServer) -> None:
+    schema = {"title": "person", "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    alone = openai_model(server, MINI)
+    ours = ChatAvengers(models={MINI: alone}).with_structured_output(schema, method="json_schema")
+    expected = list(alone.with_structured_output(schema, method="json_schema").stream("a person"))
+    assert len(expected) > 1
+    assert list(ours.stream("a person")) == expected
+    assert [part async for part in ours.astream("a person")] == expected
+    server.model_faults = {MINI: "text"}
+    refused = ChatAvengers(models={MINI: alone}).with_structured_output(schema, method="function_calling")
+    with pytest.raises(OutputParserException, match="does not fit the schema"):
+        list(refused.stream("a person"))
+
+
+def test_the_provider_is_told_before_a_plan(server: LLMServer) -> None:
+    one = ChatAvengers(models={name: openai_model(server, name) for name in (MINI, BIG)})
+    assert one._get_ls_params()["ls_provider"] == "openai"
+    mixed = ChatAvengers(models=mixed_pool(server))
+    assert mixed._get_ls_params()["ls_provider"] == "avengers"
+    for model, provider in ((HAIKU, "anthropic"), (MINI, "openai")):
+        mixed.invoke("hi", model=model)
+        assert mixed._get_ls_params()["ls_provider"] == provider
+
+
+def test_summarization_by_reported_tokens(server: LLMServer) -> None:
+    """LangChain's middleware believes a message's tokens only if the model has the message's provider."""
+    llm = ChatAvengers(models=mixed_pool(server))
+    server.usage = {"prompt_tokens": 5000, "total_tokens": 5010}
+    answer = llm.invoke("hi", model=MINI)
+    middleware = SummarizationMiddleware(model=llm, trigger=("tokens", 4000), token_counter=lambda messages: 0)
+    messages = [HumanMessage("hi", id="1"), answer]
+    assert middleware._should_summarize(messages, 0)

@@ -13,13 +13,23 @@ import pytest
 from avengers_core import ArtifactError, BudgetError, NoCandidateError
 from avengers_core.ledger.store import Ledger
 from llama_index.core import PromptTemplate, Settings
-from llama_index.core.base.llms.types import AudioBlock, ImageBlock, TextBlock, ThinkingBlock, ToolCallBlock
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CacheControl,
+    CachePoint,
+    CitableBlock,
+    CitationBlock,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
 from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
-from avengers_llamaindex import AvengersLLM, as_embedder
-from avengers_llamaindex._messages import portable
+from avengers_llamaindex import AvengersLLM, as_embedder, routing
+from avengers_llamaindex._messages import as_prompt, portable
 from tests.support.llm_server import BAD_ANSWERS, BIG, HAIKU, MINI, SONNET, LLMServer
 
 from .conftest import TURBO, Words, anthropic_model, mixed_pool, openai_model
@@ -319,6 +329,69 @@ async def test_structured_output(make: Make, model: str) -> None:
     structured = llm.as_structured_llm(Invoice)
     assert structured.complete("The invoice over 42 dollars").raw == expected
     assert (await structured.achat([ChatMessage("The invoice over 42 dollars")])).raw == expected
+
+
+@pytest.mark.parametrize(("answer", "fits"), [('It is {"customer": "Ann", "total": 3}.', True), ("No idea", False)])
+async def test_a_structured_stream_in_text_is_read_or_refused(
+    make: Make, server: LLMServer, answer: str, fits: bool
+) -> None:
+    llm = make(exclude_models=[BIG, TURBO, HAIKU])
+    prompt = PromptTemplate("The invoice over {total} dollars")
+    server.answer, server.model_faults = answer, {MINI: "text"}
+
+    async def read() -> list[Any]:
+        return [part async for part in await llm.astream_structured_predict(Invoice, prompt, total=3)]
+
+    if fits:
+        assert list(llm.stream_structured_predict(Invoice, prompt, total=3)) == [Invoice(customer="Ann", total=3)]
+        assert await read() == [Invoice(customer="Ann", total=3)]
+    else:
+        with pytest.raises(ValueError, match="the model answered in text in place of Invoice: 'No idea'"):
+            list(llm.stream_structured_predict(Invoice, prompt, total=3))
+        with pytest.raises(ValueError, match="in place of Invoice"):
+            await read()
+    assert all(one["body"]["tool_choice"] == "required" for one in server.requests)
+
+
+@pytest.mark.parametrize("model", [MINI, HAIKU])
+def test_blocks_that_only_some_providers_take(make: Make, server: LLMServer, model: str) -> None:
+    llm = make(exclude_models=[name for name in (MINI, BIG, TURBO, HAIKU) if name != model])
+    cited = CitationBlock(cited_content="Tea is hot.", source="tea.md", title="Tea", additional_location_info={})
+    messages = [
+        ChatMessage(role="user", blocks=[
+            CitableBlock(title="Tea", source="tea.md", content="Tea is hot."),
+            TextBlock(text="Is tea hot?"),
+            CachePoint(cache_control=CacheControl(type="ephemeral")),
+        ]),
+        ChatMessage(role="assistant", blocks=[TextBlock(text="Yes."), cited]),
+        ChatMessage(role="user", content="Always?"),
+    ]  # fmt: skip
+    assert llm.chat(messages).message.content
+    sent = json.dumps(server.requests[-1]["body"]["messages"])
+    assert "Tea is hot." in sent
+    assert "Is tea hot?" in sent
+    assert ("cache_control" in sent) == ("search_result" in sent) == (model == HAIKU)
+    assert ("Tea (tea.md):" in sent) == (model == MINI)
+
+
+def test_a_picture_in_a_citable_block_is_needed() -> None:
+    picture = ImageBlock(url="http://127.0.0.1/cat.png")
+    message = ChatMessage(role="user", blocks=[CitableBlock(title="Cat", source="cat.png", content=[picture])])
+    assert as_prompt([message], "a cat", {}).needs == {"images": True}
+
+
+def test_metadata_in_a_routing_block(make: Make) -> None:
+    llm = make(capabilities={name: {"max_input_tokens": size} for name, size in ((MINI, 9000), (HAIKU, 90_000))})
+    with routing(exclude_models=[BIG, TURBO]):
+        assert llm.metadata.context_window == 90_000
+        with routing(exclude_models=[BIG, TURBO, HAIKU]):
+            assert llm.metadata.context_window == 9000
+
+
+def test_a_prompt_that_is_not_used_is_told(server: LLMServer) -> None:
+    with pytest.warns(UserWarning, match=f"the system_prompt of {MINI} is not used.*give it to AvengersLLM"):
+        AvengersLLM(models={MINI: openai_model(server, MINI, system_prompt="Be brief.")})
+    assert AvengersLLM(models={MINI: openai_model(server, MINI)}, system_prompt="Be brief.").system_prompt
 
 
 # --- failures and money ---

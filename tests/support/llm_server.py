@@ -25,7 +25,7 @@ HAIKU, SONNET = "claude-3-5-haiku-20241022", "claude-3-5-sonnet-20241022"
 
 ALL = {"tools": True, "structured_output": True, "images": True, "pdf": True, "tool_choice": True}
 
-Fault = int | str  # a status, or: timeout, drop, drop_mid, garbage, no_usage
+Fault = int | str  # a status, or: timeout, drop, drop_mid, garbage, no_usage, text (in place of tool calls)
 
 
 class State:
@@ -279,7 +279,7 @@ class Handler(BaseHTTPRequestHandler):
         ]
         choice = body.get("tool_choice")
         forced = choice["function"]["name"] if isinstance(choice, dict) else choice
-        reply = Reply(self.state, body, tools, forced)
+        reply = Reply(self.state, body, [] if fault == "text" else tools, forced)
         shape = body.get("response_format") or {}
         if not reply.calls and shape.get("type") == "json_schema":
             reply.text = json.dumps(fill(shape["json_schema"]["schema"], text_of(body["messages"][-1]["content"])))
@@ -338,7 +338,7 @@ class Handler(BaseHTTPRequestHandler):
         tools = [{"name": t["name"], "schema": t["input_schema"]} for t in body.get("tools", []) if "input_schema" in t]
         choice = body.get("tool_choice") or {}
         forced = choice.get("name") or choice.get("type")
-        reply = Reply(self.state, body, tools, forced)
+        reply = Reply(self.state, body, [] if fault == "text" else tools, forced)
         shape = (body.get("output_config") or {}).get("format") or body.get("output_format")
         if not reply.calls and shape:
             reply.text = json.dumps(fill(shape["schema"], text_of(body["messages"][-1]["content"])))
