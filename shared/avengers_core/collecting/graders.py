@@ -126,7 +126,8 @@ def json_schema(answer: str, question: Question) -> float:
 def code(answer: str, question: Question, *, timeout: float = 10.0, sandboxed: bool = True) -> float:
     """1 if the answer's Python, followed by the reference's tests, ends without an error.
 
-    A random word is printed after the tests, so that a program that exits early does not pass.
+    A random word, which the program does not know, is printed after the tests, so that one that exits early does not
+    pass.
 
     Args:
         answer: The answer, whose last code fence is the program.
@@ -140,9 +141,9 @@ def code(answer: str, question: Question, *, timeout: float = 10.0, sandboxed: b
     import secrets
 
     word = secrets.token_hex(16)
-    program = f"{_unfenced(answer)}\n\n{question.answer}\n\nprint({word!r}, end='')\n"
-    result = run_python(program, timeout=timeout, sandboxed=sandboxed)
-    return float(result.passed and result.output.endswith(word))
+    program = f"{_unfenced(answer)}\n\n{question.answer}\n"
+    result = run_python(program, timeout=timeout, sandboxed=sandboxed, word=word)
+    return float(result.passed and word in result.output)
 
 
 GRADERS: dict[str, Grader] = {

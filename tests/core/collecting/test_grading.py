@@ -114,6 +114,18 @@ def test_a_judge_is_asked_and_read() -> None:
 
 
 needs_bubblewrap = pytest.mark.skipif(sandbox.bubblewrap_command() is None, reason="bubblewrap does not work here")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits over all processes are Linux's")
+PRINTS_ALL_IT_CAN_READ = """
+import os, sys
+print(open(__file__).read(), sys.stdin.read(), sys.argv, os.environ, open("/proc/self/cmdline").read())
+os._exit(0)
+"""
+PICKLES = """
+import pickle
+class Point:
+    x = 3
+copy = pickle.loads(pickle.dumps(Point()))
+"""
 SANDBOXED = pytest.param(True, marks=needs_bubblewrap)
 
 
@@ -125,10 +137,45 @@ def test_code_is_graded_by_its_tests(sandboxed: bool) -> None:
     assert grade("code", bad, tests, sandboxed=sandboxed) == 0
     assert grade("code", "import sys\nsys.exit(0)", tests, sandboxed=sandboxed) == 0
     assert grade("code", "import os\nos._exit(0)", tests, sandboxed=sandboxed) == 0
+    assert grade("code", PRINTS_ALL_IT_CAN_READ, tests, sandboxed=sandboxed) == 0
+    assert grade("code", PICKLES, "assert copy.x == 3", sandboxed=sandboxed) == 1
     assert grade("code", "while True: pass", tests, sandboxed=sandboxed, timeout=1.0) == 0
     assert grade("code", "while True: print('x' * 1000)", tests, sandboxed=sandboxed, timeout=1.0) == 0
     assert grade("code", "x = 'a' * (4 << 30)", tests, sandboxed=sandboxed) == 0
     assert grade("code", good + "\n", "open('f', 'wb').write(b'x' * (64 << 20))", sandboxed=sandboxed) == 0
+
+
+@needs_linux
+@pytest.mark.parametrize("sandboxed", [SANDBOXED, False])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, time\nfor _ in range(400):\n    if not os.fork():\n        time.sleep(9)\ntime.sleep(9)",
+        "import os, time\nfor _ in range(8):\n    if not os.fork():\n        x = b'x' * (700 << 20)\n"
+        "        time.sleep(9)\ntime.sleep(9)",
+        "import time\nfor n in range(30):\n    open(f'f{n}', 'wb').write(b'x' * (15 << 20))\ntime.sleep(9)",
+    ],
+    ids=["processes", "memory", "files"],
+)
+def test_a_program_and_its_children_have_limits_together(code: str, sandboxed: bool) -> None:
+    started = time.monotonic()
+    outcome = sandbox.run_python(code, sandboxed=sandboxed, timeout=8.0)
+    assert not outcome.passed
+    assert not outcome.timed_out, f"stopped only after {time.monotonic() - started:.1f} s"
+
+
+@needs_linux
+def test_no_daemon_outlives_its_program() -> None:
+    code = (
+        "import subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(986)'], start_new_session=True,"
+        " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+    )
+    assert sandbox.run_python(code, sandboxed=False).passed
+    deadline = time.monotonic() + 10
+    while alive := [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"time.sleep(986)" in _read(p)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.05)
 
 
 @needs_bubblewrap
