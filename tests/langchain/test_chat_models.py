@@ -215,7 +215,12 @@ def test_ids_are_made_when_first_chosen(server: LLMServer, monkeypatch: pytest.M
     import langchain.chat_models
 
     real = langchain.chat_models.init_chat_model
-    monkeypatch.setattr(langchain.chat_models, "init_chat_model", lambda n, **k: (made.append(n), real(n, **k))[1])
+
+    def make(name: str, **fields: Any) -> Any:
+        made.append(name)
+        return real(name, **fields)
+
+    monkeypatch.setattr(langchain.chat_models, "init_chat_model", make)
     llm = ChatAvengers(models=[MINI, BIG], alpha=0)
     assert made == []
     assert told(llm.invoke("hi"))["model"] == MINI

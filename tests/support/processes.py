@@ -19,7 +19,7 @@ from tests.support.commands import Result
 
 _IMPORTED_ONCE = [
     "tests.support.processes",
-    "avengers_core.cli",
+    "avengers_core.cli.app",
     "avengers_core.collecting.runner",
     "avengers_core.training.estimator",
     "avengers_langchain.collecting",

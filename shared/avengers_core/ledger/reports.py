@@ -69,7 +69,8 @@ def report(
                 total = totals.setdefault(key, dict.fromkeys(values, 0))
                 for name, value in values.items():
                     total[name] += value
-    rows = [{by: key, **total, "cost_usd": Decimal(total["picodollars"]) / PICO} for key, total in totals.items()]
+    costs = {key: Decimal(total.pop("picodollars")) / PICO for key, total in totals.items()}
+    rows = [{by: key, **total, "cost_usd": costs[key]} for key, total in totals.items()]
     return sorted(rows, key=lambda row: (-row["cost_usd"], row[by]))
 
 

@@ -63,7 +63,7 @@ def test_help_is_grouped_and_complete() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     """NumPy, the frameworks, the database and the price list are imported when a command needs them."""
-    code = "import sys, avengers_core.cli; print(*sorted(name.partition('.')[0] for name in sys.modules))"
+    code = "import sys, avengers_core.cli.app; print(*sorted(name.partition('.')[0] for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "typer" in loaded
