@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
+from avengers_core._utils.files import user_path
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -91,7 +92,7 @@ def read_keys(path: str | Path) -> Keys:
         OSError: If it cannot be read.
     """
     try:
-        keys = msgspec.json.decode(Path(path).expanduser().read_bytes(), type=list[Key])
+        keys = msgspec.json.decode(user_path(path).read_bytes(), type=list[Key])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
     for field in ("key", "name"):

@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["check_output", "replacing"]
+__all__ = ["check_output", "replacing", "user_path"]
 
 #: Ends of names that say that something is a file.
 _FILES = (".json", ".jsonl", ".csv", ".html", ".md", ".gz", ".parquet", ".txt", ".pdf", ".sqlite")
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path whose leading ``~`` is the user's home; ``~name`` of an unknown user is the name of a file."""
+    return Path(os.path.expanduser(path))
 
 
 @contextmanager
@@ -30,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields:
         Path of the empty temporary file.
     """
-    path = path.expanduser()
+    path = user_path(path)
     target = path.resolve() if path.is_symlink() else path
     if target.exists() and not target.is_file() and not target.is_dir():
         with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +70,7 @@ def check_output(path: Path, *, folder: bool = False) -> None:
         ValueError: If a folder is to be written and its name is that of a file.
         OSError: If it cannot be written there.
     """
-    path = path.expanduser()
+    path = user_path(path)
     if folder and path.suffix.lower() in _FILES and not path.is_dir():
         raise ValueError(f"{path}: a folder is written here; its name should not end in {path.suffix}")
     if folder and path.exists() and not path.is_dir():

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from .._utils.files import user_path
 from ..errors import CatalogError
 from ..pricing.types import Price
 from .spelling import split_effort
@@ -122,7 +123,7 @@ def _rows(given: Given, what: str, key: str = "", value: str = "") -> Iterator[R
         value: Field that a mapping's values fill; empty if they are mappings of fields.
     """
     if isinstance(given, (str, Path)):
-        yield from _file_rows(Path(given).expanduser(), key, value)
+        yield from _file_rows(user_path(given), key, value)
     else:
         yield from _plain_rows(given, what, key, value)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from .._utils.files import user_path
 from .._utils.results import Result
 from ..errors import RecordError
 from ..ledger.entry import feedback_score
@@ -101,7 +102,7 @@ def read_feedback(path: str | Path) -> dict[str, dict[str, float]]:
     """
     scores: dict[str, dict[str, float]] = {}
     try:
-        lines = Path(path).expanduser().read_bytes().splitlines()
+        lines = user_path(path).read_bytes().splitlines()
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from None
     for number, line in enumerate(lines, start=1):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from .._utils.files import user_path
 from ..errors import CollectError, MissingExtraError
 from ..pricing.types import TokenUsage
 
@@ -78,7 +79,7 @@ class Journal:
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = user_path(path)
         self.path = self.path.resolve() if self.path.is_symlink() else self.path
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_file() and self.path.stat().st_nlink > 1:

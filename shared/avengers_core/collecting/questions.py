@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .._utils.files import user_path
 from ..errors import QuestionError, RecordError
 from ..records.io import read_lines
 
@@ -61,7 +62,7 @@ def read_questions(source: str | Path) -> list[Question]:
         QuestionError: If a question is not valid (the message names the file, the line and the field), an index occurs
             twice in a dataset, or there is no question.
     """
-    path = Path(source).expanduser()
+    path = user_path(source)
     inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES)) if path.is_dir() else []
     files = inside if path.is_dir() else [path]
     questions: list[Question] = []

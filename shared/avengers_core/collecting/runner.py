@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from .._utils.files import user_path
 from .._utils.loops import run_async
 from ..errors import CollectError, MissingExtraError
 from ..ledger.budget import PICO, picodollars
@@ -84,7 +85,7 @@ def collect(
 
 def _target(output: str | Path) -> Path:
     """The file that is written, which a link may have another name for: one file, one journal."""
-    path = Path(output).expanduser()
+    path = user_path(output)
     return path.resolve() if path.is_symlink() else path
 
 

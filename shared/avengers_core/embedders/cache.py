@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._utils.files import user_path
 from ..errors import EmbeddingError
 from .base import Embedder, Vectors, check_vectors
 
@@ -24,7 +25,7 @@ _LOOKUP_SIZE = 500
 def default_cache_path() -> Path:
     """``$AVENGERS_CACHE`` or ``~/.cache/avengers/embeddings.sqlite`` (XDG_CACHE_HOME is honoured)."""
     if path := os.environ.get("AVENGERS_CACHE"):
-        return Path(path).expanduser()
+        return user_path(path)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avengers" / "embeddings.sqlite"
 
 
@@ -48,7 +49,7 @@ class CachedEmbedder:
 
     def __init__(self, embedder: Embedder, path: str | Path | None = None) -> None:
         self._embedder = embedder
-        self._path = Path(path).expanduser() if path else default_cache_path()
+        self._path = user_path(path) if path else default_cache_path()
         self._local = threading.local()
         self.hits = self.misses = 0
         with self._named_errors():

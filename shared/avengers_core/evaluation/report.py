@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.files import replacing
+from .._utils.files import replacing, user_path
 from .._utils.results import to_json
 from ..records.io import Source
 from ..records.table import RecordTable
@@ -54,7 +54,7 @@ def make_report(
         RecordError: If the records are unusable.
         MissingExtraError: If matplotlib, Jinja or scikit-learn is not installed.
     """
-    target = Path(folder).expanduser()
+    target = user_path(folder)
     figures = gather(
         records,
         target / "sweep",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._utils.files import user_path
 from ..errors import RecordError
 from ..routing.router import Router
 
@@ -49,7 +50,7 @@ def predictions(
 def _read(dataset: str | Path) -> tuple[list[str], list[Any]]:
     """Prompts and indices of the dataset's entries."""
     try:
-        entries = json.loads(Path(dataset).expanduser().read_text(encoding="utf-8"))
+        entries = json.loads(user_path(dataset).read_text(encoding="utf-8"))
     except ValueError as error:
         raise RecordError(f"{dataset}: not JSON: {error}") from None
     if not isinstance(entries, list) or not entries:

@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.files import user_path
 from ..embedders.factory import make_embedder
 from ..errors import AvengersError, MissingExtraError
 from ..records.io import Source
@@ -131,7 +132,7 @@ def run_sweep(
     if not importlib.util.find_spec("sklearn"):
         raise MissingExtraError("training", "train")
     table = replace(records) if isinstance(records, RecordTable) else load_records(records)
-    target = Path(folder).expanduser()
+    target = user_path(folder)
     target.mkdir(parents=True, exist_ok=True)
     identity, units = _identity(table, grid), grid.units()
     finished = read_finished(target / LOG, identity)

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from .._utils.files import user_path
 from ..errors import LedgerError
 
 __all__ = ["as_url", "connect", "error_line", "sqlite_file"]
@@ -26,7 +27,7 @@ def as_url(value: str | Path) -> sa.URL:
             return sa.make_url(value)
         except sa.exc.ArgumentError:
             raise LedgerError("ledger: not an SQLAlchemy URL (dialect+driver://user:password@host/database)") from None
-    return sa.URL.create("sqlite", database=str(Path(value).expanduser()))
+    return sa.URL.create("sqlite", database=str(user_path(value)))
 
 
 def connect(url: sa.URL) -> sa.Engine:
@@ -38,7 +39,7 @@ def connect(url: sa.URL) -> sa.Engine:
         ImportError: If the database's driver is not installed.
     """
     if _is_sqlite_file(url):
-        Path(url.database or "").expanduser().parent.mkdir(parents=True, exist_ok=True)
+        user_path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, **_pool_options(url))
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
@@ -53,7 +54,7 @@ def error_line(error: BaseException) -> str:
 
 def sqlite_file(url: sa.URL) -> Path | None:
     """The file of an SQLite ledger, None for any other."""
-    return Path(url.database or "").expanduser() if _is_sqlite_file(url) else None
+    return user_path(url.database or "") if _is_sqlite_file(url) else None
 
 
 def _is_sqlite_file(url: sa.URL) -> bool:

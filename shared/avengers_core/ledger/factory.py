@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .._utils.files import user_path
 from .store import Ledger, default_ledger_path
 
 __all__ = ["open_existing", "open_ledger"]
@@ -18,7 +19,7 @@ def open_existing(url: str | None = None) -> Ledger:
         LedgerError: If the database cannot be opened.
     """
     given = url or os.environ.get("AVENGERS_LEDGER") or str(default_ledger_path())
-    if "://" not in given and not Path(given).expanduser().is_file():
+    if "://" not in given and not user_path(given).is_file():
         raise FileNotFoundError(f"{given}: no such ledger; ChatAvengers(ledger={given!r}) writes one")
     return Ledger(given)
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import msgspec
 
-from .._utils.files import replacing
+from .._utils.files import replacing, user_path
 from ..errors import RecordError
 from .schema import OLD_NAMES, TOKEN_KINDS, USAGE_KINDS, Record, Usage
 
@@ -51,7 +51,7 @@ def find_files(source: Source, more_suffixes: tuple[str, ...] = ()) -> list[Path
     """
     paths = [source] if isinstance(source, (str, Path)) else list(source)
     files: list[Path] = []
-    for path in (Path(given).expanduser() for given in paths):
+    for path in (user_path(given) for given in paths):
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES + more_suffixes))
             if not inside:
@@ -247,7 +247,7 @@ def write_lines(path: str | Path, lines: Iterable[bytes]) -> int:
     Returns:
         How many lines were written.
     """
-    path, count = Path(path).expanduser(), 0
+    path, count = user_path(path), 0
     opener: Callable[..., IO[bytes]] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
     with replacing(path) as temporary, opener(temporary, "wb") as file:
         for count, line in enumerate(lines, start=1):  # noqa: B007

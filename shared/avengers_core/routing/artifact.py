@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from .._utils.files import check_output, replacing
+from .._utils.files import check_output, replacing, user_path
 from ..errors import ArtifactError
 from .artifact_checks import manifest_checksum, read_artifact
 from .evidence_arrays import evidence_arrays
@@ -40,7 +40,7 @@ def save_artifact(artifact: Artifact, path: str | Path) -> Path:
     Raises:
         ArtifactError: If ``path`` is to be a folder and something that is not an artifact is there.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     files = _files(artifact)
     if path.suffix != ".zip":
         return _save_folder(files, path)
@@ -78,7 +78,7 @@ def check_destination(path: str | Path) -> None:
         ValueError: If the path is for a folder and ends like a file's name.
         OSError: If it cannot be written there.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     check_output(path, folder=path.suffix != ".zip")
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
         raise ArtifactError(f"{path}: holds other files; give a new folder or a name that ends in .zip")
@@ -120,7 +120,7 @@ def load_artifact(path: str | Path) -> Artifact:
         ArtifactError: If it is missing, truncated, edited or of another schema version, or holds a name outside the
             archive, a pickle, a wrong shape or a value that is not finite. The message says which.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.is_dir():
         return read_artifact(lambda name, limit: _read_file(path / name, limit), path)
     if not path.is_file():

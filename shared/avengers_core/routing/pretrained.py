@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from .._utils.files import user_path
 from ..errors import ArtifactError
 
 __all__ = ["DEFAULT_ARTIFACT", "find_artifact", "pretrained_names"]
@@ -34,7 +35,7 @@ def find_artifact(name_or_path: str | Path | None = None) -> Path:
         ArtifactError: If neither exists.
     """
     name = DEFAULT_ARTIFACT if name_or_path is None else os.fspath(name_or_path)
-    if (path := Path(name).expanduser()).exists():
+    if (path := user_path(name)).exists():
         return path
     packaged = Path(str(_pretrained() / f"{name}.zip"))
     if name == Path(name).name and packaged.is_file():

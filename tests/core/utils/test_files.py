@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from avengers_core import Router, RouterEstimator
-from avengers_core._utils.files import check_output, replacing
+from avengers_core import AvengersError, Router, RouterEstimator
+from avengers_core._utils.files import check_output, replacing, user_path
 from avengers_core.records.io import write_records
 
 from tests.support.records import make_records
@@ -111,3 +111,11 @@ def test_a_tilde_is_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     RouterEstimator(n_clusters=2).fit("~/sub").save("~/a")
     assert Router.load("~/a").models == Router.load(tmp_path / "a").models
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "sub"]
+
+
+def test_a_tilde_before_an_unknown_user_is_the_name_of_a_file() -> None:
+    assert user_path("~nobody-has-this-name/records.jsonl") == Path("~nobody-has-this-name/records.jsonl")
+    with pytest.raises(AvengersError, match="~nobody-has-this-name"):
+        Router.load("~nobody-has-this-name")
+    with pytest.raises(AvengersError, match="~0"):
+        RouterEstimator().fit("~0")
