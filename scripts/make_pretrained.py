@@ -9,6 +9,7 @@ dollars imply (list prices of 2024). Held-out figures come from 70/30 splits; th
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 from pathlib import Path
 
@@ -218,12 +219,7 @@ def main() -> None:
         ).fit(records)
         artifact = estimator.artifact_
         figures = {"held_out": held_out(by_pool)}
-        artifact = Artifact(
-            msgspec.structs.replace(artifact.manifest, figures=figures),
-            artifact.centers,
-            artifact.statistics,
-            artifact.arrays,
-        )
+        artifact = dataclasses.replace(artifact, manifest=msgspec.structs.replace(artifact.manifest, figures=figures))
         path = save_artifact(artifact, TARGET / f"{name}.zip")
         (TARGET / f"{name}.md").write_text(card(name, load_artifact(path)))
         print(path, path.stat().st_size, "bytes")

@@ -86,7 +86,8 @@ class ChatAvengers(PlanningChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         artifact = str(self.artifact) if isinstance(self.artifact, (str, Path)) else "default"
         models = self.models if self.models is None else list(self.models)
-        return {"alpha": self.alpha, "models": models, "artifact": artifact, "scoring": self.scoring}
+        chosen_by = {"alpha": self.alpha, "scoring": self.scoring, "exchange": self.exchange}
+        return {**chosen_by, "models": models, "artifact": artifact}
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

@@ -213,6 +213,7 @@ def test_routing_takes_every_option(llm: AvengersLLM) -> None:
     options: dict[str, Any] = {
         "alpha": 1.0,
         "scoring": "reference",
+        "exchange": "fixed",
         "exclude_models": [MINI],
         "fallbacks": BIG,
         "exploration": 0.5,

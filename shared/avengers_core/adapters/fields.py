@@ -68,6 +68,9 @@ class RoutingFields(BaseModel):
     """Path or pretrained name of the trained router, or a `Router`. Default: the packaged router."""
     scoring: str | None = _DEFAULTS.scoring
     """``utility``, ``reference`` or ``simple``. Default: the artifact's."""
+    exchange: str | None = _DEFAULTS.exchange
+    """What alpha means. ``even``: the share of the way, in log expected cost, from the cheapest choice to the best one,
+    for the models at hand. ``fixed``: a number of US dollars per point of score. Default: the artifact's."""
     exclude_models: tuple[str, ...] | Mapping[str, str] = _DEFAULTS.exclude_models
     """Ids that must not be chosen, or a mapping from id to the reason."""
     fallbacks: bool | int | tuple[str, ...] = _DEFAULTS.fallbacks

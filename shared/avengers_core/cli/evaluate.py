@@ -10,6 +10,7 @@ import typer
 from .console import print_result, show_progress
 from .options import (
     ArtifactOption,
+    ExchangeOption,
     JsonFlag,
     QuietFlag,
     RecordsArgument,
@@ -43,6 +44,7 @@ def evaluate(
         typer.Option(min=1, help="Without --artifact: number of clusters to train with. Default: as train does."),
     ] = None,
     scoring: ScoringOption = None,
+    exchange: ExchangeOption = None,
     alphas: Annotated[str, typer.Option(help="Alphas to list, separated by commas.")] = "0,0.25,0.39,0.53,0.8,1",
     exclude_models: Annotated[
         str, typer.Option(help="Leave out the answers of these models, separated by commas.")
@@ -75,7 +77,14 @@ def evaluate(
             train, table = table.split(train_ratio, random_state)
             router = RouterEstimator(n_clusters, random_state=random_state, progress=progress).fit(train).router_
         evaluation = evaluate_router(
-            router, table, train=train, alphas=listed, scoring=scoring, resamples=resamples, progress=progress
+            router,
+            table,
+            train=train,
+            alphas=listed,
+            scoring=scoring,
+            exchange=exchange,
+            resamples=resamples,
+            progress=progress,
         )
     print_result(evaluation, _view, as_json)
 

@@ -16,6 +16,7 @@ __all__ = [
     "AlphaOption",
     "ArtifactOption",
     "CapabilitiesOption",
+    "ExchangeOption",
     "JobsOption",
     "JsonFlag",
     "LedgerArgument",
@@ -59,6 +60,14 @@ AlphaOption = Annotated[
 ScoringOption = Annotated[
     str | None,
     typer.Option("--scoring", help="How models are ranked: utility, reference or simple. Default: the artifact's."),
+]
+ExchangeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--exchange",
+        help="What alpha means: even (the share of the way, in log cost, from the cheapest choice to the best one) or "
+        "fixed (US dollars per point of score). Default: the artifact's.",
+    ),
 ]
 SeedOption = Annotated[
     int,

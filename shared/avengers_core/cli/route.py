@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from .console import print_result
-from .options import AlphaOption, ArtifactOption, JsonFlag, ScoringOption, split_names
+from .options import AlphaOption, ArtifactOption, ExchangeOption, JsonFlag, ScoringOption, split_names
 
 if TYPE_CHECKING:
     from .._utils.results import Table
@@ -42,6 +42,7 @@ def route(
         ),
     ] = "",
     scoring: ScoringOption = None,
+    exchange: ExchangeOption = None,
     latest_prices: Annotated[
         bool, typer.Option("--latest-prices", help="Use the prices of the installed genai-prices.")
     ] = False,
@@ -63,6 +64,7 @@ def route(
         exclude_models=split_names(exclude),
         require=_requirements(require),
         scoring=scoring,
+        exchange=exchange,
     )
     print_result(decision, _decision_view, as_json)
 

@@ -60,6 +60,7 @@ def train(
     scoring: Annotated[
         str, typer.Option(help="The router's default scoring: utility, reference or simple.")
     ] = "utility",
+    exchange: Annotated[str, typer.Option(help="What alpha means by default: even or fixed.")] = "even",
     alpha: Annotated[
         float, typer.Option(help="The router's default trade-off from 0 (cost only) to 1 (quality only).")
     ] = 0.5,
@@ -132,6 +133,7 @@ def train(
             min_accuracy_threshold=min_accuracy_threshold,
             min_records=min_records,
             scoring=scoring,
+            exchange=exchange,
             alpha=alpha,
             performance_weight=performance_weight,
             cost_sensitivity=cost_sensitivity,

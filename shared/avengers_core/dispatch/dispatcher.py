@@ -153,9 +153,7 @@ class Dispatcher(Generic[M]):
             if len(ineligible) + len(avoided) >= len(self.pool.ids):
                 avoided = {}  # a model that is cooling down is better than none
             decision = self._decide(prompt, options, labels, {**ineligible, **avoided})
-            first = model_to_ask(
-                decision, prompt, sticky=options.sticky, typical_cost=self.router.artifact.manifest.typical_cost
-            )
+            first = model_to_ask(decision, prompt, sticky=options.sticky)
             try:
                 member = self.pool.get(first)
             except UnavailableError:

@@ -13,21 +13,20 @@ from .options import Prompt
 __all__ = ["has_choice", "model_to_ask"]
 
 
-def model_to_ask(decision: Decision, prompt: Prompt, *, sticky: bool, typical_cost: float) -> str:
+def model_to_ask(decision: Decision, prompt: Prompt, *, sticky: bool) -> str:
     """The model that a request goes to: the chosen one, or the one that the conversation stays with.
 
     Args:
         decision: What the router chose.
         prompt: The request.
         sticky: Whether conversations may stay with a model at all.
-        typical_cost: US dollars that dollars are weighed against, from the artifact.
     """
     current = prompt.current
     if not sticky or current is None or current not in decision.candidates:
         return decision.model
     if prompt.in_tool_loop:
         return current
-    if _weighs_dollars(decision) or _has_more_utility(decision, current, typical_cost):
+    if _weighs_dollars(decision) or _has_more_utility(decision, current):
         return decision.model
     return current
 
@@ -43,8 +42,8 @@ def _weighs_dollars(decision: Decision) -> bool:
     return decision.weighs_costs
 
 
-def _has_more_utility(decision: Decision, current: str, typical_cost: float) -> bool:
+def _has_more_utility(decision: Decision, current: str) -> bool:
     """Whether the chosen model's utility is above that of the current one."""
-    values = utilities(decision.scores[None], decision.costs[None], decision.alpha, typical_cost)[0]
+    values = utilities(decision.scores[None], decision.costs[None], decision.exchange_rate)[0]
     here, there = (values[decision.candidates.index(name)] for name in (current, decision.model))
     return bool(there > here)

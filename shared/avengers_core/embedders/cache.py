@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .._utils.files import user_path
+from .._utils.sqlite import write_ahead
 from ..errors import EmbeddingError
 from .base import Embedder, Vectors, check_vectors
 
@@ -20,6 +21,9 @@ __all__ = ["CachedEmbedder", "default_cache_path"]
 
 #: Texts that are looked up at a time; SQLite limits the variables of a statement.
 _LOOKUP_SIZE = 500
+
+#: Seconds to wait for another process that writes.
+_TIMEOUT = 60
 
 
 def default_cache_path() -> Path:
@@ -93,8 +97,8 @@ class CachedEmbedder:
     def _connection(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            db = self._local.db = sqlite3.connect(self._path, timeout=60)
-            db.execute("PRAGMA journal_mode=WAL")
+            db = self._local.db = sqlite3.connect(self._path, timeout=_TIMEOUT)
+            write_ahead(db, _TIMEOUT)
             db.execute("PRAGMA synchronous=NORMAL")
         return db
 

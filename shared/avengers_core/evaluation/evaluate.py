@@ -262,6 +262,7 @@ def router_choices(
     vectors: NDArray[np.float32],
     alphas: Array,
     scoring: str | None = None,
+    exchange: str | None = None,
 ) -> NDArray[np.intp]:
     """Let a router choose among the `available` answers at each alpha.
 
@@ -273,6 +274,7 @@ def router_choices(
         vectors: (n, d) embeddings of the queries, from the router's embedder.
         alphas: (s,) trade-offs in [0, 1].
         scoring: ``utility``, ``reference`` or ``simple``. Default: the artifact's.
+        exchange: ``even`` or ``fixed``. Default: the artifact's.
 
     Returns:
         (s, n) columns of the chosen models in the table.
@@ -287,7 +289,9 @@ def router_choices(
     choices = np.zeros((len(alphas), len(table)), dtype=np.intp)
     for rows, names in answer_patterns(table, usable):
         texts = [table.queries[row] for row in rows]
-        chosen, candidates = router.choose(vectors[rows], texts, alphas=alphas, models=names, scoring=scoring)
+        chosen, candidates = router.choose(
+            vectors[rows], texts, alphas=alphas, models=names, scoring=scoring, exchange=exchange
+        )
         columns = np.array([column_of[name] for name in candidates])
         choices[:, rows] = columns[chosen]
     return choices
@@ -300,6 +304,7 @@ def evaluate_router(
     train: RecordTable | None = None,
     alphas: Sequence[float] | None = None,
     scoring: str | None = None,
+    exchange: str | None = None,
     resamples: int = 1000,
     random_state: int = 0,
     progress: Progress | None = None,
@@ -317,6 +322,7 @@ def evaluate_router(
         train: The records that the router was trained on.
         alphas: Alphas to list, in [0, 1]. Areas are always over `ALPHAS`.
         scoring: ``utility``, ``reference`` or ``simple``. Default: the artifact's.
+        exchange: ``even`` or ``fixed``. Default: the artifact's.
         resamples: Bootstrap resamples of the intervals.
         random_state: Seed of the random choices and of the bootstrap.
         progress: Called while queries are embedded.
@@ -324,7 +330,7 @@ def evaluate_router(
     Raises:
         RecordError: If no record has a score and a cost that is recorded or can be estimated, or no two models that the
             router knows answered the same query.
-        ValueError: If an alpha is outside [0, 1], the scoring is unknown, or there are no resamples.
+        ValueError: If an alpha is outside [0, 1], the scoring or exchange is unknown, or there are no resamples.
     """
     if resamples < 1:
         raise ValueError(f"resamples must be 1 or more, not {resamples!r}")
@@ -336,6 +342,7 @@ def evaluate_router(
         np.array(sorted({*ALPHAS, *listed})),
         listed,
         scoring,
+        exchange,
         None if train is None else (train, _embed(router, train, progress)),
         resamples,
         random_state,
@@ -358,6 +365,7 @@ class _Judge:
     grid: Array
     listed: Sequence[float]
     scoring: str | None
+    exchange: str | None
     train: tuple[RecordTable, NDArray[np.float32]] | None
     resamples: int
     random_state: int
@@ -392,7 +400,7 @@ class _Judge:
     def _curve_choices(self, panel: Panel, vectors: NDArray[np.float32]) -> dict[str, NDArray[np.intp]]:
         """(s, n) choices of the router and of the baselines that depend on alpha, by name."""
         table, scale = panel.table, cost_scale(self.router, panel)
-        choices = {"router": router_choices(self.router, table, vectors, self.grid, self.scoring)}
+        choices = {"router": router_choices(self.router, table, vectors, self.grid, self.scoring, self.exchange)}
         if self.train is not None and not panel.estimated:
             train, train_vectors = self.train
             same_models = train.columns(panel.columns)

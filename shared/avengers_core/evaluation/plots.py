@@ -14,6 +14,7 @@ from .evaluate import Evaluation, PanelEvaluation
 from .sweep_rows import SweepRow, SweepSummary, by_alpha, mean_shares
 
 try:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 except ImportError:
@@ -94,16 +95,30 @@ def along_alpha(rows: Sequence[SweepRow]) -> Figure:
     single = np.mean([row.best_single_accuracy for row in rows])
     upper.axhline(float(single), color="#555555", linestyle=":", label="best single model")
     lower.axhline(float(np.mean([row.best_single_cost_usd for row in rows])) * 1000, color="#555555", linestyle=":")
-    for alpha in elbows(alphas, accuracy.mean(axis=0)):
+    found = elbows(alphas, accuracy.mean(axis=0))
+    for alpha in found:
         for axes in (upper, lower):
             axes.axvline(alpha, color="#555555", linewidth=1, alpha=0.6)
-        upper.annotate(f"elbow {alpha:g}", (alpha, upper.get_ylim()[0]), xytext=(3, 4), textcoords="offset points")
+    _label_elbows(upper, found)
     upper.set(ylabel="accuracy")
     upper.legend(loc="upper left", fontsize=8)
     lower.set(xlabel="alpha (0: cost only, 1: quality only)", ylabel="US dollars per 1,000 queries")
     lower.set_yscale("log")
     _plain_dollars(lower.yaxis)
     return figure
+
+
+def _label_elbows(axes: Axes, found: Sequence[float]) -> None:
+    """Name the elbows at the foot of the picture, each a line above the one before it, so that labels never overlap."""
+    for place, alpha in enumerate(found):
+        left = alpha > 0.85  # there is no room to the right of the line
+        axes.annotate(
+            f"elbow {alpha:g}",
+            (alpha, axes.get_ylim()[0]),
+            xytext=(-3 if left else 3, 4 + 13 * place),
+            textcoords="offset points",
+            ha="right" if left else "left",
+        )
 
 
 def elbows(alphas: Array, accuracy: Array, most: int = 2) -> list[float]:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .._utils.files import user_path
+from .._utils.sqlite import write_ahead
 from ..errors import LedgerError
 
 __all__ = ["as_url", "connect", "error_line", "sqlite_file"]
@@ -88,5 +89,5 @@ def _time_limits(url: sa.URL) -> dict[str, Any]:
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's "begin" event says BEGIN IMMEDIATE
-    connection.execute("PRAGMA journal_mode=WAL")
+    write_ahead(connection, WAIT)
     connection.execute("PRAGMA synchronous=NORMAL")

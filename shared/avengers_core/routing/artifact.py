@@ -53,6 +53,8 @@ def save_artifact(artifact: Artifact, path: str | Path) -> Path:
 def _files(artifact: Artifact) -> dict[str, bytes]:
     """The files of an artifact by name."""
     arrays = {"centers": artifact.centers, **artifact.arrays, **evidence_arrays(artifact)}
+    if artifact.probes is not None:
+        arrays["probes"] = artifact.probes
     arrays |= {file: getattr(artifact.statistics, name) for name, file in STATISTICS.items()}
     parts, files = {}, {}
     for name, values in arrays.items():

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from ..errors import ArtifactError
 from ..records.schema import TOKEN_KINDS, USAGE_KINDS
 from .evidence_arrays import evidence_shapes, impossible_evidence, with_evidence_arrays
-from .features import array_shapes
+from .exchange import EXCHANGES
+from .features import N_FEATURES, array_shapes
 from .manifest import (
     FORMAT,
     MANIFEST,
     MAX_ARRAY_BYTES,
     MAX_HEADER_BYTES,
     MAX_MANIFEST_BYTES,
+    MAX_PROBES,
     READABLE_VERSIONS,
     STATISTICS,
     Artifact,
@@ -70,6 +72,8 @@ def manifest_checksum(manifest: Manifest) -> str:
     blank = msgspec.to_builtins(msgspec.structs.replace(manifest, checksum=""), order="deterministic")
     if not manifest.prompt_overhead:  # older artifacts do not have the field
         del blank["prompt_overhead"]
+    if manifest.schema_version < 3:
+        del blank["settings"]["exchange"], blank["n_probes"]
     if manifest.schema_version == 1:
         del blank["settings"]["relative_costs"]
         for model in blank["models"]:
@@ -101,7 +105,8 @@ def read_artifact(read: Reader, path: Path) -> Artifact:
         raise ArtifactError(f"{path}: {name}.npy has a value that no training writes")
     centers = arrays.pop("centers")
     lengths = {name: arrays.pop(name) for name in array_shapes(1, 1)}
-    return with_evidence_arrays(Artifact(manifest, centers, statistics, lengths), arrays)
+    probes = arrays.pop("probes", None)
+    return with_evidence_arrays(Artifact(manifest, centers, statistics, lengths, probes=probes), arrays)
 
 
 def _read_manifest(read: Reader, path: Path) -> Manifest:
@@ -137,6 +142,8 @@ def _shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {"centers": (k, d)}
     shapes |= dict.fromkeys(STATISTICS.values(), (k, m))
     shapes |= {"tokens": (k, m, len(TOKEN_KINDS)), "dataset_n": (k, len(manifest.datasets))}
+    if manifest.n_probes:
+        shapes["probes"] = (manifest.n_probes, d + N_FEATURES + 1)
     return shapes | array_shapes(m, d) | evidence_shapes(manifest)
 
 
@@ -153,6 +160,7 @@ def _impossible_field(manifest: Manifest) -> str | None:
         "settings.beta": settings.beta is None or 0 <= settings.beta < _MAX_BETA,
         "settings.alpha": 0 <= settings.alpha <= 1,
         "settings.scoring": settings.scoring in SCORINGS,
+        "settings.exchange": settings.exchange in EXCHANGES,
         "settings.min_records": settings.min_records >= 0,
         "embedder.dimension": manifest.embedder.dimension >= 1,
         "models": 0 < len({model.id for model in models}) == len(models),
@@ -163,6 +171,7 @@ def _impossible_field(manifest: Manifest) -> str | None:
         "cluster_sources": _cluster_sources_fit(manifest),
         "benchmarks": len({(b.name, b.harness) for b in manifest.benchmarks}) == len(manifest.benchmarks),
         "n_factors": 0 <= manifest.n_factors <= _MAX_FACTORS,
+        "n_probes": 0 <= manifest.n_probes <= MAX_PROBES,
         "prompt_overhead": len(manifest.prompt_overhead) <= settings.n_clusters
         and min(manifest.prompt_overhead, default=0) >= 0,
         "models.price": all(m.price is None or min(m.price.input, m.price.output) >= 0 for m in models),
@@ -191,7 +200,7 @@ def _impossible_array(statistics: ClusterStatistics, arrays: dict[str, NDArray[A
 
 def _read_array(read: Reader, name: str, part: Part, shape: tuple[int, ...], path: Path) -> NDArray[Any]:
     where = f"{path}: {name}.npy"
-    if tuple(part.shape) != shape or part.dtype not in ("<f4", "<f8"):
+    if tuple(part.shape) != shape or part.dtype not in ("<f2", "<f4", "<f8"):
         raise ArtifactError(f"{where}: shape {part.shape} {part.dtype}, expected {list(shape)} of floats")
     size = int(np.prod(shape, dtype=object)) * int(part.dtype[-1])
     data = read(f"{name}.npy", size + MAX_HEADER_BYTES)

@@ -25,7 +25,6 @@ from .statistics import INPUT, OUTPUT, Array, ClusterStatistics, divide
 __all__ = [
     "CostModel",
     "cost_by_cluster",
-    "estimate_input_tokens",
     "infinite_if_unknown",
     "mean_cost_at_prices",
     "predict_output_tokens",
@@ -163,15 +162,38 @@ class CostModel:
         Returns:
             (n, m) US dollars, NaN if unknown, and (n,) input tokens.
         """
-        tokens_in = estimate_input_tokens(texts, self.characters_per_token)
+        features = feature_matrix(texts) if output_tokens is None else np.empty((len(texts), 0))
+        characters = np.array([len(text) for text in texts], dtype=np.float64)
+        return self.expect_encoded(vectors, features, characters, weights, output_tokens, input_tokens)
+
+    def expect_encoded(
+        self,
+        vectors: Vectors,
+        features: Array,
+        characters: Array,
+        weights: Array,
+        output_tokens: float | None = None,
+        input_tokens: float | None = None,
+    ) -> tuple[Array, Array]:
+        """What `expect` returns, from what it needs of the texts.
+
+        Args:
+            vectors: (n, d) unit vectors of the queries.
+            features: (n, f) `feature_matrix` of the queries; not used if ``output_tokens`` are given.
+            characters: (n,) lengths of the queries.
+            weights: (n, k) weights of the clusters.
+            output_tokens: As for `expect`.
+            input_tokens: As for `expect`.
+        """
+        tokens_in = np.maximum(characters / self.characters_per_token, MIN_INPUT_TOKENS)
         if input_tokens is not None:
             tokens_in = np.maximum(tokens_in, input_tokens)
         elif self._has_overhead:
             tokens_in = tokens_in + weights @ self.prompt_overhead
         if output_tokens is None:
-            lengths = predict_output_tokens(vectors, texts, self.length_weights, self.length_range)
+            lengths = predict_output_tokens(vectors, features, self.length_weights, self.length_range)
         else:
-            lengths = np.full((len(texts), len(self.known)), float(output_tokens))
+            lengths = np.full((len(vectors), len(self.known)), float(output_tokens))
         costs = tokens_in[:, None] * self.input_price + lengths * self.output_price
         if not self.all_priced:
             costs = np.where(self.priced, costs, weights @ self.cluster_cost)
@@ -191,20 +213,15 @@ def infinite_if_unknown(costs: Array) -> Array:
     return np.where(np.isnan(costs), np.inf, costs)
 
 
-def estimate_input_tokens(texts: list[str], characters_per_token: float) -> Array:
-    """(n,) estimated input tokens of each query, from its length."""
-    return np.array([max(MIN_INPUT_TOKENS, len(text) / characters_per_token) for text in texts])
-
-
 def predict_output_tokens(
-    vectors: Vectors, texts: list[str], weights: NDArray[np.float32], limits: NDArray[np.float32]
+    vectors: Vectors, features: Array, weights: NDArray[np.float32], limits: NDArray[np.float32]
 ) -> Array:
     """Expected output tokens of each model's answer, kept within the range seen in training.
 
     Args:
         vectors: (n, d) unit vectors of the queries.
-        texts: The n queries.
-        weights: (1 + d + f, m) of the regression of log output tokens on 1, embedding and `feature_matrix`.
+        features: (n, f) `feature_matrix` of the queries.
+        weights: (1 + d + f, m) of the regression of log output tokens on 1, embedding and features.
         limits: (2, m) lowest and highest log output tokens.
 
     Returns:
@@ -212,7 +229,7 @@ def predict_output_tokens(
     """
     low, high = limits
     d = vectors.shape[1]
-    logs = weights[0] + vectors @ weights[1 : 1 + d] + feature_matrix(texts).astype(np.float32) @ weights[1 + d :]
+    logs = weights[0] + vectors @ weights[1 : 1 + d] + features.astype(np.float32) @ weights[1 + d :]
     return np.asarray(np.exp(np.minimum(np.maximum(logs, low), high)), dtype=np.float64)
 
 

@@ -74,6 +74,7 @@ class Decision:
         scores: (c,) expected scores in [0, 1].
         costs: (c,) expected US dollars, NaN if unknown.
         totals: (c,) what candidates are ranked by: utilities, or sums of weighted inverse ranks.
+        exchange_rate: US dollars that a full point of score is worth at this alpha; infinite at alpha 1.
         input_tokens: Estimated tokens of the query.
         similarity: Cosine similarity of the query and its nearest cluster centre.
         out_of_distribution: Whether the query is less like the training queries than 99% of those are. Its clusters
@@ -91,6 +92,7 @@ class Decision:
     scores: Array
     costs: Array
     totals: Array
+    exchange_rate: float
     input_tokens: float
     similarity: float
     out_of_distribution: bool
@@ -206,6 +208,7 @@ class Decision:
             "model": self.model,
             "alpha": self.alpha,
             "scoring": self.scoring,
+            "exchange_rate": _finite_or_none(self.exchange_rate),
             "expected_score": self.expected_score,
             "expected_cost": _finite_or_none(self.expected_cost),
             "confidence": self.confidence,

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_ARRAY_BYTES",
     "MAX_HEADER_BYTES",
     "MAX_MANIFEST_BYTES",
+    "MAX_PROBES",
     "MIN_RECORDS",
     "READABLE_VERSIONS",
     "SCHEMA_VERSION",
@@ -38,9 +39,9 @@ __all__ = [
 FORMAT = "avengers-router"
 
 #: Version of the layout that this library writes, and those that it reads. Artifacts of version 1 have no evidence
-#: model: it is fitted when they are loaded.
-SCHEMA_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+#: model: it is fitted when they are loaded. Those of versions 1 and 2 have no probes: alpha is even over the clusters.
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
 
 #: Name of the manifest's file.
 MANIFEST = "manifest.json"
@@ -49,6 +50,9 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 8 << 20
 MAX_ARRAY_BYTES = 1 << 31
 MAX_HEADER_BYTES = 16_384
+
+#: The most probes of an artifact.
+MAX_PROBES = 4096
 
 #: Answers that a model needs to be a candidate, unless the training was given another number.
 MIN_RECORDS = 20
@@ -137,6 +141,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         min_accuracy_threshold: For ``reference``: mean score below which a model scores 0 in a cluster.
         min_records: Answers that a model needs to be a candidate.
         scoring: ``utility``, ``reference`` or ``simple``.
+        exchange: ``even`` or ``fixed``; see `avengers_core.routing.exchange`.
         relative_costs: Whether a cost is compared with what is typical of the query's source.
         alpha: From 0 (cost only) to 1 (quality only).
         performance_weight: For ``reference``, in place of alpha.
@@ -153,6 +158,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_accuracy_threshold: float = 0.0
     min_records: int = MIN_RECORDS
     scoring: str = "utility"
+    exchange: str = "even"
     relative_costs: bool = False
     alpha: float = 0.5
     performance_weight: float | None = None
@@ -192,13 +198,15 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         characters_per_token: Mean length of a token in the training queries.
         prompt_overhead: Input tokens that the prompts of each cluster held beside the query, if they held much more.
             Missing ones are 0.
-        typical_cost: US dollars of the pool's typical answer, which give alpha its meaning. ``cost_scale`` in the file.
+        typical_cost: US dollars of the pool's typical answer, which give alpha its meaning in the fixed exchange.
+            ``cost_scale`` in the file.
         ood_threshold: Cosine similarity to the nearest centre below which a query is out of distribution: 1% of the
             training queries are. ``familiar_similarity`` in the file.
         sources: Who graded the records.
         cluster_sources: Position in ``sources`` of each cluster's source. Empty: all clusters have the same.
         benchmarks: Published benchmarks, in the order of the rows behind those of the clusters.
         n_factors: Factors of the evidence model, q; 0 if it is not stored.
+        n_probes: Training queries from which the even exchange follows, p; 0 if none are stored.
         card: What else a reader should know, such as ``licences`` and ``notes``.
         figures: Results of an evaluation, if there was one.
         parts: Checksums of the arrays, by name.
@@ -222,6 +230,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cluster_sources: list[int] = []
     benchmarks: list[BenchmarkInfo] = []
     n_factors: int = 0
+    n_probes: int = 0
     prompt_overhead: list[float] = []
     card: dict[str, Any] = {}
     figures: dict[str, Any] = {}
@@ -261,6 +270,8 @@ class Artifact:
         published: Published scores; None: there are none.
         prior: What is assumed of the models before there is evidence; None: the same of all.
         score_variance: (k,) variance of a single score in each cluster; None: that of its answers.
+        probes: (p, d + f + 1) float16 unit vectors, text features and numbers of characters of some training queries,
+            from which the even exchange follows; None: it follows from the clusters.
     """
 
     manifest: Manifest
@@ -271,6 +282,7 @@ class Artifact:
     published: PublishedSums | None = None
     prior: Prior | None = None
     score_variance: Array | None = None
+    probes: NDArray[np.float16] | None = None
 
     @property
     def models(self) -> list[str]:

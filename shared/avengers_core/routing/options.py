@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from ..ledger.budget import Budget, plain_budget
 from .capabilities import Require
+from .exchange import check_exchange
 from .scoring import check_alpha, check_exploration, check_scoring
 
 __all__ = ["ROUTE_FIELDS", "ROUTE_ON", "RouteArguments", "RouteOptions", "RouteOverrides", "check_route_on"]
@@ -21,6 +22,7 @@ class RouteOverrides(TypedDict, total=False):
 
     alpha: float | None
     scoring: str | None
+    exchange: str | None
     exclude_models: Iterable[str] | Mapping[str, str]
     fallbacks: bool | int | Sequence[str]
     exploration: float
@@ -45,12 +47,15 @@ class RouteArguments(RouteOverrides, total=False):
 class RouteOptions:
     """How a model is chosen. Values are checked when the object is made.
 
-    `Router.route` uses ``alpha``, ``scoring``, ``exclude_models`` and ``exploration``; the others say what happens to a
-    call, so only the adapters and the proxy use them.
+    `Router.route` uses ``alpha``, ``scoring``, ``exchange``, ``exclude_models`` and ``exploration``; the others say
+    what happens to a call, so only the adapters and the proxy use them.
 
     Attributes:
         alpha: From 0 (cost only) to 1 (quality only). Default: the artifact's.
         scoring: ``utility``, ``reference`` or ``simple``. Default: the artifact's.
+        exchange: What alpha means to ``utility``. ``even``: the share of the way, in log expected cost, from the
+            cheapest choice to the best one, for the candidates at hand. ``fixed``: a number of US dollars per point of
+            score, whatever the candidates are. Default: the artifact's.
         exclude_models: Ids of models that must not be chosen, or a mapping from id to the reason.
         fallbacks: How many of the next-ranked models may be asked when one fails (True: all, False: none), or their
             ids in order.
@@ -66,6 +71,7 @@ class RouteOptions:
 
     alpha: float | None = None
     scoring: str | None = None
+    exchange: str | None = None
     exclude_models: tuple[str, ...] | Mapping[str, str] = ()
     fallbacks: bool | int | tuple[str, ...] = True
     exploration: float = 0.0
@@ -154,6 +160,7 @@ def _check_budget(value: Any) -> Budget:
 _CHECKS = {
     "alpha": _optional(check_alpha),
     "scoring": _optional(check_scoring),
+    "exchange": _optional(check_exchange),
     "exclude_models": _check_names,
     "fallbacks": _check_fallbacks,
     "exploration": check_exploration,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,7 @@ from .capabilities import Require
 from .clusters import Clusters
 from .costs import CostModel, infinite_if_unknown
 from .decision import Decision, Evidence
+from .exchange import ExchangeRates, Probes
 from .manifest import Artifact
 from .options import RouteArguments, RouteOptions, RouteOverrides
 from .pretrained import find_artifact
@@ -43,6 +45,7 @@ class _Request(NamedTuple):
     scorer: Scorer
     scoring: str
     alpha: float
+    rate: float
     exploration: float
     candidates: Candidates
     output_tokens: float | None
@@ -99,6 +102,11 @@ class Router:
             name: scorer.from_artifact(artifact, self._costs, self._cell_score) for name, scorer in SCORERS.items()
         }
         self._eligibility = Eligibility(artifact)
+
+    @cached_property
+    def exchange_rates(self) -> ExchangeRates:
+        """What a point of score is worth at each alpha."""
+        return ExchangeRates(self.artifact.manifest.typical_cost, self._expect_probes())
 
     @classmethod
     def load(
@@ -256,6 +264,7 @@ class Router:
         alphas: Array,
         models: Iterable[str] | None = None,
         scoring: str | None = None,
+        exchange: str | None = None,
     ) -> tuple[NDArray[np.intp], list[str]]:
         """Choices at many alphas, without decisions.
 
@@ -267,20 +276,25 @@ class Router:
             alphas: (s,) alphas.
             models: Ids of the candidates. Default: all models of the artifact.
             scoring: ``utility``, ``reference`` or ``simple``. Default: the artifact's.
+            exchange: ``even`` or ``fixed``. Default: the artifact's.
 
         Returns:
             (s, n) positions in the candidates, and the candidates.
 
         Raises:
             NoCandidateError: If no model is left.
-            ValueError: If ``scoring`` is unknown.
+            ValueError: If ``scoring`` or ``exchange`` is unknown.
         """
-        scorer = self._scorers[self._resolve_scoring(_NO_OPTIONS.override({"scoring": scoring}))]
+        options = _NO_OPTIONS.override({"scoring": scoring, "exchange": exchange})
+        scorer, exchange = self._scorers[self._resolve_scoring(options)], self._resolve_exchange(options)
         candidates = self._eligibility.select(models).require_any()
         weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
         costs, _ = self._costs.expect(vectors, texts, weights)
-        batch = self._expectations(vectors, weights, costs, candidates)
-        chosen = [scorer.choice(batch, scorer.totals(batch, float(alpha))) for alpha in alphas]
+        batch, typical = self._expectations(vectors, weights, costs, candidates), self._typicality(weights)
+        chosen = []
+        for alpha in alphas.tolist():
+            rates = self.exchange_rates.rate(alpha, candidates.columns, exchange) * typical
+            chosen.append(scorer.choice(batch, scorer.totals(batch, alpha, rates)))
         return np.stack(chosen), list(candidates.names)
 
     def _resolve(
@@ -304,12 +318,14 @@ class Router:
         candidates = self._eligibility.select(models, options.exclude_models, require)
         if not self._costs.all_known and scorer.requires_known_cost(alpha):
             candidates = candidates.known_cost(self._costs.known)
+        candidates = candidates.require_any()
         return _Request(
             scorer,
             scoring,
             alpha,
+            self.exchange_rates.rate(alpha, candidates.columns, self._resolve_exchange(options)),
             options.exploration,
-            candidates.require_any(),
+            candidates,
             output_tokens,
             input_tokens,
             extra_cost,
@@ -317,6 +333,9 @@ class Router:
 
     def _resolve_scoring(self, options: RouteOptions) -> str:
         return options.scoring or self.artifact.manifest.settings.scoring
+
+    def _resolve_exchange(self, options: RouteOptions) -> str:
+        return options.exchange or self.artifact.manifest.settings.exchange
 
     def _decide(self, vectors: Vectors, texts: list[str], request: _Request) -> Iterator[Decision]:
         """Weigh the clusters, expect scores and costs, and rank the candidates."""
@@ -327,7 +346,8 @@ class Router:
             extra = [request.extra_cost.get(name, 0.0) for name in self.models]
             costs = np.maximum(costs + extra, 0.0)
         batch = self._expectations(vectors, weights, costs, candidates)
-        totals = scorer.totals(batch, request.alpha)
+        rates = np.broadcast_to(request.rate * self._typicality(weights), (len(vectors), 1))
+        totals = scorer.totals(batch, request.alpha, rates)
         chosen = scorer.choice(batch, totals).tolist()
         evidence, m = weights @ self._cell_evidence, len(self.models)
         manifest = self.artifact.manifest
@@ -339,6 +359,7 @@ class Router:
             batch.scores,
             candidates.take(costs),
             totals,
+            rates[:, 0].tolist(),
             tokens_in.tolist(),
             similarity.tolist(),
             outside.tolist(),
@@ -348,7 +369,10 @@ class Router:
             evidence[:, 2 * m :],
             strict=True,
         )
-        for position, scores, row_costs, row_totals, tokens, nearest, ood, row_weights, errors, nearby, shares in rows:
+        for row in rows:
+            position, scores, row_costs, row_totals, rate, tokens, nearest, ood, row_weights, errors, nearby, shares = (
+                row
+            )
             propensity = 1.0
             if request.exploration:
                 ranking = scorer.ranking(row_totals, scores, infinite_if_unknown(row_costs))
@@ -361,6 +385,7 @@ class Router:
                 scores=scores,
                 costs=row_costs,
                 totals=row_totals,
+                exchange_rate=rate,
                 input_tokens=tokens,
                 similarity=nearest,
                 out_of_distribution=ood,
@@ -373,8 +398,32 @@ class Router:
         """The candidates' part of the (n, m) expectations."""
         comparable = costs if self._costs.all_known else infinite_if_unknown(costs)
         scores = candidates.take(weights @ self._cell_score)
-        typical = None if self._log_typical is None else np.exp(weights @ self._log_typical)
-        return Expectations(vectors, candidates.columns, scores, candidates.take(comparable), typical)
+        return Expectations(vectors, candidates.columns, scores, candidates.take(comparable))
+
+    def _typicality(self, weights: Array) -> float | Array:
+        """(n, 1) by how much the typical cost of each query is above that of the artifact; 1 if costs are not relative.
+
+        Args:
+            weights: (n, k) weights of the clusters.
+        """
+        if self._log_typical is None:
+            return 1.0
+        return np.exp(weights @ self._log_typical)[:, None] / self.artifact.manifest.typical_cost
+
+    def _expect_probes(self) -> Probes:
+        """What is expected of all models for the artifact's probes, or for its clusters if it has none."""
+        probes, cluster_cost = self.artifact.probes, self._costs.cluster_cost
+        if probes is None:
+            weights, shares = np.eye(len(cluster_cost)), self._clusters.shares
+            recorded = self._costs.mean_cost
+            costs = np.where(np.isnan(recorded), cluster_cost, recorded)
+        else:
+            scorer, d = self._scorers["utility"], self.embedder.dimension
+            vectors, features = probes[:, :d].astype(np.float32), probes[:, d:].astype(np.float64)
+            weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
+            costs, _ = self._costs.expect_encoded(vectors, features[:, :-1], features[:, -1], weights)
+            shares = np.full(len(probes), 1 / len(probes))
+        return Probes(weights @ self._cell_score, infinite_if_unknown(costs) / self._typicality(weights), shares)
 
     def _explore(self, ranking: NDArray[np.intp], exploration: float) -> tuple[int, float]:
         """The choice, drawn anew with probability ``exploration``, and its probability."""

@@ -39,14 +39,12 @@ class Expectations:
         columns: (c,) columns of the candidates in the artifact's arrays.
         scores: (n, c) expected scores in [0, 1].
         costs: (n, c) expected US dollars, infinite if unknown.
-        typical: (n,) US dollars that a query's costs are compared with; None: the same for all queries.
     """
 
     vectors: Vectors
     columns: NDArray[np.intp]
     scores: Array
     costs: Array
-    typical: Array | None = None
 
 
 class Scorer(ABC):
@@ -75,12 +73,13 @@ class Scorer(ABC):
         """
 
     @abstractmethod
-    def totals(self, batch: Expectations, alpha: float) -> Array:
+    def totals(self, batch: Expectations, alpha: float, rates: float | Array) -> Array:
         """What candidates are ranked by.
 
         Args:
             batch: Candidates and queries.
             alpha: From 0 (cost only) to 1 (quality only).
+            rates: US dollars per point of score at this alpha, one for all or (n, 1) of each query.
 
         Returns:
             (n, c) totals.
@@ -133,16 +132,9 @@ class Scorer(ABC):
 
 @dataclass(frozen=True)
 class Utility(Scorer):
-    """Expected score less expected cost at the exchange rate of alpha.
-
-    If costs are relative, a query's costs are first divided by what is typical of its source.
-
-    Attributes:
-        typical_cost: US dollars of the pool's typical answer, which give alpha its meaning.
-    """
+    """Expected score less expected cost at the exchange rate of alpha."""
 
     weighs_costs: ClassVar[bool] = True
-    typical_cost: float
     top_k: int | None = None
     beta: float = 12.0
 
@@ -150,13 +142,10 @@ class Utility(Scorer):
     def from_artifact(cls, artifact: Artifact, costs: CostModel, expected: Array) -> Utility:  # noqa: D102
         settings = artifact.manifest.settings
         beta = cls.beta if settings.beta is None else settings.beta
-        return cls(artifact.manifest.typical_cost, settings.top_k, beta)
+        return cls(settings.top_k, beta)
 
-    def totals(self, batch: Expectations, alpha: float) -> Array:  # noqa: D102
-        costs = batch.costs
-        if batch.typical is not None:
-            costs = costs * (self.typical_cost / batch.typical)[:, None]
-        return utilities(batch.scores, costs, alpha, self.typical_cost)
+    def totals(self, batch: Expectations, alpha: float, rates: float | Array) -> Array:  # noqa: D102
+        return utilities(batch.scores, batch.costs, rates)
 
     def choice(self, batch: Expectations, totals: Array) -> NDArray[np.intp]:  # noqa: D102
         if len(totals) == 1:  # sorting a few numbers is faster than comparing them by five operations on arrays
@@ -191,7 +180,7 @@ class _RankScorer(Scorer):
     def cluster_scores(self, columns: NDArray[np.intp], alpha: float) -> Array:
         """(k, c) what models are ranked by within a cluster, NaN if they are not."""
 
-    def totals(self, batch: Expectations, alpha: float) -> Array:
+    def totals(self, batch: Expectations, alpha: float, rates: float | Array) -> Array:
         clusters, weights = nearest_clusters(batch.vectors, self.centers, self.top_k, self.beta)
         return rank_scores(clusters, weights, inverse_ranks(self.cluster_scores(batch.columns, alpha)))
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .exchange import fixed_rate
 from .statistics import Array
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "check_alpha",
     "check_exploration",
     "check_scoring",
-    "exchange_rate",
     "inverse_ranks",
     "nearest_clusters",
     "rank_by_utility",
@@ -171,41 +171,24 @@ def rank_scores(clusters: NDArray[np.intp], weights: Array, inverse: Array) -> A
     return np.asarray(np.einsum("nk,nkm->nm", weights, inverse[clusters]))
 
 
-def exchange_rate(alpha: float, typical_cost: float) -> float:
-    """What one full point of score is worth at ``alpha``: ``typical_cost * (alpha / (1 - alpha)) ** 2``.
-
-    The square spreads the five orders of magnitude between models' prices over the knob; ``typical_cost`` makes alpha
-    mean the same for cheap and for expensive pools.
-
-    Args:
-        alpha: From 0 (cost only) to 1 (quality only).
-        typical_cost: US dollars of the pool's typical answer.
-
-    Returns:
-        US dollars per point of score: 0 at alpha 0, infinite at alpha 1.
-    """
-    return float("inf") if alpha == 1 else typical_cost * (alpha / (1 - alpha)) ** 2
-
-
-def utilities(scores: Array, costs: Array, alpha: float, typical_cost: float) -> Array:
-    """Expected score less expected cost at the `exchange_rate` of ``alpha``.
+def utilities(scores: Array, costs: Array, rates: float | Array) -> Array:
+    """Expected score less expected cost at an exchange rate.
 
     Because alpha only moves the exchange rate, and the rate rises with it, the expected cost of the choice with the
     highest utility never falls as alpha rises.
 
     Args:
         scores: (..., m) expected scores in [0, 1].
-        costs: (..., m) expected US dollars; infinite ones lose below alpha 1.
-        alpha: From 0 (cost only) to 1 (quality only).
-        typical_cost: US dollars of the pool's typical answer.
+        costs: (..., m) expected US dollars; infinite ones lose unless the rate is infinite.
+        rates: US dollars per point of score, one for all or (..., 1) of each query; either none or all of them are 0
+            or infinite.
 
     Returns:
-        (..., m) utilities in points of score; in negative US dollars at alpha 0.
+        (..., m) utilities in points of score; in negative US dollars if the rate is 0.
     """
-    rate = exchange_rate(alpha, typical_cost)
-    if rate == 0:
+    if np.all(rates == 0):
         return -costs
-    return scores - costs / rate if rate != float("inf") else scores
+    return scores if np.all(np.isinf(rates)) else scores - costs / rates
 
 
 def rank_by_utility(utility: Array, scores: Array, costs: Array) -> NDArray[np.intp]:
@@ -242,7 +225,7 @@ def best_by_utility(utility: Array, scores: Array, costs: Array) -> NDArray[np.i
 
 
 def utility_choice(scores: Array, costs: Array, alpha: float, typical_cost: float) -> NDArray[np.intp]:
-    """The choice of highest utility for each query; see `utilities` and `best_by_utility`.
+    """The choice of highest utility for each query at the fixed exchange; see `utilities` and `best_by_utility`.
 
     Args:
         scores: (n, m) expected scores.
@@ -253,4 +236,4 @@ def utility_choice(scores: Array, costs: Array, alpha: float, typical_cost: floa
     Returns:
         (n,) positions of the models.
     """
-    return best_by_utility(utilities(scores, costs, alpha, typical_cost), scores, costs)
+    return best_by_utility(utilities(scores, costs, fixed_rate(alpha, typical_cost)), scores, costs)

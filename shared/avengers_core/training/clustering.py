@@ -23,6 +23,7 @@ __all__ = [
     "max_similarity",
     "nearest",
     "nearest_of_source",
+    "sample_rows",
     "source_sizes",
     "unit_vectors",
 ]
@@ -154,17 +155,35 @@ def _find_centers(
         from sklearn.cluster import KMeans
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
-    sizes = partitions.map(_size_of_source, source)
-    total = sum(sizes)
-    sampled = total > KMEANS_SAMPLE_SIZE
-    chosen = np.arange(total)
-    if sampled:
-        chosen = np.sort(np.random.default_rng(random_state).choice(total, KMEANS_SAMPLE_SIZE, replace=False))
-    starts = np.cumsum([0, *sizes])
-    sample = np.concatenate(partitions.map(_chosen_vectors, dimension, chosen, starts.tolist(), source))
+    total = sum(partitions.map(_size_of_source, source))
+    sample = sample_rows(partitions, dimension, KMEANS_SAMPLE_SIZE, random_state, source)
     k = min(n_clusters, len(np.unique(sample, axis=0)) if total < 10_000 else total)
     centers = KMeans(k, random_state=random_state, n_init=10).fit(sample).cluster_centers_.astype(np.float32)
-    return _lloyd(partitions, np.asarray(centers), progress, source) if sampled else np.asarray(centers)
+    whole = total == len(sample)
+    return np.asarray(centers) if whole else _lloyd(partitions, np.asarray(centers), progress, source)
+
+
+def sample_rows(
+    partitions: Partitions, width: int, size: int, random_state: int, source: int | None
+) -> NDArray[np.float32]:
+    """(n, width) the first columns of what records are encoded as, of at most ``size`` records drawn evenly.
+
+    The draw does not depend on how the records are partitioned.
+
+    Args:
+        partitions: Encoded records.
+        width: Number of columns.
+        size: Number of records, at most.
+        random_state: Seed of the draw.
+        source: The source whose records are drawn; None: all.
+    """
+    sizes = partitions.map(_size_of_source, source)
+    total = sum(sizes)
+    chosen = np.arange(total)
+    if total > size:
+        chosen = np.sort(np.random.default_rng(random_state).choice(total, size, replace=False))
+    starts = np.cumsum([0, *sizes])
+    return np.concatenate(partitions.map(_chosen_vectors, width, chosen, starts.tolist(), source))
 
 
 def _vectors_of_source(table: RecordTable, dimension: int, source: int | None) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from ..records.partitions import LocalPartitions, Partitions
 from ..records.schema import Record
 from ..records.table import RecordTable
 from ..routing.artifact import save_artifact
-from ..routing.manifest import Artifact, ModelInfo, Settings
+from ..routing.exchange import check_exchange
+from ..routing.manifest import MAX_PROBES, Artifact, ModelInfo, Settings
 from ..routing.scoring import check_alpha, check_scoring
 from ..routing.statistics import ClusterStatistics
 from .clustering import find_centers, nearest_of_source, source_sizes
@@ -30,6 +31,7 @@ from .evidence import resolved_models, with_evidence
 from .lengths import fit_lengths
 from .manifest import build_manifest
 from .prices import implied_prices
+from .probes import N_PROBES, with_probes
 from .sklearn_conventions import EstimatorParameters, not_fitted_error
 from .sources import source_kinds, typical_costs, with_typical_costs
 from .statistics import cluster_statistics
@@ -70,6 +72,9 @@ class RouterEstimator(EstimatorParameters):
         min_accuracy_threshold: With ``reference``, a model whose mean score in a cluster is below this scores 0 there.
         min_records: A model with fewer answers is not a candidate.
         scoring: ``utility``, ``reference`` or ``simple``, if a route does not say.
+        exchange: What alpha means to ``utility``, if a route does not say: ``even`` or ``fixed``; see `RouteOptions`.
+        n_probes: Number of training queries whose embeddings and lengths the artifact keeps, without their text, to
+            measure what alpha means for a set of candidates. With 0 it follows from the clusters, less exactly.
         relative_costs: Whether a cost is compared with what is typical of the query's source. Default: if the records
             hold agent runs beside calls, whose dollars cannot be compared.
         alpha: From 0 (cost only) to 1 (quality only), if a route does not say.
@@ -113,6 +118,8 @@ class RouterEstimator(EstimatorParameters):
         min_accuracy_threshold: float = 0.0,
         min_records: int = 20,
         scoring: str = "utility",
+        exchange: str = "even",
+        n_probes: int = N_PROBES,
         relative_costs: bool | None = None,
         alpha: float = 0.5,
         performance_weight: float | None = None,
@@ -139,6 +146,8 @@ class RouterEstimator(EstimatorParameters):
         self.min_accuracy_threshold = min_accuracy_threshold
         self.min_records = min_records
         self.scoring = scoring
+        self.exchange = exchange
+        self.n_probes = n_probes
         self.relative_costs = relative_costs
         self.alpha = alpha
         self.performance_weight = performance_weight
@@ -251,12 +260,10 @@ class RouterEstimator(EstimatorParameters):
         Raises:
             ValueError: If a parameter is out of its range.
         """
-        for name, low in (("n_clusters", 1), ("min_records", 0)):
-            value = getattr(self, name)
-            if name == "n_clusters" and value is None:
-                continue
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < low:
-                raise ValueError(f"{name} must be a whole number of {low} or more, not {value!r}")
+        if self.n_clusters is not None:
+            _check_whole("n_clusters", self.n_clusters, 1)
+        _check_whole("min_records", self.min_records, 0)
+        _check_whole("n_probes", self.n_probes, 0, MAX_PROBES)
         for name in ("exclude_models", "exclude_datasets", "soft_exclude_models", "soft_exclude_datasets"):
             if isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a list of names, not the string {getattr(self, name)!r}")
@@ -269,6 +276,7 @@ class RouterEstimator(EstimatorParameters):
             if value is not None and not 0 <= value < np.inf:
                 raise ValueError(f"{name} must be a finite number of 0 or more, not {value!r}")
         check_scoring(self.scoring)
+        check_exchange(self.exchange)
         check_alpha(self.alpha)
 
     def _warn_if_few(self) -> None:
@@ -306,6 +314,7 @@ class RouterEstimator(EstimatorParameters):
         artifact = Artifact(manifest, centers, statistics, dict(fit_lengths(partitions, d)))
         prices = {info.id: info.price for info in infos if info.price is not None}
         artifact = with_typical_costs(artifact, typical_costs(partitions, artifact, prices) if relative else None)
+        artifact = with_probes(artifact, partitions, prices, self.n_probes)
         self._report("evidence", 0)
         artifact = with_evidence(artifact, known if self.published else {}, catalog)
         self._report("evidence", 1)
@@ -347,6 +356,7 @@ class RouterEstimator(EstimatorParameters):
             min_accuracy_threshold=self.min_accuracy_threshold,
             min_records=self.min_records,
             scoring=self.scoring,
+            exchange=self.exchange,
             relative_costs=relative_costs,
             alpha=self.alpha,
             performance_weight=self.performance_weight,
@@ -354,6 +364,13 @@ class RouterEstimator(EstimatorParameters):
             exclude_models=[*self.exclude_models, *self.soft_exclude_models],
             exclude_datasets=[*self.exclude_datasets, *self.soft_exclude_datasets],
         )
+
+
+def _check_whole(name: str, value: Any, low: int, high: int | None = None) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < low:
+        raise ValueError(f"{name} must be a whole number of {low} or more, not {value!r}")
+    if high is not None and value > high:
+        raise ValueError(f"{name} must be at most {high}, not {value!r}")
 
 
 def _statistics(table: RecordTable, centers: NDArray[np.float32], cluster_sources: list[int]) -> ClusterStatistics:

@@ -64,7 +64,7 @@ def edit_manifest(files: dict[str, bytes]) -> None:
 
 
 def old_version(files: dict[str, bytes]) -> None:
-    files["manifest.json"] = files["manifest.json"].replace(b'"schema_version": 2', b'"schema_version": 99')
+    files["manifest.json"] = files["manifest.json"].replace(b'"schema_version": 3', b'"schema_version": 99')
 
 
 def flip(files: dict[str, bytes]) -> None:

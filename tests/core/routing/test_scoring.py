@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from avengers_core import Router, RouterEstimator
+from avengers_core.routing.exchange import fixed_rate
 from avengers_core.routing.scorers import SCORERS, Expectations, Reference, Simple, Utility
 from avengers_core.routing.scoring import SCORINGS, check_alpha, check_exploration, check_scoring, utility_choice
 from hypothesis import given, settings
@@ -69,7 +70,7 @@ def check_against_loop(queries, centers, accuracy, cost, weight, sensitivity, th
             min_accuracy_threshold=threshold,
         )
     batch = batch_of(queries, accuracy.shape[1])
-    totals = scorer.totals(batch, 0.5)  # the weights stand in place of alpha
+    totals = scorer.totals(batch, 0.5, 1e-3)  # the weights stand in place of alpha
     choices = scorer.choice(batch, totals)
     none = lambda a: [[None if math.isnan(v) else float(v) for v in row] for row in a]  # noqa: E731
     for row, query in enumerate(queries):
@@ -207,7 +208,7 @@ def test_every_scoring_has_a_scorer():
 
 
 def test_only_utility_needs_costs_and_not_at_alpha_one():
-    utility = Utility(1e-3)
+    utility = Utility()
     assert utility.requires_known_cost(0.99)
     assert not utility.requires_known_cost(1)
     simple = Simple(np.ones((1, 1), np.float32), np.ones((1, 1)))
@@ -227,9 +228,9 @@ def expectations(draw):
 
 def utility_order(scores, costs, alpha, typical_cost):
     """Positions by utility, best first."""
-    utility = Utility(typical_cost)
+    utility = Utility()
     batch = Expectations(np.zeros((1, 1), np.float32), np.arange(len(scores)), scores[None], costs[None])
-    totals = utility.totals(batch, alpha)
+    totals = utility.totals(batch, alpha, fixed_rate(alpha, typical_cost))
     order = utility.ranking(totals[0], scores, costs)
     assert utility.choice(batch, totals)[0] == order[0]
     return order
@@ -269,8 +270,9 @@ def test_vectorised_choice_is_the_first_of_the_order(problem, alpha):
     many = Expectations(
         np.zeros((2, 1), np.float32), np.arange(len(scores)), np.stack([scores] * 2), np.stack([costs] * 2)
     )
-    utility = Utility(1e-3)
-    assert (utility.choice(many, utility.totals(many, alpha)) == first).all()
+    utility = Utility()
+    rate = fixed_rate(alpha, 1e-3)
+    assert (utility.choice(many, utility.totals(many, alpha, rate)) == first).all()
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, NAN, True, "x", [1], None])
