@@ -8,6 +8,9 @@ alpha)) ** 2`` whatever the candidates are.
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,12 +69,12 @@ class ExchangeTable:
     """The rates at which the probes' choices change.
 
     Attributes:
-        alphas: (j,) alphas, ascending.
-        log_rates: (j,) log US dollars per point of score at these alphas, ascending.
+        alphas: j alphas, ascending.
+        log_rates: j log US dollars per point of score at these alphas, ascending.
     """
 
-    alphas: Array
-    log_rates: Array
+    alphas: Sequence[float]
+    log_rates: Sequence[float]
 
     def rate(self, alpha: float) -> float:
         """US dollars per point of score. It rises with alpha: from 0 at alpha 0 to infinite at alpha 1."""
@@ -79,12 +82,14 @@ class ExchangeTable:
             return 0.0
         if alpha >= 1:
             return float("inf")
-        first, last = float(self.alphas[0]), float(self.alphas[-1])
-        if alpha < first:
-            return float(np.exp(self.log_rates[0])) * alpha / first
-        if alpha > last:
-            return float(np.exp(self.log_rates[-1])) * (1 - last) / (1 - alpha)
-        return float(np.exp(np.interp(alpha, self.alphas, self.log_rates)))
+        alphas, logs = self.alphas, self.log_rates
+        after = bisect_right(alphas, alpha)
+        if after == 0:
+            return math.exp(logs[0]) * alpha / alphas[0]
+        if after == len(alphas):
+            return math.exp(logs[-1]) * (1 - alphas[-1]) / (1 - alpha)
+        share = (alpha - alphas[after - 1]) / (alphas[after] - alphas[after - 1])
+        return math.exp(logs[after - 1] + share * (logs[after] - logs[after - 1]))
 
 
 def exchange_table(scores: Array, costs: Array, weights: Array) -> ExchangeTable | None:
@@ -116,7 +121,8 @@ def exchange_table(scores: Array, costs: Array, weights: Array) -> ExchangeTable
     span = levels[-1] - levels[0]
     if span < _LEAST_SPAN:
         return None
-    return ExchangeTable(((levels[:-1] + levels[1:]) / 2 - levels[0]) / span, np.log(rates))
+    alphas = ((levels[:-1] + levels[1:]) / 2 - levels[0]) / span
+    return ExchangeTable(alphas.tolist(), np.log(rates).tolist())
 
 
 def _steps(scores: Array, costs: Array, weights: Array) -> tuple[Array, Array, float]:

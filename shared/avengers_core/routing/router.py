@@ -346,7 +346,7 @@ class Router:
             extra = [request.extra_cost.get(name, 0.0) for name in self.models]
             costs = np.maximum(costs + extra, 0.0)
         batch = self._expectations(vectors, weights, costs, candidates)
-        rates = np.broadcast_to(request.rate * self._typicality(weights), (len(vectors), 1))
+        rates = request.rate * self._typicality(weights)
         totals = scorer.totals(batch, request.alpha, rates)
         chosen = scorer.choice(batch, totals).tolist()
         evidence, m = weights @ self._cell_evidence, len(self.models)
@@ -359,7 +359,7 @@ class Router:
             batch.scores,
             candidates.take(costs),
             totals,
-            rates[:, 0].tolist(),
+            [rates] * len(vectors) if isinstance(rates, float) else rates[:, 0].tolist(),
             tokens_in.tolist(),
             similarity.tolist(),
             outside.tolist(),

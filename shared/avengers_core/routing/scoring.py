@@ -186,9 +186,12 @@ def utilities(scores: Array, costs: Array, rates: float | Array) -> Array:
     Returns:
         (..., m) utilities in points of score; in negative US dollars if the rate is 0.
     """
-    if np.all(rates == 0):
+    if not isinstance(rates, float) and not rates.size:
+        return scores
+    rate = rates if isinstance(rates, float) else float(rates.flat[0])
+    if rate == 0:
         return -costs
-    return scores if np.all(np.isinf(rates)) else scores - costs / rates
+    return scores if rate == float("inf") else scores - costs / rates
 
 
 def rank_by_utility(utility: Array, scores: Array, costs: Array) -> NDArray[np.intp]:

@@ -65,7 +65,8 @@ def test_alpha_is_the_share_of_the_way_in_log_cost(problem: Any) -> None:
     assert (np.diff(means) >= -1e-15).all()
     levels = np.log(np.maximum(means, 1e-3 * ends[1]))
     span = levels[-1] - levels[0]
-    between = np.exp((table.log_rates[1:] + table.log_rates[:-1]) / 2).tolist()
+    logs = np.array(table.log_rates)
+    between = np.exp((logs[1:] + logs[:-1]) / 2).tolist()
     steps = np.log(np.maximum(mean_costs(scores, costs, weights, [0.0, *between, math.inf]), 1e-3 * ends[1]))
     half = np.diff(steps).max() / 2
     assert np.abs(levels - levels[0] - ALPHAS * span).max() <= half + 0.02 * span + 1e-9
@@ -136,6 +137,11 @@ def test_expected_costs_never_fall_and_the_ends_are_the_cheapest_and_the_best(ro
         assert spent == sorted(spent)
         assert spent[0] == decisions[0].costs.min()
         assert decisions[-1].expected_score == decisions[-1].scores.max()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
+def test_no_query_at_all(alpha: float) -> None:
+    assert Router.load().route_many([], alpha=alpha) == []
 
 
 def test_choose_and_route_agree(router: Router) -> None:
