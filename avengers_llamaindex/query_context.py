@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from avengers_core.routing.options import RouteOptions, RouteOverrides
+from avengers_core.routing.options import RouteOptions, RouteOverrides, merge_overrides
 from llama_index.core.agent.workflow import AgentSetup
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -83,7 +83,7 @@ def routing(
     """
     RouteOptions().override(overrides)
     outer = _context.get()
-    inner = replace(outer, overrides=cast("RouteOverrides", {**outer.overrides, **overrides}))
+    inner = replace(outer, overrides=cast("RouteOverrides", merge_overrides(outer.overrides, overrides)))
     if question is not None:
         inner = replace(inner, question=question)
     if session is not None:

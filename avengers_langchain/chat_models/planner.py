@@ -14,7 +14,7 @@ from avengers_core.adapters import only_models, take
 from avengers_core.dispatch.call import Call
 from avengers_core.dispatch.dispatcher import QUICK_CHARACTERS
 from avengers_core.dispatch.options import CallLabels
-from avengers_core.routing.options import ROUTE_FIELDS, RouteOverrides
+from avengers_core.routing.options import ROUTE_FIELDS, RouteOverrides, merge_overrides
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import BaseMessage
@@ -130,7 +130,7 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         messages = self._convert_input(input).to_messages()
         config = ensure_config(config)
         configurable = config.get("configurable") or {}
-        overrides = {**self._from_config(configurable), **_take_overrides(kwargs)}
+        overrides = merge_overrides(self._from_config(configurable), _take_overrides(kwargs))
         manager = managers.configure(
             config.get("callbacks"),
             inheritable_tags=config.get("tags"),

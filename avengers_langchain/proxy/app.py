@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from avengers_core.dispatch.pool import ModelPool
-from avengers_core.routing.scoring import check_alpha
+from avengers_core.routing.scoring import check_alpha, check_min_quality
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ValidationError
@@ -233,12 +233,14 @@ def _model_overrides(model: str, ids: list[str]) -> dict[str, Any]:
         return {}
     if model in ids:
         return {"models": [model]}
-    name, _, alpha = model.partition(":")
+    name, _, aim = model.partition(":")
     if name == "avengers":
         try:
-            return {"alpha": check_alpha(float(alpha))}
+            if aim.startswith("q"):
+                return {"min_quality": check_min_quality(float(aim[1:]))}
+            return {"alpha": check_alpha(float(aim))}
         except ValueError:
-            message = f"model {model[:60]!r}: avengers:<alpha> takes a number from 0 to 1"
+            message = f"model {model[:60]!r}: avengers:<alpha> and avengers:q<min_quality> take a number from 0 to 1"
             raise invalid(message, param="model") from None
-    listed = f"avengers, avengers:<alpha>, {', '.join(ids)}"
+    listed = f"avengers, avengers:<alpha>, avengers:q<min_quality>, {', '.join(ids)}"
     raise invalid(f"no model {model[:60]!r} here: {listed}", "model_not_found", "model", status=404)

@@ -13,7 +13,7 @@ from avengers_core._utils.threads import off_loop
 from avengers_core.adapters import needs_from_arguments, only_models, take
 from avengers_core.dispatch.call import Attempt, Call
 from avengers_core.dispatch.options import CallLabels
-from avengers_core.routing.options import ROUTE_FIELDS, RouteOptions, RouteOverrides
+from avengers_core.routing.options import ROUTE_FIELDS, RouteOptions, RouteOverrides, merge_overrides
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
@@ -129,7 +129,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         Raises:
             ValueError: If ``model`` is not one of the candidates, or an option has a wrong value.
         """
-        overrides = {**context.overrides, **take(kwargs, ROUTE_FIELDS)}
+        overrides = merge_overrides(context.overrides, take(kwargs, ROUTE_FIELDS))
         options = self.route_options(cast("RouteOverrides", overrides))
         if "model" in kwargs:
             model, ids = kwargs.pop("model"), self.dispatcher.pool.ids

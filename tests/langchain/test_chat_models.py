@@ -84,6 +84,24 @@ def test_alpha_chooses(make: Make, server: LLMServer) -> None:
     assert set(server.asked) == {told(cheap)["model"], told(best)["model"]}
 
 
+def test_quality_and_cost_in_place_of_alpha(make: Make, server: LLMServer) -> None:
+    llm = make(alpha=0.5)
+    cheap, best = llm.invoke("hello", alpha=0), llm.invoke("hello", alpha=1)
+    assert told(llm.invoke("hello", min_quality=0))["model"] == told(cheap)["model"]
+    assert told(make(min_quality=1.0).invoke("hello"))["model"] == told(best)["model"]
+    assert told(make(min_quality=1.0).invoke("hello", alpha=0))["model"] == told(cheap)["model"]
+    config: Any = {"configurable": {"min_quality": 1.0}}
+    assert told(llm.invoke("hello", config))["model"] == told(best)["model"]
+    assert told(llm.invoke("hello", config, alpha=0))["model"] == told(cheap)["model"]
+    limit = told(best)["expected_cost_usd"] * 0.99
+    assert told(llm.invoke("hello", alpha=1, max_cost=limit))["expected_cost_usd"] <= limit
+    with pytest.raises(NoCandidateError, match="more than max_cost"):
+        llm.invoke("hello", max_cost=1e-12)
+    raised: Any = {"configurable": {"max_cost": 1.0}}
+    with pytest.raises(NoCandidateError):  # an end user's config lifts no limit
+        make(max_cost=1e-12).invoke("hello", raised)
+
+
 def test_precedence_argument_then_config_then_field(make: Make) -> None:
     llm = make(alpha=0.1)
     config: Any = {"configurable": {"alpha": 0.5}}

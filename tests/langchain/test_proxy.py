@@ -130,9 +130,13 @@ def test_alpha_and_models_by_name(url: str, server: LLMServer) -> None:
     dear = api.chat.completions.create(model="avengers:1.0", messages=question)
     assert (cheap.avengers["alpha"], dear.avengers["alpha"]) == (0, 1)  # type: ignore[attr-defined]
     assert cheap.model != dear.model
+    enough = api.chat.completions.create(model="avengers:q0", messages=question)
+    best = api.chat.completions.create(model="avengers:q1", messages=question)
+    assert (enough.model, best.model) == (cheap.model, dear.model)
     assert api.chat.completions.create(model=HAIKU, messages=question).model == HAIKU
     assert [one.id for one in api.models.list()] == ["avengers", MINI, BIG, HAIKU]
-    for wrong, kind in (("gpt-9", openai.NotFoundError), ("avengers:2", openai.BadRequestError)):
+    refused = openai.BadRequestError
+    for wrong, kind in (("gpt-9", openai.NotFoundError), ("avengers:2", refused), ("avengers:q2", refused)):
         with pytest.raises(kind):
             api.chat.completions.create(model=wrong, messages=question)
 

@@ -214,6 +214,8 @@ def test_routing_takes_every_option(llm: AvengersLLM) -> None:
         "alpha": 1.0,
         "scoring": "reference",
         "exchange": "fixed",
+        "min_quality": None,
+        "max_cost": 1.0,
         "exclude_models": [MINI],
         "fallbacks": BIG,
         "exploration": 0.5,

@@ -71,6 +71,12 @@ class RoutingFields(BaseModel):
     exchange: str | None = _DEFAULTS.exchange
     """What alpha means. ``even``: the share of the way, in log expected cost, from the cheapest choice to the best one,
     for the models at hand. ``fixed``: a number of US dollars per point of score. Default: the artifact's."""
+    min_quality: float | None = _DEFAULTS.min_quality
+    """In place of alpha: choose the cheapest model whose expected score is at least this share, from 0 to 1, of the
+    best one's."""
+    max_cost: float | None = _DEFAULTS.max_cost
+    """US dollars that a call may be expected to cost, at most. Unless ``alpha`` or ``min_quality`` is set, the best
+    model within it is chosen. Default: no limit."""
     exclude_models: tuple[str, ...] | Mapping[str, str] = _DEFAULTS.exclude_models
     """Ids that must not be chosen, or a mapping from id to the reason."""
     fallbacks: bool | int | tuple[str, ...] = _DEFAULTS.fallbacks

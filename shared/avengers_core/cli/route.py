@@ -43,6 +43,14 @@ def route(
     ] = "",
     scoring: ScoringOption = None,
     exchange: ExchangeOption = None,
+    min_quality: Annotated[
+        float | None,
+        typer.Option(help="In place of alpha: the cheapest model with this share (0 to 1) of the best expected score."),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(help="US dollars that the query may be expected to cost. Without --alpha: the best model within."),
+    ] = None,
     latest_prices: Annotated[
         bool, typer.Option("--latest-prices", help="Use the prices of the installed genai-prices.")
     ] = False,
@@ -65,6 +73,8 @@ def route(
         require=_requirements(require),
         scoring=scoring,
         exchange=exchange,
+        min_quality=min_quality,
+        max_cost=max_cost,
     )
     print_result(decision, _decision_view, as_json)
 

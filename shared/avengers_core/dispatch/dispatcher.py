@@ -152,7 +152,12 @@ class Dispatcher(Generic[M]):
             avoided = {name: why for name, why in cooling_down.items() if name not in ineligible}
             if len(ineligible) + len(avoided) >= len(self.pool.ids):
                 avoided = {}  # a model that is cooling down is better than none
-            decision = self._decide(prompt, options, labels, {**ineligible, **avoided})
+            try:
+                decision = self._decide(prompt, options, labels, {**ineligible, **avoided})
+            except (NoCandidateError, BudgetError):
+                if not avoided:
+                    raise
+                decision = self._decide(prompt, options, labels, ineligible)
             first = model_to_ask(decision, prompt, sticky=options.sticky)
             try:
                 member = self.pool.get(first)

@@ -58,6 +58,25 @@ class Candidates:
         reasons = {**self.ineligible, **dict.fromkeys(unpriced, UNPRICED)}
         return Candidates(self.columns[keep], names, False, reasons)
 
+    def within_cost(self, costs: Array, max_cost: float) -> Candidates:
+        """Those among them that are expected to cost no more than a limit.
+
+        Args:
+            costs: (m,) expected US dollars of all models, NaN if unknown.
+            max_cost: The limit in US dollars.
+        """
+        own = self.take(costs)
+        keep = own <= max_cost
+        if keep.all():
+            return self
+        dear = {
+            name: UNPRICED if np.isnan(cost) else f"expected to cost ${cost:.3g}, more than max_cost (${max_cost:g})"
+            for name, cost, kept in zip(self.names, own.tolist(), keep.tolist(), strict=True)
+            if not kept
+        }
+        names = tuple(name for name in self.names if name not in dear)
+        return Candidates(self.columns[keep], names, False, {**self.ineligible, **dear})
+
     def require_any(self) -> Candidates:
         """Themselves.
 

@@ -68,12 +68,14 @@ class Decision:
 
     Attributes:
         model: The chosen model.
-        alpha: From 0 (cost only) to 1 (quality only), as it was used.
+        alpha: From 0 (cost only) to 1 (quality only), as it was used, unless there is a ``min_quality``.
+        min_quality: Share of the best expected score that the chosen model had to reach; None: alpha decided.
         scoring: ``utility``, ``reference`` or ``simple``, as it was used.
         candidates: Models that could be chosen, in the artifact's order, as in the three arrays below.
         scores: (c,) expected scores in [0, 1].
         costs: (c,) expected US dollars, NaN if unknown.
-        totals: (c,) what candidates are ranked by: utilities, or sums of weighted inverse ranks.
+        totals: (c,) what candidates are ranked by: utilities, sums of weighted inverse ranks, or by how much they miss
+            ``min_quality``.
         exchange_rate: US dollars that a full point of score is worth at this alpha; infinite at alpha 1.
         input_tokens: Estimated tokens of the query.
         similarity: Cosine similarity of the query and its nearest cluster centre.
@@ -87,6 +89,7 @@ class Decision:
 
     model: str
     alpha: float
+    min_quality: float | None
     scoring: str
     candidates: list[str]
     scores: Array
@@ -159,7 +162,12 @@ class Decision:
         This is the normal probability of the margin between the two, in points of score, over the standard errors of
         both expectations. The margin is that of the utilities, or of the expected scores if the scoring is by ranks.
         1.0 if there is one candidate, and at alpha 0, at which only known costs count.
+
+        With ``min_quality`` it is the probability that the chosen model truly reaches that share of the best one's
+        score: 0.5 or more, unless it was drawn at random.
         """
+        if self.min_quality is not None:
+            return self._confidence_to_reach(self.min_quality)
         if len(self.candidates) < 2 or self.alpha == 0:
             return 1.0
         runners = self._order()[:2]
@@ -168,6 +176,14 @@ class Decision:
         errors = self.evidence.errors[runners]
         spread = max(math.sqrt(float(errors @ errors)), _LEAST_SPREAD)
         return 0.5 * (1 + math.erf(max(margin, 0.0) / spread / math.sqrt(2)))
+
+    def _confidence_to_reach(self, min_quality: float) -> float:
+        chosen, best = self.candidates.index(self.model), int(np.argmax(self.scores))
+        if chosen == best:
+            return 1.0
+        margin = float(self.scores[chosen] - min_quality * self.scores[best])
+        spread = math.hypot(float(self.evidence.errors[chosen]), min_quality * float(self.evidence.errors[best]))
+        return 0.5 * (1 + math.erf(margin / max(spread, _LEAST_SPREAD) / math.sqrt(2)))
 
     @property
     def tasks(self) -> list[tuple[str, float]]:
@@ -207,6 +223,7 @@ class Decision:
             "id": self.id,
             "model": self.model,
             "alpha": self.alpha,
+            "min_quality": self.min_quality,
             "scoring": self.scoring,
             "exchange_rate": _finite_or_none(self.exchange_rate),
             "expected_score": self.expected_score,

@@ -34,6 +34,8 @@ class _Explainable(Protocol):
     @property
     def alpha(self) -> float: ...
     @property
+    def min_quality(self) -> float | None: ...
+    @property
     def candidates(self) -> Sequence[str]: ...
     @property
     def scores(self) -> Array: ...
@@ -72,7 +74,7 @@ def explain(decision: _Explainable) -> str:
         decision: A `avengers_core.routing.decision.Decision`.
     """
     sentences = [
-        f"At alpha {decision.alpha:g} {decision.model} is expected to score {decision.expected_score:.2f} for "
+        f"{_aim(decision)} {decision.model} is expected to score {decision.expected_score:.2f} for "
         f"{_dollars(decision.expected_cost)}.",
         _basis(decision),
         _place(decision),
@@ -85,6 +87,12 @@ def explain(decision: _Explainable) -> str:
         listed = [f"{name}: {why}" for name, why in list(decision.excluded.items())[:MAX_EXCLUDED]]
         sentences.append(f"Left out: {'; '.join(listed)}.")
     return " ".join(sentences)
+
+
+def _aim(decision: _Explainable) -> str:
+    if decision.min_quality is None:
+        return f"At alpha {decision.alpha:g}"
+    return f"As the cheapest with {decision.min_quality:.0%} of the best expected score or more,"
 
 
 def _basis(decision: _Explainable) -> str:
@@ -112,7 +120,7 @@ def _alternatives(decision: _Explainable) -> list[str]:
     sentences = [
         f"Next is {decision.candidates[second]} (score {decision.scores[second]:.2f}, "
         f"{_dollars(decision.costs[second])}); "
-        f"confidence in the choice between the two {decision.confidence:.0%}."
+        f"{_confidence(decision)}."
     ]
     best = int(np.argmax(decision.scores))
     if decision.candidates[best] != decision.model:
@@ -123,6 +131,12 @@ def _alternatives(decision: _Explainable) -> list[str]:
             f"{_dollars(decision.costs[best])}{times})."
         )
     return sentences
+
+
+def _confidence(decision: _Explainable) -> str:
+    if decision.min_quality is None:
+        return f"confidence in the choice between the two {decision.confidence:.0%}"
+    return f"confidence that the chosen one reaches that share {decision.confidence:.0%}"
 
 
 def _dollars(value: float) -> str:

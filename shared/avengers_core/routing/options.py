@@ -9,9 +9,17 @@ from typing import Any, TypedDict
 from ..ledger.budget import Budget, plain_budget
 from .capabilities import Require
 from .exchange import check_exchange
-from .scoring import check_alpha, check_exploration, check_scoring
+from .scoring import check_alpha, check_exploration, check_max_cost, check_min_quality, check_scoring
 
-__all__ = ["ROUTE_FIELDS", "ROUTE_ON", "RouteArguments", "RouteOptions", "RouteOverrides", "check_route_on"]
+__all__ = [
+    "ROUTE_FIELDS",
+    "ROUTE_ON",
+    "RouteArguments",
+    "RouteOptions",
+    "RouteOverrides",
+    "check_route_on",
+    "merge_overrides",
+]
 
 #: The texts that can be embedded. Without an engine that tells the question, ``question`` means ``last_human``.
 ROUTE_ON = ("last_human", "question", "with_system", "conversation")
@@ -23,6 +31,8 @@ class RouteOverrides(TypedDict, total=False):
     alpha: float | None
     scoring: str | None
     exchange: str | None
+    min_quality: float | None
+    max_cost: float | None
     exclude_models: Iterable[str] | Mapping[str, str]
     fallbacks: bool | int | Sequence[str]
     exploration: float
@@ -47,8 +57,8 @@ class RouteArguments(RouteOverrides, total=False):
 class RouteOptions:
     """How a model is chosen. Values are checked when the object is made.
 
-    `Router.route` uses ``alpha``, ``scoring``, ``exchange``, ``exclude_models`` and ``exploration``; the others say
-    what happens to a call, so only the adapters and the proxy use them.
+    `Router.route` uses them all but ``fallbacks``, ``route_on``, ``sticky`` and ``budget``; these say what happens to a
+    call, so only the adapters and the proxy use them.
 
     Attributes:
         alpha: From 0 (cost only) to 1 (quality only). Default: the artifact's.
@@ -56,6 +66,10 @@ class RouteOptions:
         exchange: What alpha means to ``utility``. ``even``: the share of the way, in log expected cost, from the
             cheapest choice to the best one, for the candidates at hand. ``fixed``: a number of US dollars per point of
             score, whatever the candidates are. Default: the artifact's.
+        min_quality: In place of alpha: the cheapest model is chosen whose expected score is at least this share, from 0
+            to 1, of the best one's on the query. Needs the scoring ``utility``.
+        max_cost: US dollars that the chosen model may be expected to cost for a call, at most. Unless alpha or
+            ``min_quality`` is set, the best of these models is chosen. Default: no limit.
         exclude_models: Ids of models that must not be chosen, or a mapping from id to the reason.
         fallbacks: How many of the next-ranked models may be asked when one fails (True: all, False: none), or their
             ids in order.
@@ -72,6 +86,8 @@ class RouteOptions:
     alpha: float | None = None
     scoring: str | None = None
     exchange: str | None = None
+    min_quality: float | None = None
+    max_cost: float | None = None
     exclude_models: tuple[str, ...] | Mapping[str, str] = ()
     fallbacks: bool | int | tuple[str, ...] = True
     exploration: float = 0.0
@@ -86,6 +102,8 @@ class RouteOptions:
 
     def override(self, given: RouteOverrides) -> RouteOptions:
         """These options with those that a call gives in their place.
+
+        A call's ``alpha`` also takes the place of a ``min_quality`` that it does not give.
 
         Args:
             given: Options by name. Only these are checked, as the others have been.
@@ -105,7 +123,24 @@ class RouteOptions:
             if name not in _CHECKS:
                 raise TypeError(f"there is no option {name!r}: the options are {', '.join(ROUTE_FIELDS)}")
             object.__setattr__(changed, name, _CHECKS[name](value))
+        if _aims_by_alpha(given):
+            object.__setattr__(changed, "min_quality", None)
         return changed
+
+
+def merge_overrides(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+    """Two layers of overrides as one. The inner ones win, and an inner ``alpha`` does over an outer ``min_quality``.
+
+    Args:
+        outer: What is farther from the call, such as a config.
+        inner: What is nearer to it, such as an argument.
+    """
+    kept = {name: value for name, value in outer.items() if name != "min_quality" or not _aims_by_alpha(inner)}
+    return {**kept, **inner}
+
+
+def _aims_by_alpha(given: Mapping[str, Any]) -> bool:
+    return given.get("alpha") is not None and "min_quality" not in given
 
 
 def _optional(check: Any) -> Any:
@@ -161,6 +196,8 @@ _CHECKS = {
     "alpha": _optional(check_alpha),
     "scoring": _optional(check_scoring),
     "exchange": _optional(check_exchange),
+    "min_quality": _optional(check_min_quality),
+    "max_cost": _optional(check_max_cost),
     "exclude_models": _check_names,
     "fallbacks": _check_fallbacks,
     "exploration": check_exploration,

@@ -29,6 +29,7 @@ from .pretrained import find_artifact
 from .prices import resolve_prices
 from .score_model import ScoreModel
 from .scorers import SCORERS, Expectations, Scorer
+from .scoring import shortfalls
 from .statistics import Array
 
 if TYPE_CHECKING:
@@ -46,11 +47,45 @@ class _Request(NamedTuple):
     scoring: str
     alpha: float
     rate: float
+    min_quality: float | None
+    max_cost: float | None
     exploration: float
     candidates: Candidates
     output_tokens: float | None
     input_tokens: float | None
     extra_cost: Mapping[str, float] | None
+
+
+class _Expected(NamedTuple):
+    """What is expected of all models for ``n`` queries.
+
+    Attributes:
+        vectors: (n, d) unit vectors.
+        weights: (n, k) weights of the clusters.
+        similarity: (n,) cosine similarity to the nearest centre.
+        outside: (n,) whether a query is out of distribution.
+        costs: (n, m) expected US dollars, NaN if unknown.
+        input_tokens: (n,) expected input tokens.
+    """
+
+    vectors: Vectors
+    weights: Array
+    similarity: NDArray[np.float32]
+    outside: NDArray[np.bool_]
+    costs: Array
+    input_tokens: Array
+
+    def row(self, position: int) -> _Expected:
+        """The same of one query."""
+        rows = slice(position, position + 1)
+        return _Expected(
+            self.vectors[rows],
+            self.weights[rows],
+            self.similarity[rows],
+            self.outside[rows],
+            self.costs[rows],
+            self.input_tokens[rows],
+        )
 
 
 class Router:
@@ -166,9 +201,9 @@ class Router:
             **overrides: Single options in place of those in ``options``, such as ``alpha=0.6``; see `RouteOptions`.
 
         Raises:
-            NoCandidateError: If no model is left; the message gives the reason for each.
+            NoCandidateError: If no model is left, such as within ``max_cost``; the message gives the reason for each.
             TypeError: If there is no option of that name.
-            ValueError: If alpha or exploration is outside [0, 1], or scoring is unknown.
+            ValueError: If an option is out of its range.
         """
         request = self._resolve(
             options,
@@ -213,7 +248,8 @@ class Router:
     ) -> Iterator[Decision]:
         """Choose a model for each of many queries whose vectors are at hand.
 
-        Arguments are checked at once, decisions are made as they are iterated.
+        Arguments are checked at once, decisions are made as they are iterated: only then it is seen that ``max_cost``
+        leaves no model for a query.
 
         Args:
             vectors: (n, d) unit vectors of the queries, as from `embed`.
@@ -314,9 +350,13 @@ class Router:
         options = (_NO_OPTIONS if options is None else options).override(overrides)
         scoring = self._resolve_scoring(options)
         scorer = self._scorers[scoring].with_weights(performance_weight, cost_sensitivity)
-        alpha = self.artifact.manifest.settings.alpha if options.alpha is None else options.alpha
+        if options.min_quality is not None and scoring != "utility":
+            raise ValueError(f"min_quality needs the scoring utility, not {scoring}")
+        alpha, limited = options.alpha, options.min_quality is not None or options.max_cost is not None
+        if alpha is None:
+            alpha = self.artifact.manifest.settings.alpha if options.max_cost is None else 1.0
         candidates = self._eligibility.select(models, options.exclude_models, require)
-        if not self._costs.all_known and scorer.requires_known_cost(alpha):
+        if not self._costs.all_known and (limited or scorer.requires_known_cost(alpha)):
             candidates = candidates.known_cost(self._costs.known)
         candidates = candidates.require_any()
         return _Request(
@@ -324,6 +364,8 @@ class Router:
             scoring,
             alpha,
             self.exchange_rates.rate(alpha, candidates.columns, self._resolve_exchange(options)),
+            options.min_quality,
+            options.max_cost,
             options.exploration,
             candidates,
             output_tokens,
@@ -338,16 +380,30 @@ class Router:
         return options.exchange or self.artifact.manifest.settings.exchange
 
     def _decide(self, vectors: Vectors, texts: list[str], request: _Request) -> Iterator[Decision]:
-        """Weigh the clusters, expect scores and costs, and rank the candidates."""
-        scorer, candidates = request.scorer, request.candidates
+        """Weigh the clusters, expect costs, and choose, query by query if costs have a limit."""
+        scorer = request.scorer
         weights, similarity, outside = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
         costs, tokens_in = self._costs.expect(vectors, texts, weights, request.output_tokens, request.input_tokens)
         if request.extra_cost:
             extra = [request.extra_cost.get(name, 0.0) for name in self.models]
             costs = np.maximum(costs + extra, 0.0)
-        batch = self._expectations(vectors, weights, costs, candidates)
+        expected = _Expected(vectors, weights, similarity, outside, costs, tokens_in)
+        if request.max_cost is None:
+            yield from self._choose(expected, request, request.candidates)
+            return
+        for position in range(len(texts)):
+            candidates = request.candidates.within_cost(costs[position], request.max_cost).require_any()
+            yield from self._choose(expected.row(position), request, candidates)
+
+    def _choose(self, expected: _Expected, request: _Request, candidates: Candidates) -> Iterator[Decision]:
+        """Expect scores, and rank the candidates."""
+        scorer, weights, costs = request.scorer, expected.weights, expected.costs
+        batch = self._expectations(expected.vectors, weights, costs, candidates)
         rates = request.rate * self._typicality(weights)
-        totals = scorer.totals(batch, request.alpha, rates)
+        if request.min_quality is None:
+            totals = scorer.totals(batch, request.alpha, rates)
+        else:
+            totals = shortfalls(batch.scores, request.min_quality)
         chosen = scorer.choice(batch, totals).tolist()
         evidence, m = weights @ self._cell_evidence, len(self.models)
         manifest = self.artifact.manifest
@@ -359,10 +415,10 @@ class Router:
             batch.scores,
             candidates.take(costs),
             totals,
-            [rates] * len(vectors) if isinstance(rates, float) else rates[:, 0].tolist(),
-            tokens_in.tolist(),
-            similarity.tolist(),
-            outside.tolist(),
+            [rates] * len(weights) if isinstance(rates, float) else rates[:, 0].tolist(),
+            expected.input_tokens.tolist(),
+            expected.similarity.tolist(),
+            expected.outside.tolist(),
             weights,
             candidates.take(evidence[:, :m]),
             candidates.take(evidence[:, m : 2 * m]),
@@ -380,6 +436,7 @@ class Router:
             yield Decision(
                 model=names[position],
                 alpha=request.alpha,
+                min_quality=request.min_quality,
                 scoring=request.scoring,
                 candidates=names,
                 scores=scores,

@@ -20,12 +20,15 @@ __all__ = [
     "best_by_utility",
     "check_alpha",
     "check_exploration",
+    "check_max_cost",
+    "check_min_quality",
     "check_scoring",
     "inverse_ranks",
     "nearest_clusters",
     "rank_by_utility",
     "rank_scores",
     "reference_scores",
+    "shortfalls",
     "utilities",
     "utility_choice",
 ]
@@ -55,6 +58,33 @@ def check_exploration(exploration: Any) -> float:
     value = _unit_interval(exploration)
     if value is None:
         raise ValueError(f"exploration must be a share of calls from 0 to 1, not {exploration!r}")
+    return value
+
+
+def check_min_quality(min_quality: Any) -> float:
+    """``min_quality`` as a float.
+
+    Raises:
+        ValueError: If it is not a number in [0, 1].
+    """
+    value = _unit_interval(min_quality)
+    if value is None:
+        raise ValueError(f"min_quality must be a share of the best expected score, from 0 to 1, not {min_quality!r}")
+    return value
+
+
+def check_max_cost(max_cost: Any) -> float:
+    """``max_cost`` as a float.
+
+    Raises:
+        ValueError: If it is not a finite number of 0 or more.
+    """
+    try:
+        value = -1.0 if isinstance(max_cost, bool) else float(max_cost)
+    except (TypeError, ValueError):
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"max_cost must be a number of US dollars, 0 or more, not {max_cost!r}")
     return value
 
 
@@ -192,6 +222,19 @@ def utilities(scores: Array, costs: Array, rates: float | Array) -> Array:
     if rate == 0:
         return -costs
     return scores if rate == float("inf") else scores - costs / rates
+
+
+def shortfalls(scores: Array, min_quality: float) -> Array:
+    """By how much each score is below a share of the query's best one: negative points, or 0 if it is not.
+
+    Ranked like utilities, models that reach the share come first, the cheapest before the others, and then those that
+    miss it by least.
+
+    Args:
+        scores: (..., m) expected scores in [0, 1].
+        min_quality: The share, from 0 to 1.
+    """
+    return np.asarray(np.minimum(scores - min_quality * scores.max(axis=-1, keepdims=True), 0.0))
 
 
 def rank_by_utility(utility: Array, scores: Array, costs: Array) -> NDArray[np.intp]:
