@@ -97,7 +97,7 @@ def test_override_changes_a_copy() -> None:
 
 
 def test_an_unknown_option_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="no option 'alpa': the options are alpha, scoring, exchange, exclude_models"):
+    with pytest.raises(TypeError, match="no option 'alpa': the options are alpha, scoring, exchange, min_quality"):
         RouteOptions().override({"alpa": 1})  # type: ignore[typeddict-unknown-key]
     with pytest.raises(TypeError, match="alpa"):
         RouteOptions(alpa=1)  # type: ignore[call-arg]
