@@ -21,6 +21,8 @@ __all__ = [
     "JsonFlag",
     "LedgerArgument",
     "LedgerOption",
+    "MaxCostOption",
+    "MinQualityOption",
     "PublishedOption",
     "QuietFlag",
     "RecordsArgument",
@@ -67,6 +69,21 @@ ExchangeOption = Annotated[
         "--exchange",
         help="What alpha means: even (the share of the way, in log cost, from the cheapest choice to the best one) or "
         "fixed (US dollars per point of score). Default: the artifact's.",
+    ),
+]
+MinQualityOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-quality",
+        help="In place of alpha: the cheapest model is chosen that is expected to reach this share, from 0 to 1, of "
+        "the best one's score.",
+    ),
+]
+MaxCostOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        help="US dollars that a call may be expected to cost. Without an alpha, the best model within it is chosen.",
     ),
 ]
 SeedOption = Annotated[

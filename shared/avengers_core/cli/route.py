@@ -11,7 +11,16 @@ import typer
 from rich.text import Text
 
 from .console import print_result
-from .options import AlphaOption, ArtifactOption, ExchangeOption, JsonFlag, ScoringOption, split_names
+from .options import (
+    AlphaOption,
+    ArtifactOption,
+    ExchangeOption,
+    JsonFlag,
+    MaxCostOption,
+    MinQualityOption,
+    ScoringOption,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from .._utils.results import Table
@@ -43,14 +52,8 @@ def route(
     ] = "",
     scoring: ScoringOption = None,
     exchange: ExchangeOption = None,
-    min_quality: Annotated[
-        float | None,
-        typer.Option(help="In place of alpha: the cheapest model with this share (0 to 1) of the best expected score."),
-    ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(help="US dollars that the query may be expected to cost. Without --alpha: the best model within."),
-    ] = None,
+    min_quality: MinQualityOption = None,
+    max_cost: MaxCostOption = None,
     latest_prices: Annotated[
         bool, typer.Option("--latest-prices", help="Use the prices of the installed genai-prices.")
     ] = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import ArtifactOption
+from .options import ArtifactOption, MaxCostOption, MinQualityOption
 
 __all__ = ["serve"]
 
@@ -23,6 +23,8 @@ def serve(
             "artifact's."
         ),
     ] = None,
+    min_quality: MinQualityOption = None,
+    max_cost: MaxCostOption = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,13 +65,16 @@ def serve(
 ) -> None:
     """Serve an OpenAI-compatible endpoint.
 
-    It answers as the model avengers, as avengers:0.4 (with this alpha), and as each of the models.
+    It answers as the model avengers, as avengers:0.4 (with this alpha), as avengers:q0.95 (with this
+    min_quality), and as each of the models.
     """
     from .adapters import ServingAdapter, load_adapter
 
     adapter: ServingAdapter = load_adapter("langchain", "serving", "serve")
     fields = {
         "alpha": alpha,
+        "min_quality": min_quality,
+        "max_cost": max_cost,
         "artifact": artifact,
         "models": _models(model or [], models_from) or None,
         "ledger": ledger,
