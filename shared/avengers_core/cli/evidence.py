@@ -179,6 +179,9 @@ def _recommendation_view(found: Recommendation) -> Iterator[Text | str]:
         f"${found.best_single_cost_usd * 1000:.4f}"
     )
     yield f"scoring {found.scoring}, {found.n_clusters} clusters, embedder {found.embedder}"
+    if found.per_request:
+        options = " and ".join(f"{name}={value:g}" for name, value in found.per_request.items())
+        yield f"This holds on average. To ask it of each request, use {options} instead (not measured by the sweep)."
 
 
 def report(

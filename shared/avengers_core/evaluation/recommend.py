@@ -127,6 +127,17 @@ class Recommendation(Result):
     best_single_accuracy: float
     best_single_cost_usd: float
 
+    @property
+    def per_request(self) -> dict[str, float]:
+        """The options that ask the same of each request by itself: ``min_quality``, ``max_cost`` or both; maybe none."""
+        target, options = Target.parse(self.target), dict[str, float]()
+        if target.of_accuracy and target.of_best_single and target.amount <= 1:
+            options["min_quality"] = target.amount
+        limits = [self.max_cost_usd, None if target.of_accuracy or target.of_best_single else target.amount]
+        if known := [limit for limit in limits if limit is not None]:
+            options["max_cost"] = min(known)
+        return options
+
 
 def recommend_alpha(
     rows: Sequence[SweepRow], target: str = "accuracy >= best single", *, max_cost_usd: float | None = None

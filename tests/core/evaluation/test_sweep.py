@@ -157,6 +157,11 @@ def test_recommendations_by_hand() -> None:
     hard = recommend_alpha(rows, "accuracy >= 0.9")
     assert (hard.alpha, hard.seeds_met) == (1.0, 2)
     assert recommend_alpha(rows, "accuracy >= 0.6", max_cost_usd=2.0).alpha == 0.3
+    share = recommend_alpha(rows, "accuracy >= 90% of best single", max_cost_usd=4.0)
+    assert share.per_request == {"min_quality": 0.9, "max_cost": 4.0}
+    assert recommend_alpha(rows, "cost <= 1.6").per_request == {"max_cost": 1.6}
+    for average in ("accuracy >= 0.6", "cost <= 50% of best single"):
+        assert recommend_alpha(rows, average).per_request == {}
     with pytest.raises(ValueError, match=r"the highest accuracy within \$1 a query is 0.5800"):
         recommend_alpha(rows, max_cost_usd=1.0)
     for text in ("accuracy <= 0.5", "cost >= 1", "fast", "accuracy >="):
