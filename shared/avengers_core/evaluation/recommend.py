@@ -129,9 +129,9 @@ class Recommendation(Result):
 
     @property
     def per_request(self) -> dict[str, float]:
-        """The options that ask the same of each request by itself: ``min_quality``, ``max_cost`` or both; maybe none."""
+        """The options that ask the same of each request by itself: ``min_quality``, ``max_cost``, both or none."""
         target, options = Target.parse(self.target), dict[str, float]()
-        if target.of_accuracy and target.of_best_single and target.amount <= 1:
+        if target.of_accuracy and target.of_best_single and target.amount < 1:
             options["min_quality"] = target.amount
         limits = [self.max_cost_usd, None if target.of_accuracy or target.of_best_single else target.amount]
         if known := [limit for limit in limits if limit is not None]:
