@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.records import make_records
 
-TEXTS = ("2 + 2", "Write a sonnet about rain.", "def f(x): return x", "Was ist die Hauptstadt von Peru?")
+TEXTS = ("2 + 2", "Write a sonnet about rain.", "def f(x): return x", "Name the capital of Peru.")
 shares = st.floats(0, 1)
 
 
