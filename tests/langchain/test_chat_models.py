@@ -1029,7 +1029,7 @@ def test_a_config_cannot_lift_a_limit(make: Make, server: LLMServer, tmp_path: A
 
 
 def test_another_cooldown_for_a_call_is_no_new_purse(make: Make, server: LLMServer) -> None:
-    llm = make(alpha=0.0, budget={"per_day": 0.02}, configurable=["cooldown", "capabilities"])
+    llm = make(alpha=0.0, budget={"per_day": 0.002}, configurable=["cooldown", "capabilities"])
     with pytest.raises(BudgetError):  # noqa: PT012
         for number in range(2000):
             fresh = {"tools": True, "images": True}

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from avengers_core._utils.sqlite import write_ahead
 
+#: A small process, as its children are copies of it.
+RACE = """
+import multiprocessing, sqlite3, sys
+from avengers_core._utils.sqlite import write_ahead
 
-def _open(path: str, barrier: Any, said: Any) -> None:
+def open_file(path, barrier):
     barrier.wait()
-    try:
-        write_ahead(sqlite3.connect(path, timeout=10), 10)
-    except sqlite3.Error as error:
-        said.put(str(error))
+    write_ahead(sqlite3.connect(path, timeout=10), 10)
+
+context = multiprocessing.get_context("fork")
+for number in range(60):
+    barrier = context.Barrier(6)
+    workers = [context.Process(target=open_file, args=(f"{sys.argv[1]}/{number}.sqlite", barrier)) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        sys.exit(f"round {number}")
+"""
 
 
 def test_processes_that_make_a_file_at_the_same_moment(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    said = context.SimpleQueue()
-    for round_number in range(60):
-        barrier = context.Barrier(6)
-        path = str(tmp_path / f"{round_number}.sqlite")
-        workers = [context.Process(target=_open, args=(path, barrier, said)) for _ in range(6)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    assert said.empty()
+    done = subprocess.run([sys.executable, "-c", RACE, str(tmp_path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_what_is_no_database_is_told_at_once(tmp_path: Path) -> None:
