@@ -226,13 +226,14 @@ def test_inverse_propensities_undo_the_routers_bias(data_folder: Path, tmp_path:
     ledger = Ledger(tmp_path / "l.sqlite", store_prompts=True)
     rows, told = [], []
     for turn in range(3):
-        for i, decision in enumerate(router.route_many(full.queries, alpha=0.3, models=models, exploration=0.3)):
+        decisions = router.route_many(full.queries, alpha=0.07, models=models, exploration=0.3)
+        for i, decision in enumerate(decisions):
             same = {"time": now(), "call": f"{turn}-{i}"}
             rows.append(
                 {
                     **same, "day": "2026-11-24", "decision": "d", "attempt": 0, "model": decision.model,
                     "provider": "p",
-                    "status": "ok", "session": "", "run": "", "tags": "[]", "error": "", "alpha": 0.3, "seconds": 0.0,
+                    "status": "ok", "session": "", "run": "", "tags": "[]", "error": "", "alpha": 0.07, "seconds": 0.0,
                     "prompt": full.queries[i], "propensity": decision.propensity,
                 }
             )  # fmt: skip
