@@ -87,7 +87,7 @@ class Call(Generic[M]):
 
         Raises:
             BudgetError: If other calls have used up what was left when this one was planned.
-            Whatever the models failed with, if none answered.
+            Exception: What the models failed with, if none answered.
         """
         waiting = self._begin()
         while (attempt := self._next(waiting)) is not None:

@@ -163,8 +163,8 @@ class Decision:
         both expectations. The margin is that of the utilities, or of the expected scores if the scoring is by ranks.
         1.0 if there is one candidate, and at alpha 0, at which only known costs count.
 
-        With ``min_quality`` it is the probability that the chosen model truly reaches that share of the best one's
-        score: 0.5 or more, unless it was drawn at random.
+        With ``min_quality`` it is the probability, in [0.5, 1], that the chosen model truly reaches that share of the
+        best one's score.
         """
         if self.min_quality is not None:
             return self._confidence_to_reach(self.min_quality)

@@ -73,7 +73,8 @@ class RouteOptions:
         exclude_models: Ids of models that must not be chosen, or a mapping from id to the reason.
         fallbacks: How many of the next-ranked models may be asked when one fails (True: all, False: none), or their
             ids in order.
-        exploration: Share of choices in [0, 1] that are drawn evenly from all candidates.
+        exploration: Share of choices in [0, 1] that are drawn evenly from all candidates, or from those that reach
+            ``min_quality``.
         route_on: The text that is embedded: one of `ROUTE_ON`, or a function of the messages.
         sticky: Whether the model stays the same within a tool loop, and whether the prompt cache that a change would
             lose is weighed between turns.

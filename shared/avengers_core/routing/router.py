@@ -432,6 +432,8 @@ class Router:
             propensity = 1.0
             if request.exploration:
                 ranking = scorer.ranking(row_totals, scores, infinite_if_unknown(row_costs))
+                if request.min_quality is not None:
+                    ranking = ranking[row_totals[ranking] == 0]  # those that do not fall short
                 position, propensity = self._explore(ranking, request.exploration)
             yield Decision(
                 model=names[position],

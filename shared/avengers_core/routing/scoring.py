@@ -33,6 +33,9 @@ __all__ = [
     "utility_choice",
 ]
 
+#: US dollars per point of score below which only costs count: dividing by them could overflow.
+_NO_WORTH = 1e-200
+
 #: Names of the ways to score.
 SCORINGS = ("utility", "reference", "simple")
 
@@ -214,12 +217,12 @@ def utilities(scores: Array, costs: Array, rates: float | Array) -> Array:
             or infinite.
 
     Returns:
-        (..., m) utilities in points of score; in negative US dollars if the rate is 0.
+        (..., m) utilities in points of score; in negative US dollars if the rate is 0 or next to it.
     """
     if not isinstance(rates, float) and not rates.size:
         return scores
     rate = rates if isinstance(rates, float) else float(rates.flat[0])
-    if rate == 0:
+    if rate < _NO_WORTH:
         return -costs
     return scores if rate == float("inf") else scores - costs / rates
 

@@ -139,6 +139,13 @@ def test_expected_costs_never_fall_and_the_ends_are_the_cheapest_and_the_best(ro
         assert decisions[-1].expected_score == decisions[-1].scores.max()
 
 
+@pytest.mark.parametrize("exchange", ["even", "fixed"])
+@pytest.mark.parametrize("alpha", [5e-324, 2e-313, 1e-160, 1e-9, 1 - 1e-9, 1 - 2**-53])
+def test_the_smallest_and_the_largest_alphas(router: Router, alpha: float, exchange: str) -> None:
+    end = router.route("2 + 2", alpha=round(alpha))
+    assert router.route("2 + 2", alpha=alpha, exchange=exchange).expected_cost == pytest.approx(end.expected_cost)
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
 def test_no_query_at_all(alpha: float) -> None:
     assert Router.load().route_many([], alpha=alpha) == []

@@ -75,6 +75,17 @@ def test_the_ends_of_min_quality(router: Router) -> None:
         assert router.route(text, min_quality=1).model == router.route(text, alpha=1).model
 
 
+def test_exploration_keeps_to_what_was_wanted(router: Router) -> None:
+    plain = router.route(TEXTS[1], min_quality=0.7)
+    reached = {
+        name for name, score in zip(plain.candidates, plain.scores, strict=True) if score >= 0.7 * plain.scores.max()
+    }
+    assert 1 < len(reached) < len(plain.candidates)
+    seen = [router.route(TEXTS[1], min_quality=0.7, exploration=1.0) for _ in range(200)]
+    assert {decision.model for decision in seen} == reached
+    assert {decision.propensity for decision in seen} == {1 / len(reached)}
+
+
 def test_batches_and_single_queries_agree(router: Router) -> None:
     limit = float(np.median(router.route(TEXTS[0]).costs))
     many = router.route_many(TEXTS, max_cost=limit, min_quality=0.9)
