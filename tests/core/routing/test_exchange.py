@@ -47,7 +47,7 @@ def mean_costs(scores: Any, costs: Any, weights: Any, rates: list[float]) -> Any
     return np.array([weights @ costs[np.arange(len(costs)), choice] for choice in chosen])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(expectations())
 def test_alpha_is_the_share_of_the_way_in_log_cost(problem: Any) -> None:
     """On the probes themselves, the distance from the straight line is half of the largest step at most."""

@@ -20,7 +20,7 @@ def open_file(path, barrier):
     write_ahead(sqlite3.connect(path, timeout=10), 10)
 
 context = multiprocessing.get_context("fork")
-for number in range(60):
+for number in range(25):
     barrier = context.Barrier(6)
     workers = [context.Process(target=open_file, args=(f"{sys.argv[1]}/{number}.sqlite", barrier)) for _ in range(6)]
     for worker in workers:
