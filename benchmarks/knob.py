@@ -19,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 from avengers_core import Router, RouterEstimator, load_records
-from avengers_core.embedders.base import embed_all
-from avengers_core.embedders.factory import make_embedder
 from avengers_core.evaluation import area_under_curve, measure, oracle_choices, router_choices, singles
 from avengers_core.routing.exchange import EXCHANGES
 from modern import BETA, POOLS
@@ -103,8 +101,8 @@ def area(data: Path, seeds: int) -> None:
         gains = []
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
             train, test = load_records(data / f"{pool}.train.jsonl.gz").split(0.7, seed)
-            vectors = embed_all(make_embedder(), test.queries)
             router = RouterEstimator(random_state=seed).fit(train).router_
+            vectors = router.embed(test.queries)
             single = singles(test)
             low, high = float(single.cost_usd.min()), float(single.cost_usd.max())
             scale = router.artifact.manifest.typical_cost

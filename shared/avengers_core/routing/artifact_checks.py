@@ -16,7 +16,7 @@ from ..errors import ArtifactError
 from ..records.schema import TOKEN_KINDS, USAGE_KINDS
 from .evidence_arrays import evidence_shapes, impossible_evidence, with_evidence_arrays
 from .exchange import EXCHANGES
-from .features import N_FEATURES, array_shapes
+from .features import array_shapes, encoded_width
 from .manifest import (
     FORMAT,
     MANIFEST,
@@ -143,7 +143,7 @@ def _shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
     shapes |= dict.fromkeys(STATISTICS.values(), (k, m))
     shapes |= {"tokens": (k, m, len(TOKEN_KINDS)), "dataset_n": (k, len(manifest.datasets))}
     if manifest.n_probes:
-        shapes["probes"] = (manifest.n_probes, d + N_FEATURES + 1)
+        shapes["probes"] = (manifest.n_probes, encoded_width(d))
     return shapes | array_shapes(m, d) | evidence_shapes(manifest)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +51,7 @@ class Candidates:
             known: (m,) whether a model's cost is known.
         """
         keep = known[self.columns]
-        if keep.all():
-            return self
-        unpriced = [name for name, kept in zip(self.names, keep, strict=True) if not kept]
-        names = tuple(name for name, kept in zip(self.names, keep, strict=True) if kept)
-        reasons = {**self.ineligible, **dict.fromkeys(unpriced, UNPRICED)}
-        return Candidates(self.columns[keep], names, False, reasons)
+        return self if keep.all() else self._only(keep, [UNPRICED] * len(keep))
 
     def within_cost(self, costs: Array, max_cost: float) -> Candidates:
         """Those among them that are expected to cost no more than a limit.
@@ -69,13 +64,20 @@ class Candidates:
         keep = own <= max_cost
         if keep.all():
             return self
-        dear = {
-            name: UNPRICED if np.isnan(cost) else f"expected to cost ${cost:.3g}, more than max_cost (${max_cost:g})"
-            for name, cost, kept in zip(self.names, own.tolist(), keep.tolist(), strict=True)
-            if not kept
-        }
-        names = tuple(name for name in self.names if name not in dear)
-        return Candidates(self.columns[keep], names, False, {**self.ineligible, **dear})
+        dear = f"expected to cost ${{:.3g}}, more than max_cost (${max_cost:g})"
+        return self._only(keep, [UNPRICED if np.isnan(cost) else dear.format(cost) for cost in own.tolist()])
+
+    def _only(self, keep: NDArray[np.bool_], reasons: Sequence[str]) -> Candidates:
+        """Some of them; the others are ineligible.
+
+        Args:
+            keep: (c,) whether each is kept.
+            reasons: Why each would not be.
+        """
+        rows = list(zip(self.names, keep.tolist(), reasons, strict=True))
+        ineligible = {name: why for name, kept, why in rows if not kept}
+        names = tuple(name for name, kept, _ in rows if kept)
+        return Candidates(self.columns[keep], names, False, {**self.ineligible, **ineligible})
 
     def require_any(self) -> Candidates:
         """Themselves.

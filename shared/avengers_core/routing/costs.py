@@ -26,6 +26,7 @@ __all__ = [
     "CostModel",
     "cost_by_cluster",
     "infinite_if_unknown",
+    "log_dollars",
     "mean_cost_at_prices",
     "predict_output_tokens",
 ]
@@ -139,7 +140,7 @@ class CostModel:
     @cached_property
     def _log_agent_cost(self) -> Array:
         """(k, m) log US dollars of agent runs, 0 for clusters of calls."""
-        return np.where(self.agent_runs[:, None], np.log(np.maximum(self.cluster_cost, _FREE)), 0.0)
+        return np.where(self.agent_runs[:, None], log_dollars(self.cluster_cost), 0.0)
 
     def expect(
         self,
@@ -199,13 +200,18 @@ class CostModel:
             costs = np.where(self.priced, costs, weights @ self.cluster_cost)
         if self._has_agent_runs:
             agent = weights @ self._log_agent_cost
-            calls = (1 - weights @ self.agent_runs)[:, None] * np.log(np.maximum(costs, _FREE))
+            calls = (1 - weights @ self.agent_runs)[:, None] * log_dollars(costs)
             costs = np.exp(calls + agent)
         return costs, tokens_in
 
 
 def _padded(values: Sequence[float], size: int) -> Array:
     return np.pad(np.array(values, dtype=np.float64), (0, size - len(values)))
+
+
+def log_dollars(costs: Array) -> Array:
+    """Natural logarithms of US dollars; a free answer's is finite."""
+    return np.asarray(np.log(np.maximum(costs, _FREE)))
 
 
 def infinite_if_unknown(costs: Array) -> Array:

@@ -174,8 +174,7 @@ class Decision:
         points = SCORERS[self.scoring].in_points(self.totals, self.scores)
         margin = float(points[runners[0]] - points[runners[1]])
         errors = self.evidence.errors[runners]
-        spread = max(math.sqrt(float(errors @ errors)), _LEAST_SPREAD)
-        return 0.5 * (1 + math.erf(max(margin, 0.0) / spread / math.sqrt(2)))
+        return _probability_above_zero(max(margin, 0.0), math.sqrt(float(errors @ errors)))
 
     def _confidence_to_reach(self, min_quality: float) -> float:
         chosen, best = self.candidates.index(self.model), int(np.argmax(self.scores))
@@ -183,7 +182,7 @@ class Decision:
             return 1.0
         margin = float(self.scores[chosen] - min_quality * self.scores[best])
         spread = math.hypot(float(self.evidence.errors[chosen]), min_quality * float(self.evidence.errors[best]))
-        return 0.5 * (1 + math.erf(margin / max(spread, _LEAST_SPREAD) / math.sqrt(2)))
+        return _probability_above_zero(margin, spread)
 
     @property
     def tasks(self) -> list[tuple[str, float]]:
@@ -249,6 +248,11 @@ class Decision:
             "excluded": self.excluded,
             "explanation": self.explain(),
         }
+
+
+def _probability_above_zero(mean: float, deviation: float) -> float:
+    """Probability that a normally distributed number is above 0."""
+    return 0.5 * (1 + math.erf(mean / max(deviation, _LEAST_SPREAD) / math.sqrt(2)))
 
 
 def _finite_or_none(value: float) -> float | None:

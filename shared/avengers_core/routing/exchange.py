@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.checks import check_one_of
 from .statistics import Array
 
 __all__ = ["EXCHANGES", "ExchangeRates", "ExchangeTable", "Probes", "check_exchange", "exchange_table", "fixed_rate"]
@@ -43,9 +44,7 @@ def check_exchange(exchange: Any) -> str:
     Raises:
         ValueError: If it is not.
     """
-    if not isinstance(exchange, str) or exchange not in EXCHANGES:
-        raise ValueError(f"exchange must be one of {', '.join(EXCHANGES)}, not {exchange!r}")
-    return exchange
+    return check_one_of("exchange", exchange, EXCHANGES)
 
 
 def fixed_rate(alpha: float, typical_cost: float) -> float:

@@ -6,10 +6,11 @@ import math
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .statistics import Array
 
-__all__ = ["N_FEATURES", "array_shapes", "feature_matrix", "text_features"]
+__all__ = ["N_FEATURES", "array_shapes", "encoded_width", "feature_matrix", "split_encoded", "text_features"]
 
 #: Characters whose share of a text is a feature, class by class.
 _CLASSES = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "+-*/=^<>", "\\$", "()[]{}", " ", "\n", "?")
@@ -58,6 +59,25 @@ def feature_matrix(texts: list[str]) -> Array:
         np.divide(counts[:_SPACE], size, out=row[_N_SCALARS : _N_SCALARS + _SPACE])
         np.log1p(counts[_SPACE:], out=row[_N_SCALARS + _SPACE :])
     return matrix
+
+
+def encoded_width(dimension: int) -> int:
+    """Numbers that a query is encoded as: a unit embedding of ``dimension``, its features, and its characters."""
+    return dimension + N_FEATURES + 1
+
+
+def split_encoded(encoded: NDArray[np.floating]) -> tuple[NDArray[np.float32], Array, Array]:
+    """The parts of encoded queries.
+
+    Args:
+        encoded: (n, d + f + 1) queries.
+
+    Returns:
+        (n, d) unit embeddings, (n, f) features as of `feature_matrix`, and (n,) numbers of characters.
+    """
+    d = encoded.shape[1] - encoded_width(0)
+    numbers = encoded[:, d:].astype(np.float64)
+    return encoded[:, :d].astype(np.float32), numbers[:, :-1], numbers[:, -1]
 
 
 def array_shapes(n_models: int, dimension: int) -> dict[str, tuple[int, ...]]:

@@ -23,6 +23,7 @@ from .clusters import Clusters
 from .costs import CostModel, infinite_if_unknown
 from .decision import Decision, Evidence
 from .exchange import ExchangeRates, Probes
+from .features import split_encoded
 from .manifest import Artifact
 from .options import RouteArguments, RouteOptions, RouteOverrides
 from .pretrained import find_artifact
@@ -477,10 +478,9 @@ class Router:
             recorded = self._costs.mean_cost
             costs = np.where(np.isnan(recorded), cluster_cost, recorded)
         else:
-            scorer, d = self._scorers["utility"], self.embedder.dimension
-            vectors, features = probes[:, :d].astype(np.float32), probes[:, d:].astype(np.float64)
+            scorer, (vectors, features, characters) = self._scorers["utility"], split_encoded(probes)
             weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
-            costs, _ = self._costs.expect_encoded(vectors, features[:, :-1], features[:, -1], weights)
+            costs, _ = self._costs.expect_encoded(vectors, features, characters, weights)
             shares = np.full(len(probes), 1 / len(probes))
         return Probes(weights @ self._cell_score, infinite_if_unknown(costs) / self._typicality(weights), shares)
 

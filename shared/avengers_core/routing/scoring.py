@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.checks import as_number, check_one_of, check_share
 from .exchange import fixed_rate
 from .statistics import Array
 
@@ -46,10 +47,7 @@ def check_alpha(alpha: Any) -> float:
     Raises:
         ValueError: If it is not a number in [0, 1].
     """
-    value = _unit_interval(alpha)
-    if value is None:
-        raise ValueError(f"alpha must be a number from 0 (cost only) to 1 (quality only), not {alpha!r}")
-    return value
+    return check_share("alpha", alpha, "a number from 0 (cost only) to 1 (quality only)")
 
 
 def check_exploration(exploration: Any) -> float:
@@ -58,10 +56,7 @@ def check_exploration(exploration: Any) -> float:
     Raises:
         ValueError: If it is not a number in [0, 1].
     """
-    value = _unit_interval(exploration)
-    if value is None:
-        raise ValueError(f"exploration must be a share of calls from 0 to 1, not {exploration!r}")
-    return value
+    return check_share("exploration", exploration, "a share of calls from 0 to 1")
 
 
 def check_min_quality(min_quality: Any) -> float:
@@ -70,10 +65,7 @@ def check_min_quality(min_quality: Any) -> float:
     Raises:
         ValueError: If it is not a number in [0, 1].
     """
-    value = _unit_interval(min_quality)
-    if value is None:
-        raise ValueError(f"min_quality must be a share of the best expected score, from 0 to 1, not {min_quality!r}")
-    return value
+    return check_share("min_quality", min_quality, "a share of the best expected score, from 0 to 1")
 
 
 def check_max_cost(max_cost: Any) -> float:
@@ -82,24 +74,10 @@ def check_max_cost(max_cost: Any) -> float:
     Raises:
         ValueError: If it is not a finite number of 0 or more.
     """
-    try:
-        value = -1.0 if isinstance(max_cost, bool) else float(max_cost)
-    except (TypeError, ValueError):
-        value = -1.0
+    value = as_number(max_cost)
     if not 0 <= value < float("inf"):
         raise ValueError(f"max_cost must be a number of US dollars, 0 or more, not {max_cost!r}")
     return value
-
-
-def _unit_interval(given: Any) -> float | None:
-    """``given`` as a float if it is a number in [0, 1], else None. True and False are not numbers here."""
-    if isinstance(given, bool):
-        return None
-    try:
-        value = float(given)
-    except (TypeError, ValueError):
-        return None
-    return value if 0 <= value <= 1 else None
 
 
 def check_scoring(scoring: Any) -> str:
@@ -108,9 +86,7 @@ def check_scoring(scoring: Any) -> str:
     Raises:
         ValueError: If it is not.
     """
-    if not isinstance(scoring, str) or scoring not in SCORINGS:
-        raise ValueError(f"scoring must be one of {', '.join(SCORINGS)}, not {scoring!r}")
-    return scoring
+    return check_one_of("scoring", scoring, SCORINGS)
 
 
 def nearest_clusters(

@@ -155,8 +155,7 @@ def _find_centers(
         from sklearn.cluster import KMeans
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
-    total = sum(partitions.map(_size_of_source, source))
-    sample = sample_rows(partitions, dimension, KMEANS_SAMPLE_SIZE, random_state, source)
+    sample, total = sample_rows(partitions, dimension, KMEANS_SAMPLE_SIZE, random_state, source)
     k = min(n_clusters, len(np.unique(sample, axis=0)) if total < 10_000 else total)
     centers = KMeans(k, random_state=random_state, n_init=10).fit(sample).cluster_centers_.astype(np.float32)
     whole = total == len(sample)
@@ -165,8 +164,8 @@ def _find_centers(
 
 def sample_rows(
     partitions: Partitions, width: int, size: int, random_state: int, source: int | None
-) -> NDArray[np.float32]:
-    """(n, width) the first columns of what records are encoded as, of at most ``size`` records drawn evenly.
+) -> tuple[NDArray[np.float32], int]:
+    """At most ``size`` encoded records that are drawn evenly.
 
     The draw does not depend on how the records are partitioned.
 
@@ -176,6 +175,9 @@ def sample_rows(
         size: Number of records, at most.
         random_state: Seed of the draw.
         source: The source whose records are drawn; None: all.
+
+    Returns:
+        (n, width) the first columns of what the drawn records are encoded as, and the number of records there are.
     """
     sizes = partitions.map(_size_of_source, source)
     total = sum(sizes)
@@ -183,7 +185,7 @@ def sample_rows(
     if total > size:
         chosen = np.sort(np.random.default_rng(random_state).choice(total, size, replace=False))
     starts = np.cumsum([0, *sizes])
-    return np.concatenate(partitions.map(_chosen_vectors, width, chosen, starts.tolist(), source))
+    return np.concatenate(partitions.map(_chosen_vectors, width, chosen, starts.tolist(), source)), total
 
 
 def _vectors_of_source(table: RecordTable, dimension: int, source: int | None) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from ..embedders.base import Embedder, embed_all
 from ..records.io import Source
 from ..records.schema import Record
 from ..records.table import RecordTable, load_records
-from ..routing.features import N_FEATURES, feature_matrix
+from ..routing.features import encoded_width, feature_matrix
 
 __all__ = ["encode_records"]
 
@@ -47,6 +47,6 @@ def encode_records(
     if table.encoded is None:
         table = table.rows(np.arange(len(table)))
         table.encoded = encode(table.queries)
-    elif table.encoded.shape[1] != embedder.dimension + N_FEATURES + 1:
+    elif table.encoded.shape[1] != encoded_width(embedder.dimension):
         raise ValueError(f"table.encoded is {table.encoded.shape[1]} wide: not made by this embedder's encoder")
     return table

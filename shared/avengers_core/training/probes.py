@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ..pricing.types import Price
 from ..records.partitions import Partitions
 from ..routing.clusters import Clusters
-from ..routing.costs import CostModel
-from ..routing.features import N_FEATURES
+from ..routing.costs import CostModel, log_dollars
+from ..routing.features import encoded_width, split_encoded
 from ..routing.manifest import Artifact
 from ..routing.scorers import Utility
 from ..routing.statistics import Array
@@ -30,9 +30,6 @@ _SAMPLE_SIZE = 8192
 #: The largest number that is kept: half-precision numbers end a little above.
 _LARGEST = 60_000.0
 
-#: Dollars that are too few to count, so that the logarithm of a free answer is finite.
-_FREE = 1e-12
-
 
 def with_probes(artifact: Artifact, partitions: Partitions, prices: Mapping[str, Price], n_probes: int) -> Artifact:
     """The artifact with some of its training queries, spread evenly over their mean log expected cost.
@@ -48,11 +45,12 @@ def with_probes(artifact: Artifact, partitions: Partitions, prices: Mapping[str,
     """
     if not n_probes:
         return artifact
-    d, runs = artifact.centers.shape[1], [source.kind == "agent_run" for source in artifact.manifest.sources]
+    runs = [source.kind == "agent_run" for source in artifact.manifest.sources]
     calls = [code for code, run in enumerate(runs) if not run or all(runs)]
     sources: list[int | None] = [*calls] or [None]
     size, seed = _SAMPLE_SIZE // len(sources), artifact.manifest.settings.random_state
-    sample = np.concatenate([sample_rows(partitions, d + N_FEATURES + 1, size, seed, source) for source in sources])
+    width = encoded_width(artifact.centers.shape[1])
+    sample = np.concatenate([sample_rows(partitions, width, size, seed, source)[0] for source in sources])
     encoded = np.minimum(sample, _LARGEST).astype(np.float16)
     if len(encoded) > n_probes:
         order = np.argsort(_log_costs(artifact, prices, encoded), kind="stable")
@@ -63,13 +61,12 @@ def with_probes(artifact: Artifact, partitions: Partitions, prices: Mapping[str,
 
 def _log_costs(artifact: Artifact, prices: Mapping[str, Price], encoded: NDArray[np.float16]) -> Array:
     """(n,) mean over the models of the log of a query's expected cost over what is typical of its source."""
-    d, costs = artifact.centers.shape[1], CostModel.from_artifact(artifact, prices)
-    settings = artifact.manifest.settings
-    vectors, features = encoded[:, :d].astype(np.float32), encoded[:, d:].astype(np.float64)
+    costs, settings = CostModel.from_artifact(artifact, prices), artifact.manifest.settings
+    vectors, features, characters = split_encoded(encoded)
     beta = Utility.beta if settings.beta is None else settings.beta
     weights, _, _ = Clusters.from_artifact(artifact).weigh(vectors, settings.top_k, beta)
-    dollars, _ = costs.expect_encoded(vectors, features[:, :-1], features[:, -1], weights)
-    logs = np.log(np.maximum(dollars, _FREE))[:, costs.known]
+    dollars, _ = costs.expect_encoded(vectors, features, characters, weights)
+    logs = log_dollars(dollars)[:, costs.known]
     if not logs.shape[1]:
         return np.zeros(len(encoded))
     return np.asarray(logs.mean(axis=1) - weights @ np.log(artifact.typical_costs))
