@@ -35,9 +35,10 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.types import PydanticProgramMode
 from pydantic import ConfigDict
 
-from .._events import aiterate_in_span, in_span, iterate_in_span
+from .._events import without_events
 from .._messages import KEY, as_prompt, portable, routing_text
 from .._models import streams_usage_on_request
+from .._spans import ModelSpan
 from ..query_context import QueryContext, follow_questions, open_question, query_context
 from .fields import LLMFields
 from .streams import ResponseAccumulator, finish, with_decision
@@ -170,34 +171,40 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         return client, *with_model_tools(client, portable(given, attempt.member.provider), arguments)
 
     def _ask(self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]) -> Response:
-        span = active_span_id.get()
+        parent = active_span_id.get()
         for attempt in self._plan(_as_messages(given), kwargs):
             with attempt:
                 client, arguments, check = self._request(attempt, given, kwargs, stream=False)
-                with in_span(span):
-                    response: Response = attempt.deadline.run(getattr(client, _METHODS[kind]), **arguments)
+                method = _METHODS[kind]
+                with ModelSpan(client, method, arguments, parent) as span, span.active():
+                    response: Response = attempt.deadline.run(getattr(client, method), **arguments)
                     finish(attempt, response)
                     response = check(response) if check else response
-        return with_decision(response, attempt)
+        response = with_decision(response, attempt)
+        span.end(response)
+        return response
 
     async def _aask(self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]) -> Response:
-        span = active_span_id.get()
+        parent = active_span_id.get()
         async for attempt in await self._aplan(_as_messages(given), kwargs):
             async with attempt:
                 client, arguments, check = self._request(attempt, given, kwargs, stream=False)
-                with in_span(span):
+                method = f"a{_METHODS[kind]}"
+                with ModelSpan(client, method, arguments, parent) as span, span.active():
                     async with attempt.deadline.wait():
-                        response: Response = await getattr(client, f"a{_METHODS[kind]}")(**arguments)
+                        response: Response = await getattr(client, method)(**arguments)
                     finish(attempt, response)
                     response = check(response) if check else response
-        return with_decision(response, attempt)
+        response = with_decision(response, attempt)
+        span.end(response)
+        return response
 
     # Streams are planned before they are read: by then the engine that knows the question may be through.
 
     def _ask_stream(
         self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]
     ) -> Generator[Response, None, None]:
-        span = active_span_id.get()
+        parent = active_span_id.get()
         call = self._plan(_as_messages(given), kwargs)
 
         def parts() -> Generator[Response, None, None]:
@@ -205,18 +212,29 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                 with attempt:
                     client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
                     chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
-                    open_stream = partial(getattr(client, f"stream_{_METHODS[kind]}"), **arguments)
-                    for part in iterate_in_span(attempt.deadline.iterate(open_stream), span):
-                        yield from chunks.add(part)
-                    yield from chunks.finish()
-            yield chunks.decision_chunk()
+                    method = f"stream_{_METHODS[kind]}"
+                    with ModelSpan(client, method, arguments, parent) as span:
+                        stream = span.iterate(attempt.deadline.iterate(partial(getattr(client, method), **arguments)))
+                        for part in stream:
+                            for chunk in chunks.add(part):
+                                span.progress(chunk)
+                                yield chunk
+                        for chunk in chunks.finish():
+                            span.progress(chunk)
+                            yield chunk
+            last = chunks.decision_chunk()
+            span.progress(last)
+            try:
+                yield last
+            finally:
+                span.end(last)
 
         return parts()
 
     async def _aask_stream(
         self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]
     ) -> AsyncGenerator[Response, None]:
-        span = active_span_id.get()
+        parent = active_span_id.get()
         call = await self._aplan(_as_messages(given), kwargs)
 
         async def parts() -> AsyncGenerator[Response, None]:
@@ -224,21 +242,31 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                 async with attempt:
                     client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
                     chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
-                    with in_span(span):
-                        async with attempt.deadline.wait():
-                            stream = await getattr(client, f"astream_{_METHODS[kind]}")(**arguments)
-                    async for part in aiterate_in_span(attempt.deadline.aiterate(stream), span):
-                        for chunk in chunks.add(part):
+                    method = f"astream_{_METHODS[kind]}"
+                    with ModelSpan(client, method, arguments, parent) as span:
+                        with span.active():
+                            async with attempt.deadline.wait():
+                                opened = await getattr(client, method)(**arguments)
+                        stream = span.aiterate(attempt.deadline.aiterate(opened))
+                        async for part in stream:
+                            for chunk in chunks.add(part):
+                                span.progress(chunk)
+                                yield chunk
+                        for chunk in chunks.finish():
+                            span.progress(chunk)
                             yield chunk
-                    for chunk in chunks.finish():
-                        yield chunk
-            yield chunks.decision_chunk()
+            last = chunks.decision_chunk()
+            span.progress(last)
+            try:
+                yield last
+            finally:
+                span.end(last)
 
         return parts()
 
     # --- LlamaIndex's entries ---
 
-    @llm_chat_callback()
+    @without_events(llm_chat_callback())
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Ask the model that the router chooses. Options may be given for this call.
 
@@ -248,22 +276,22 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         """
         return self._ask(ChatResponse, messages, kwargs)
 
-    @llm_chat_callback()
+    @without_events(llm_chat_callback())
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """`chat`, part by part. A last part without text carries the decision and the cost."""
         return self._ask_stream(ChatResponse, messages, kwargs)
 
-    @llm_chat_callback()
+    @without_events(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """`chat`, async."""
         return await self._aask(ChatResponse, messages, kwargs)
 
-    @llm_chat_callback()
+    @without_events(llm_chat_callback())
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """`stream_chat`, async."""
         return await self._aask_stream(ChatResponse, messages, kwargs)
 
-    @llm_completion_callback()
+    @without_events(llm_completion_callback())
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """Ask the model that the router chooses. Options may be given for this call.
 
@@ -274,17 +302,17 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         """
         return self._ask(CompletionResponse, prompt, {**kwargs, "formatted": formatted})
 
-    @llm_completion_callback()
+    @without_events(llm_completion_callback())
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
         """`complete`, part by part. A last part without text carries the decision and the cost."""
         return self._ask_stream(CompletionResponse, prompt, {**kwargs, "formatted": formatted})
 
-    @llm_completion_callback()
+    @without_events(llm_completion_callback())
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """`complete`, async."""
         return await self._aask(CompletionResponse, prompt, {**kwargs, "formatted": formatted})
 
-    @llm_completion_callback()
+    @without_events(llm_completion_callback())
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
         """`stream_complete`, async."""
         return await self._aask_stream(CompletionResponse, prompt, {**kwargs, "formatted": formatted})

@@ -275,6 +275,7 @@ def test_a_long_line_that_is_allowed_is_read(tmp_path: Path) -> None:
     assert len(load_records(path)) == 1
 
 
+@pytest.mark.slow
 def test_zip_bombs_are_refused_in_bounded_memory(tmp_path: Path) -> None:
     files = targets.base()
     for name in ("centers.npy", "manifest.json"):

@@ -151,6 +151,7 @@ def test_a_ledgers_password_is_not_shown(caplog: pytest.LogCaptureFixture) -> No
     assert KEY not in str(wrong.value)
 
 
+@pytest.mark.slow
 def test_no_output_of_a_command_shows_a_key(
     server: LLMServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -46,7 +46,7 @@ async def run(llm: ChatAvengers, how: str, calls: int, handler: AvengersCallback
 
 
 @pytest.mark.parametrize(
-    "how", ["invoke", "ainvoke", *(pytest.param(how, marks=pytest.mark.slow) for how in ("stream", "astream"))]
+    "how", ["invoke", *(pytest.param(how, marks=pytest.mark.slow) for how in ("ainvoke", "stream", "astream"))]
 )
 async def test_none_lost_and_none_charged_twice(server: LLMServer, tmp_path: Any, how: str) -> None:
     server.random_faults(0.3, FAULTS, seed=len(how))

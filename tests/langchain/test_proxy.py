@@ -375,6 +375,7 @@ def test_what_openai_lets_out_may_be_missing(url: str, server: LLMServer, model:
     assert answer.choices[0].message.content
 
 
+@pytest.mark.slow
 def test_huge_headers_are_refused_and_leave_it_well(url: str, server: LLMServer) -> None:
     for headers in ({"x-large": "a" * (1 << 20)}, {f"x-{n}": "b" * 200 for n in range(5000)}):
         try:
@@ -454,6 +455,7 @@ def test_the_installed_command_serves_and_ends_when_it_is_terminated(server: LLM
     assert "canary" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_places_come_back(server: LLMServer, tmp_path: Path) -> None:
     server.delay = 1.0
     with proxy(server, tmp_path, "-m", MINI, "--max-concurrent", "2") as url:

@@ -138,11 +138,13 @@ def test_streams_in_turn_do_not_silence_others(server: LLMServer, events: Record
     assert events.names.count("LLMCompletionEndEvent") == 2
 
 
-def test_failed_attempts_are_no_events(make: Make, server: LLMServer, events: Recorder) -> None:
+def test_only_an_answer_is_the_end_of_a_call(make: Make, server: LLMServer, events: Recorder) -> None:
     server.faults = [503, 503]
     with get_avengers_callback() as totals:
         make().complete("hi")
-    assert events.names.count("LLMCompletionStartEvent") == events.names.count("LLMCompletionEndEvent") == 1
+    assert events.names.count("LLMCompletionStartEvent") == 3
+    assert events.names.count("LLMCompletionEndEvent") == 1
+    assert events.names.count("SpanDropEvent") == 2
     assert totals.calls == 1
 
 

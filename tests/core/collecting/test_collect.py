@@ -62,7 +62,7 @@ def asked(server: LLMServer) -> Counter[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("lives", [6, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lives", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_many_times_it_ends_with_one_record_a_question_and_a_model(
     server: LLMServer, questions: Path, tmp_path: Path, lives: int
 ) -> None:
@@ -144,6 +144,7 @@ def test_the_spend_cap_holds_and_a_higher_one_goes_on(server: LLMServer, questio
     assert "price of no-such-model is unknown" in no_price["error"]
 
 
+@pytest.mark.slow
 def test_passing_faults_are_retried_and_hopeless_models_are_given_up(
     server: LLMServer, questions: Path, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_partitions_of_all_formats_train_as_one_machine_does(client: Any, tmp_pa
     assert f"read and embed partitions {partitions}/{partitions}" in steps
 
 
+@pytest.mark.slow
 def test_partitions_have_the_sources_and_agent_runs_of_the_whole(client: Any, tmp_path: Path) -> None:
     from avengers_core import load_records
     from avengers_core.training.distributed import fit_on_cluster
@@ -124,6 +125,7 @@ def test_real_records_by_the_command_line(cluster: Any, data_folder: Path, tmp_p
     assert_same(load_artifact(tmp_path / "alone.zip"), load_artifact(tmp_path / "cluster.zip"), 1e-4)
 
 
+@pytest.mark.slow
 def test_more_records_than_the_sample_take_the_same_steps(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
