@@ -412,7 +412,9 @@ async def test_another_model_helps_out(make: Make, server: LLMServer, ledger: Le
 
 @pytest.mark.parametrize("cheapest", [MINI, HAIKU])
 @pytest.mark.parametrize("fault", [*BAD_ANSWERS, "trickle"])
-@pytest.mark.parametrize("how", TWINS)
+@pytest.mark.parametrize(
+    "how", [how if how.endswith("chat") else pytest.param(how, marks=pytest.mark.slow) for how in TWINS]
+)
 async def test_no_answer_with_status_200_is_the_models_fault(
     make: Make, server: LLMServer, ledger: Ledger, cheapest: str, fault: str, how: str
 ) -> None:
