@@ -10,7 +10,7 @@ from avengers_core.adapters import last_turn, rewrite_history
 from avengers_core.catalog import find_provider
 from avengers_core.dispatch import conversation
 from avengers_core.dispatch.options import Prompt
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.messages.utils import count_tokens_approximately
 
@@ -33,6 +33,15 @@ _BLOCKS = {
 MEDIA_TOKENS = 85.0
 #: Characters of a document in base64 for each of its tokens: about 50 KB a page, which is 300 tokens at least.
 DOCUMENT_CHARACTERS_PER_TOKEN = 200.0
+#: Providers that take instructions only at the beginning.
+_SYSTEM_FIRST = frozenset(
+    {"anthropic", "google_genai", "google_vertexai", "google", "amazon_bedrock", "bedrock", "bedrock_converse"}
+)
+#: Parts of a block that mark what is kept in a prompt cache, or may be cited, and the providers that take them.
+_MARKS = frozenset({"cache_control", "cachePoint", "citations"})
+_MARK_TAKERS = frozenset(
+    {"anthropic", "amazon_bedrock", "bedrock", "bedrock_converse", "google_vertexai", "openrouter"}
+)
 _MIME = {"image": "images", "audio": "audio", "video": "video"}
 
 
@@ -151,7 +160,8 @@ def portable(messages: list[BaseMessage], provider: str) -> list[BaseMessage]:
     """Messages that a provider accepts: answers of other providers as plain text and tool calls.
 
     Reasoning blocks, signatures and other providers' content blocks are left out. Ids of tool calls are changed if some
-    provider refuses them.
+    provider refuses them. Marks of a prompt cache and of citations are left out for providers that refuse them, and
+    instructions that come late are put at the beginning for those that take them there alone.
 
     Args:
         messages: The conversation, oldest message first.
@@ -160,12 +170,47 @@ def portable(messages: list[BaseMessage], provider: str) -> list[BaseMessage]:
     Returns:
         The rewritten messages, or the list itself if there is nothing to change.
     """
+    given = messages
+    if provider in _SYSTEM_FIRST:
+        messages = _system_first(messages)
+    if provider not in _MARK_TAKERS:
+        messages = [_without_marks(message) for message in messages]
     callers = [message for message in messages if isinstance(message, AIMessage) and message.tool_calls]
     own = bool(callers) and all(_author(one) and _is_of(one, provider) for one in callers)
     rewritten = rewrite_history(
         messages, _no_ids if own else _call_ids, lambda message, ids: _portable(message, provider, ids)
     )
-    return rewritten if any(a is not b for a, b in zip(rewritten, messages, strict=True)) else messages
+    same = len(rewritten) == len(given) and all(a is b for a, b in zip(rewritten, given, strict=True))
+    return given if same else rewritten
+
+
+def _system_first(messages: list[BaseMessage]) -> list[BaseMessage]:
+    """All instructions in one message at the beginning, if some come later."""
+    system = [message for message in messages if isinstance(message, SystemMessage)]
+    if not system or (len(system) == 1 and messages[0] is system[0]):
+        return messages
+    contents = [message.content for message in system]
+    texts = [content for content in contents if isinstance(content, str)]
+    joined: Any = "\n\n".join(texts)
+    if len(texts) < len(contents):
+        joined = [
+            block
+            for content in contents
+            for block in ([{"type": "text", "text": content}] if isinstance(content, str) else content)
+        ]
+    return [SystemMessage(joined), *(message for message in messages if not isinstance(message, SystemMessage))]
+
+
+def _without_marks(message: BaseMessage) -> BaseMessage:
+    """A message without marks of a prompt cache and of citations, which say nothing to the model."""
+    content = message.content
+    if isinstance(content, str) or not any(isinstance(block, dict) and block.keys() & _MARKS for block in content):
+        return message
+    plain = [
+        {name: value for name, value in block.items() if name not in _MARKS} if isinstance(block, dict) else block
+        for block in content
+    ]
+    return message.model_copy(update={"content": [block for block in plain if block]})
 
 
 def _call_ids(message: BaseMessage) -> list[str | None]:

@@ -112,7 +112,10 @@ class ChatAvengers(PlanningChatModel):
         """
         pool = self.dispatcher.pool
         known = united(pool.capabilities(name) for name in pool.ids if name not in self.exclude_models)
-        return cast("ModelProfile", {_PROFILE_NAMES.get(name, name): value for name, value in known.items()})
+        return cast(
+            "ModelProfile",
+            {_PROFILE_NAMES.get(name, name): value for name, value in known.items() if not name.endswith("_tools")},
+        )
 
     # --- LangChain's entries: plan, then go on as any chat model ---
 
@@ -218,15 +221,26 @@ class ChatAvengers(PlanningChatModel):
 
     # --- the call itself ---
 
+    def _should_stream(self, *, async_api: bool, run_manager: Any = None, **kwargs: Any) -> bool:
+        plan: RequestPlan | None = kwargs.pop(PLAN_KEY, None)
+        if not super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs):
+            return False
+        first = plan.first if plan is not None else None
+        if first is None:
+            return True
+        model, bound = unwrap(first.client)
+        return model._should_stream(async_api=async_api, **{**bound, "stream": True})
+
     def _request(
         self, attempt: Attempt[Client], messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> InnerRequest:
         """The request as the chosen model takes it."""
         self._last_asked = attempt.member.id
         arguments = {k: v for k, v in kwargs.items() if k not in ("stream", "avengers_structured")}
-        model, arguments = bind(
-            attempt.member.client, self._with_defaults(arguments), kwargs.get("avengers_structured")
-        )
+        arguments = self._with_defaults(arguments)
+        if attempt.member.capabilities.get("temperature") is False:
+            arguments.pop("temperature", None)
+        model, arguments = bind(attempt.member.client, arguments, kwargs.get("avengers_structured"))
         return InnerRequest(model, portable(messages, attempt.member.provider), stop or self.stop or None, arguments)
 
     def _generate(

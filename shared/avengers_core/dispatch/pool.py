@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from ..errors import UnavailableError
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import Price
-from ..routing.capabilities import canonical
+from ..routing.capabilities import canonical, provider_tools
 from ..routing.router import Router
 from .deadlines import silence_of
 
@@ -197,7 +197,12 @@ class ModelPool(Generic[M]):
             profile.provider,
             profile.name,
             client,
-            {**canonical(info.capabilities), **profile.capabilities, **self._known.get(name, {})},
+            {
+                **canonical(info.capabilities),
+                **provider_tools(profile.provider),
+                **profile.capabilities,
+                **self._known.get(name, {}),
+            },
             PriceSchedule.find(ids, price or info.price),
             silence_of(profile.read_timeout, profile.max_retries),
         )

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["LENIENT", "NAMES", "Capabilities", "Require", "as_needs", "canonical", "lacking", "united"]
+__all__ = [
+    "LENIENT",
+    "NAMES",
+    "Capabilities",
+    "Require",
+    "as_needs",
+    "canonical",
+    "lacking",
+    "provider_tools",
+    "united",
+]
 
 #: What a model can do: yes or no, or a number of tokens. What is missing is unknown.
 Capabilities = Mapping[str, "bool | int"]
@@ -22,10 +32,25 @@ NAMES: dict[str, tuple[str, ...]] = {
     "video": ("video_inputs",),
     "pdf": ("pdf_inputs",),
     "reasoning": ("reasoning_output",),
+    "temperature": (),
+    "openai_tools": (),
+    "anthropic_tools": (),
+    "google_tools": (),
     "max_input_tokens": ("context_window",),
     "max_output_tokens": (),
 }
 _CANONICAL = {other: name for name, others in NAMES.items() for other in (name, *others)}
+
+#: Whose tools run at the provider, by the names that frameworks have for these providers.
+_TOOL_PROVIDERS = {
+    "openai": "openai",
+    "azure": "openai",
+    "azure_openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google",
+    "google_genai": "google",
+    "google_vertexai": "google",
+}
 
 #: Names that are not an obstacle if they are unknown: few sources list them, and nearly all models have them.
 LENIENT = frozenset({"max_input_tokens", "max_output_tokens", "tool_choice"})
@@ -38,6 +63,16 @@ def canonical(capabilities: Mapping[str, object]) -> dict[str, bool | int]:
         for name, value in capabilities.items()
         if name in _CANONICAL and isinstance(value, (bool, int))
     }
+
+
+def provider_tools(provider: str) -> dict[str, bool | int]:
+    """Whose tools, such as a web search that runs at the provider, the models of a provider have.
+
+    Args:
+        provider: The provider's name in genai-prices or LangChain.
+    """
+    own = _TOOL_PROVIDERS.get(provider)
+    return {f"{name}_tools": name == own for name in dict.fromkeys(_TOOL_PROVIDERS.values())}
 
 
 def as_needs(require: Require) -> dict[str, bool | int]:
