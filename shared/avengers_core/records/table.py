@@ -30,7 +30,10 @@ from .io import Source, read_records
 from .schema import TOKEN_KINDS, Record, Usage
 from .splits import split_rows, text_key
 
-__all__ = ["RecordTable", "TableBuilder", "load_records"]
+__all__ = ["CONTENT_KEYS", "RecordTable", "TableBuilder", "load_records"]
+
+#: How many content keys there are: they fit into 63 bits, as integers of msgpack and SQL do.
+CONTENT_KEYS = 1 << 63
 
 #: What a token kind counts when a usage does not report it: input and output are unknown, the other kinds are rare.
 _UNREPORTED = tuple(math.nan if kind in ("input_tokens", "output_tokens") else 0.0 for kind in TOKEN_KINDS)
@@ -76,6 +79,15 @@ class RecordTable:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def content_key(self) -> int:
+        """A number of 63 bits that equal answers have, in any order: that of parts, added up, is that of the whole."""
+        models = np.array([text_key(name) for name in self.models], dtype=np.uint64)
+        bits = np.ascontiguousarray(self.scores).view(np.uint32).astype(np.uint64)
+        keys = (self.texts[:, None] ^ models) + bits * np.uint64(0xD6E8FEB86659FD93)
+        keys = (keys ^ (keys >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+        asked = ~np.isnan(self.scores)
+        return int((keys ^ (keys >> np.uint64(29)))[asked].sum(dtype=np.uint64)) % CONTENT_KEYS
 
     def rows(self, keep: NDArray[Any]) -> RecordTable:
         """The table of some rows, with all models, datasets and sources.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ArtifactError
 from ..records.schema import TOKEN_KINDS, USAGE_KINDS
+from ..records.table import CONTENT_KEYS
 from .evidence_arrays import evidence_shapes, impossible_evidence, with_evidence_arrays
 from .exchange import EXCHANGES
 from .features import array_shapes, encoded_width
@@ -70,8 +71,9 @@ _HEADER_READERS: dict[tuple[int, int], Callable[..., Any]] = {
 def manifest_checksum(manifest: Manifest) -> str:
     """SHA-256, in hex, of the manifest without its own checksum."""
     blank = msgspec.to_builtins(msgspec.structs.replace(manifest, checksum=""), order="deterministic")
-    if not manifest.prompt_overhead:  # older artifacts do not have the field
-        del blank["prompt_overhead"]
+    for name in ("prompt_overhead", "batches"):  # older artifacts do not have these fields
+        if not blank[name]:
+            del blank[name]
     if manifest.schema_version < 3:
         del blank["settings"]["exchange"], blank["n_probes"]
     if manifest.schema_version == 1:
@@ -174,6 +176,7 @@ def _impossible_field(manifest: Manifest) -> str | None:
         "n_probes": 0 <= manifest.n_probes <= MAX_PROBES,
         "prompt_overhead": len(manifest.prompt_overhead) <= settings.n_clusters
         and min(manifest.prompt_overhead, default=0) >= 0,
+        "batches": all(0 <= key < CONTENT_KEYS for key in manifest.batches),
         "models.price": all(m.price is None or min(m.price.input, m.price.output) >= 0 for m in models),
     }
     return next((name for name, fine in possible.items() if not fine), None)

@@ -207,6 +207,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         benchmarks: Published benchmarks, in the order of the rows behind those of the clusters.
         n_factors: Factors of the evidence model, q; 0 if it is not stored.
         n_probes: Training queries from which the even exchange follows, p; 0 if none are stored.
+        batches: `RecordTable.content_key` of the records that it was trained with, and of those that updates added.
         card: What else a reader should know, such as ``licences`` and ``notes``.
         figures: Results of an evaluation, if there was one.
         parts: Checksums of the arrays, by name.
@@ -232,6 +233,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_factors: int = 0
     n_probes: int = 0
     prompt_overhead: list[float] = []
+    batches: list[int] = []
     card: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     parts: dict[str, Part] = {}

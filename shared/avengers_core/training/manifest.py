@@ -13,7 +13,7 @@ from .._version import __version__
 from ..embedders.base import Embedder
 from ..records.partitions import Partitions, quantile
 from ..records.schema import TOKEN_KINDS
-from ..records.table import RecordTable
+from ..records.table import CONTENT_KEYS, RecordTable
 from ..routing.manifest import FORMAT, SCHEMA_VERSION, EmbedderInfo, Manifest, ModelInfo, Settings, SourceInfo
 from ..routing.statistics import INPUT, ClusterStatistics, divide
 from .clustering import max_similarity, nearest_of_source
@@ -69,6 +69,7 @@ def build_manifest(
         datasets=datasets,
         token_kinds=[kind.removesuffix("_tokens") for kind in TOKEN_KINDS],
         n_records=sum(partitions.map(len)),
+        batches=[sum(partitions.map(RecordTable.content_key)) % CONTENT_KEYS],
         characters_per_token=_characters_per_token(ratio),
         prompt_overhead=_prompt_overhead(partitions, centers, cluster_sources) if hold_more else [],
         typical_cost=_typical_cost(statistics, sources, cluster_sources),

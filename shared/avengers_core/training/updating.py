@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -32,6 +33,8 @@ from .prices import implied_prices
 from .statistics import cluster_statistics
 
 __all__ = ["update_artifact"]
+
+_log = logging.getLogger("avengers")
 
 
 def update_artifact(
@@ -74,7 +77,11 @@ def update_artifact(
     if records is not None:
         router = Router(artifact, embedder=embedder)
         table = encode_records(records, router.embedder, progress)
+        batches = [*artifact.manifest.batches, table.content_key()]
+        if batches[-1] in batches[:-1]:
+            _log.warning("the artifact was trained or updated with the same records before: now they count twice")
         artifact = _add_records(router, table, price_ids or {}, capabilities or {}, catalog)
+        artifact = dataclasses.replace(artifact, manifest=msgspec.structs.replace(artifact.manifest, batches=batches))
     if unknown := sorted(set(prices or {}) - set(artifact.models)):
         raise ValueError(f"prices: neither the artifact nor the records have model {unknown[0]!r}")
     updated = with_prices(artifact, prices or {})

@@ -18,7 +18,7 @@ from avengers_core.ledger.store import Ledger
 from avengers_core.pricing.types import Price, TokenUsage
 from avengers_core.records.io import write_records
 from avengers_core.records.schema import Record
-from avengers_core.records.table import RecordTable
+from avengers_core.records.table import CONTENT_KEYS, RecordTable
 from avengers_core.training.clustering import nearest
 from avengers_core.training.updating import update_artifact
 
@@ -55,6 +55,27 @@ def test_adding_in_parts_is_the_same_as_at_once(base: RouterEstimator) -> None:
     assert whole.statistics.n_queries.sum() == 420
     assert np.array_equal(whole.centers, base.cluster_centers_)
     assert whole.manifest.typical_cost == base.artifact_.manifest.typical_cost, "alpha keeps its meaning"
+
+
+def test_the_same_records_twice_are_warned_of(base: RouterEstimator, caplog: pytest.LogCaptureFixture) -> None:
+    more = make_records(40, seed=5)
+    once = update_artifact(base.artifact_, more)
+    update_artifact(once, make_records(40, seed=6))
+    assert "count twice" not in caplog.text
+    update_artifact(once, more[::-1])
+    assert "count twice" in caplog.text
+    caplog.clear()
+    update_artifact(base.artifact_, make_records(300))
+    assert "count twice" in caplog.text, "they are the training records"
+
+
+def test_content_keys_add_up() -> None:
+    records = make_records(60)
+    whole, parts = load_records(records), [load_records(records[:25]), load_records(records[25:])]
+    assert whole.content_key() == sum(part.content_key() for part in parts) % CONTENT_KEYS
+    assert whole.content_key() == load_records(records[::-1]).content_key()
+    changed = dataclasses.replace(whole, scores=np.where(whole.scores > 0.5, np.float32(0.4), whole.scores))
+    assert len({whole.content_key(), changed.content_key(), parts[0].content_key()}) == 3
 
 
 def test_the_nearest_centre_is_the_one_that_k_means_assigned(base: RouterEstimator) -> None:
