@@ -8,15 +8,17 @@ import math
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Generic
 
-from .._utils.threads import begin_off_loop, off_loop
+from .._utils.threads import off_loop
 from ..errors import BudgetError, LedgerError, UnavailableError
 from ..ledger.budget import budget_scopes, picodollars
 from ..ledger.entry import Entry, now
 from ..ledger.reservation import Reservation
+from ..ledger.writer import wait, wait_async
 from ..pricing.types import TokenUsage
 from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
@@ -245,7 +247,10 @@ class Attempt(Generic[M]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
         status = self.status = self._close(error)
-        self._record(status)
+        try:
+            wait(self._record(status))
+        except LedgerError as failure:  # the answer is paid for; raising would have it asked again
+            log.error("%s (call %s)", failure, self.call.id)
         return self._ends(status, error)
 
     async def __aenter__(self) -> Attempt[M]:
@@ -255,11 +260,13 @@ class Attempt(Generic[M]):
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> bool:
         status = self.status = self._close(error)
-        blocks = self.call.context.budget_store.blocks
+        done = self._record(status)
         if isinstance(error, asyncio.CancelledError):  # what is awaited now may be cancelled again
-            begin_off_loop(lambda: self._record(status), blocks=blocks)
             return False
-        await off_loop(lambda: self._record(status), blocks=blocks)
+        try:
+            await wait_async(done)
+        except LedgerError as failure:
+            log.error("%s (call %s)", failure, self.call.id)
         return self._ends(status, error)
 
     def _ends(self, status: str, error: BaseException | None) -> bool:
@@ -283,11 +290,9 @@ class Attempt(Generic[M]):
         self.error = error if error is not None else RuntimeError("attempt.finish was not called")
         return failure_kind(error) if isinstance(error, Exception) else "cancelled"
 
-    def _record(self, status: str) -> None:
+    def _record(self, status: str) -> Future[None] | None:
         try:
-            self._reservation.settle(self._entry(status))
-        except LedgerError as failure:  # the answer is paid for; raising would have it asked again
-            log.error("%s (call %s)", failure, self.call.id)
+            return self._reservation.settle(self._entry(status))
         finally:
             self._span.end(self.usage, self.cost_usd, self.response_model, self.error)
 

@@ -6,14 +6,14 @@ Async calls are cancelled. A sync call runs in a thread of its own, which is lef
 from __future__ import annotations
 
 import contextlib
-import contextvars
-import os
 import queue
 import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, TypeVar
+
+from .._utils.workers import Answers, report, start, take
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout
@@ -29,8 +29,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _SLACK = 1.0
 #: Seconds for which a stream that is closed early is waited for.
 _CLOSING = 1.0
-#: Threads that wait for their next task, and for how many seconds.
-_MOST_IDLE, _IDLE = 64, 5.0
 
 
 def silence_of(read_timeout: float | None, max_retries: int | None) -> float | None:
@@ -79,8 +77,8 @@ class Deadline:
         """
         if self.left() is None:
             return function(*args, **kwargs)
-        answers: _Answers = queue.SimpleQueue()
-        _start(lambda: _report(answers, lambda: function(*args, **kwargs)))
+        answers: Answers = queue.SimpleQueue()
+        start(lambda: report(answers, lambda: function(*args, **kwargs)))
         return self._take(answers)  # type: ignore[no-any-return]
 
     def iterate(self, make: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
@@ -97,10 +95,10 @@ class Deadline:
                 yield from stream
             return
         asks: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        answers: _Answers = queue.SimpleQueue()
+        answers: Answers = queue.SimpleQueue()
         closed = threading.Event()
         hangs = False
-        _start(lambda: _serve(make, asks, answers, closed))
+        start(lambda: _serve(make, asks, answers, closed))
         try:
             while True:
                 asks.put(True)
@@ -143,29 +141,12 @@ class Deadline:
             if hasattr(stream, "aclose"):
                 await stream.aclose()
 
-    def _take(self, answers: _Answers) -> Any:
-        try:
-            error, value = answers.get(timeout=self.left())
-        except queue.Empty:
-            raise TimeoutError("the model did not answer in time") from None
-        if error is not None:
-            raise error
-        return value
-
-
-#: An error or else a value, from the thread that does the work.
-_Answers = queue.SimpleQueue[tuple["BaseException | None", Any]]
-
-
-def _report(answers: _Answers, function: Callable[[], Any]) -> None:
-    try:
-        answers.put((None, function()))
-    except BaseException as error:
-        answers.put((error, None))
+    def _take(self, answers: Answers) -> Any:
+        return take(answers, self.left(), "the model did not answer in time")
 
 
 def _serve(
-    make: Callable[[], Iterator[Any]], asks: queue.SimpleQueue[bool], answers: _Answers, closed: threading.Event
+    make: Callable[[], Iterator[Any]], asks: queue.SimpleQueue[bool], answers: Answers, closed: threading.Event
 ) -> None:
     """Take one part of a stream whenever it is asked for."""
     with contextlib.ExitStack() as stack:
@@ -184,41 +165,3 @@ def _serve(
 
 def _closable(stream: Iterator[T]) -> Any:
     return stream if hasattr(stream, "close") else (part for part in stream)
-
-
-class _Worker(threading.Thread):
-    """A thread that waits for the next task when it is done with one."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True, name="avengers-attempt")
-        self.tasks: queue.SimpleQueue[tuple[contextvars.Context, Callable[[], None]]] = queue.SimpleQueue()
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            try:
-                context, task = self.tasks.get(timeout=_IDLE)
-            except queue.Empty:
-                with contextlib.suppress(ValueError):  # a task is on its way
-                    _idle.remove(self)
-                    return
-                continue
-            context.run(task)
-            del context, task
-            if len(_idle) >= _MOST_IDLE:
-                return
-            _idle.append(self)
-
-
-_idle: list[_Worker] = []
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # threads do not live on in a child
-
-
-def _start(task: Callable[[], None]) -> None:
-    """Run a task in a thread, with the context variables of this one."""
-    try:
-        worker = _idle.pop()
-    except IndexError:
-        worker = _Worker()
-    worker.tasks.put((contextvars.copy_context(), task))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Protocol
 
 from .entry import Entry, spent_amount
@@ -40,13 +41,18 @@ class BudgetStore(Protocol):
         """
         ...
 
-    def record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> None:
+    def begin_record(
+        self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}
+    ) -> Future[None] | None:
         """Add what a finished attempt cost, and give back what was set aside for it.
 
         Args:
             entry: The attempt.
             scopes: Scopes to add its cost to although they have no limit now.
             reserved: Picodollars that `reserve` has set aside for it, by scope.
+
+        Returns:
+            What is done when it is written; None if it is already.
         """
         ...
 
@@ -80,7 +86,7 @@ class InMemoryBudgetStore:
             self._spent.update(dict.fromkeys(limits, amount))
         return True
 
-    def record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> None:
+    def begin_record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> None:
         """Add what a finished attempt cost, and give back what was set aside for it; the entry itself is not kept.
 
         Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 from .budget import Budget, budget_scopes, picodollars, within
 from .budget_store import BudgetStore
 from .entry import Entry
@@ -36,10 +38,10 @@ class Reservation:
         """
         return self._within_call_limit and self._store.reserve(self._amount, self._limits)
 
-    def settle(self, entry: Entry) -> None:
+    def settle(self, entry: Entry) -> Future[None] | None:
         """Record the attempt: what it cost is spent, and what was set aside for it is given back.
 
-        Raises:
-            LedgerError: If the entry cannot be written.
+        Returns:
+            What `avengers_core.ledger.writer.wait` waits for.
         """
-        self._store.record(entry, self._scopes, dict.fromkeys(self._limits, self._amount))
+        return self._store.begin_record(entry, self._scopes, dict.fromkeys(self._limits, self._amount))

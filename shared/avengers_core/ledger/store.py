@@ -7,18 +7,23 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from .._utils.workers import run_within
 from ..errors import LedgerError, MissingExtraError
-from .backlog import Backlog
 from .entry import Entry, feedback_score, now, spent_amount
 from .rows import from_row, to_row
+from .writer import PATIENCE, PendingRow, RowWriter, wait
 
 __all__ = ["Ledger", "default_ledger_path"]
 
 _log = logging.getLogger("avengers")
+
+T = TypeVar("T")
 
 #: Scopes that a ledger remembers to have rows; beyond that it starts anew.
 _REMEMBERED_SCOPES = 10_000
@@ -38,7 +43,7 @@ class Ledger:
         store_prompts: Whether the text that was routed is kept.
 
     Attributes:
-        backlog: Rows that are written later, because the database did not answer in time.
+        writer: Writes the rows; its length is how many are not written yet.
 
     Raises:
         MissingExtraError: If SQLAlchemy is not installed.
@@ -61,7 +66,7 @@ class Ledger:
         self._passing = (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError)
         self._reopening = threading.Lock()
         self._file: Path | None = None
-        self.backlog = Backlog()
+        self.writer = RowWriter(self._write, lambda error: isinstance(error.__cause__, self._passing))
         try:
             self._engine = connection.connect(self.url)
             schema.prepare(self._engine)
@@ -90,6 +95,9 @@ class Ledger:
     def record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> None:
         """Write one entry and add its cost to scopes, in one transaction.
 
+        Entries of several threads and tasks are written together. If the database does not answer in time, or cannot be
+        reached, the row is written later.
+
         An unknown cost is added as the expected one, so that a budget holds if a provider reports no usage.
 
         Args:
@@ -98,38 +106,49 @@ class Ledger:
             reserved: Picodollars that `reserve` has set aside for it, by scope. They are given back, and its cost is
                 added to these scopes as well.
 
-        If the database does not answer in time, or cannot be reached, the row is written later, by a thread.
-
         Raises:
             LedgerError: If the database refuses the row.
+        """
+        wait(self.begin_record(entry, scopes, reserved))
+
+    def begin_record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> Future[None]:
+        """`record`, which does not wait.
+
+        Args:
+            entry: As for `record`.
+            scopes: As for `record`.
+            reserved: As for `record`.
+
+        Returns:
+            What is done when the row is written, or was tried once and is kept for later. It fails with `LedgerError`
+            if the database refuses the row.
         """
         row = to_row(entry, store_prompt=self.store_prompts)
         amount = spent_amount(entry)
         amounts = {scope: amount - reserved.get(scope, 0) for scope in sorted({*scopes, *reserved})}
-        try:
-            self._write(row, amounts)
-        except LedgerError as error:
-            if not isinstance(error.__cause__, self._passing):
-                raise
-            _log.warning("%s (call %s); it is tried again", error, entry.call)
-            self.backlog.add(lambda: self._write_once(row, amounts))
+        return self.writer.add(row, amounts)
 
-    def _write(self, row: dict[str, Any], amounts: Mapping[str, int]) -> None:
+    def _write(self, batch: Sequence[PendingRow]) -> None:
+        """Write rows in one transaction."""
         with self._transaction("a call could not be recorded") as db:
-            db.execute(self._insert, row)
-            opened = self._open_scopes(db, list(amounts))
-            if amounts:
-                db.execute(self._add, [{"key": scope, "amount": amount} for scope, amount in amounts.items()])
+            new = [pending for pending in batch if not (pending.tried and self._is_there(db, pending.row))]
+            if not new:
+                return
+            amounts: Counter[str] = Counter()
+            for pending in new:
+                amounts.update(pending.amounts)
+            db.execute(self._insert, [pending.row for pending in new])
+            scopes = sorted(amounts)  # always in one order, so that two workers cannot wait for each other
+            opened = self._open_scopes(db, scopes)
+            if scopes:
+                db.execute(self._add, [{"key": scope, "amount": amounts[scope]} for scope in scopes])
         self._scopes_known.update(opened)
 
-    def _write_once(self, row: dict[str, Any], amounts: Mapping[str, int]) -> None:
-        """Write a row unless it is there: a write may have come through although its answer was lost."""
+    def _is_there(self, db: Any, row: Mapping[str, Any]) -> bool:
+        """Whether a row was written: a write may have come through although its answer was lost."""
         c = self._schema.calls.c
         query = self._sa.select(c.id).where(c.call == row["call"], c.attempt == row["attempt"])
-        with self._transaction("a call could not be recorded") as db:
-            there = db.execute(query).first() is not None
-        if not there:
-            self._write(row, amounts)
+        return db.execute(query).first() is not None
 
     def reserve(self, amount: int, limits: Mapping[str, int]) -> bool:
         """Set money aside for an attempt that is about to start.
@@ -147,8 +166,9 @@ class Ledger:
         Raises:
             LedgerError: If the database refuses.
         """
-        if not limits:
-            return True
+        return self._in_time(lambda: self._reserve(amount, limits)) if limits else True
+
+    def _reserve(self, amount: int, limits: Mapping[str, int]) -> bool:
         scopes = sorted(limits)  # always in one order, so that two workers cannot wait for each other
         with self._transaction("no money could be set aside") as db:
             opened = self._open_scopes(db, scopes)
@@ -161,7 +181,14 @@ class Ledger:
         return True
 
     def spent(self, scopes: Iterable[str]) -> dict[str, int]:
-        """Picodollars spent or set aside so far, by scope."""
+        """Picodollars spent or set aside so far, by scope.
+
+        Raises:
+            LedgerError: If the database does not answer.
+        """
+        return self._in_time(lambda: self._spent(scopes))
+
+    def _spent(self, scopes: Iterable[str]) -> dict[str, int]:
         spend, sa = self._schema.spend, self._sa
         query = sa.select(spend.c.scope, spend.c.picodollars).where(spend.c.scope.in_(list(scopes)))
         with self._engine.connect() as db:
@@ -234,9 +261,22 @@ class Ledger:
 
     def close(self) -> None:
         """Write what waits, and close the connections."""
-        if len(self.backlog):
-            self.backlog.close()
+        if len(self.writer):
+            self.writer.close()
         self._engine.dispose()
+
+    def _in_time(self, function: Callable[[], T]) -> T:
+        """What a function returns that asks the database. A server that hangs without a word is not waited for.
+
+        Raises:
+            LedgerError: If it takes too long.
+        """
+        if self.url.drivername.startswith("sqlite"):  # its own time limits hold
+            return function()
+        try:
+            return run_within(PATIENCE + 2, function)  # the server's own limits come first
+        except TimeoutError:
+            raise LedgerError(f"ledger {self.safe_url}: the database does not answer") from None
 
     @contextlib.contextmanager
     def _transaction(self, failure: str) -> Iterator[Any]:

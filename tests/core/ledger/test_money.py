@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 
 import pytest
 from avengers_core import Budget, Ledger, LedgerError
+from avengers_core.ledger import connection, writer
 from avengers_core.ledger.budget import PICO, budget_scopes, picodollars, within
 from avengers_core.ledger.budget_store import BudgetStore, InMemoryBudgetStore, remaining
 from avengers_core.ledger.entry import Entry, now
 from avengers_core.ledger.factory import open_ledger
 from avengers_core.ledger.reservation import Reservation
+from avengers_core.ledger.rows import to_row
 from avengers_core.ledger.schema import SCHEMA_VERSION
+from avengers_core.ledger.writer import PendingRow, wait
 from avengers_core.pricing.list_price import calculate, linear_rates
 from avengers_core.pricing.tariff import PriceSchedule
 from avengers_core.pricing.types import Price, TokenUsage
@@ -88,7 +92,7 @@ def test_money_in_memory_holds_under_threads() -> None:
     def work(_: int) -> None:
         if store.reserve(10, limits):
             taken.append(1)
-            store.record(entry(cost_pico=10), reserved={"day": 10})
+            store.begin_record(entry(cost_pico=10), reserved={"day": 10})
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(500)))
@@ -100,7 +104,7 @@ def test_reserved_money_is_not_spent_twice() -> None:
     store, limits = InMemoryBudgetStore(), {"day": 100}
     assert store.reserve(60, limits)
     assert not store.reserve(60, limits)
-    store.record(entry(cost_pico=20), reserved={"day": 60})
+    store.begin_record(entry(cost_pico=20), reserved={"day": 60})
     assert remaining(store, limits) == 80
     assert store.reserve(80, limits)
 
@@ -116,10 +120,10 @@ def test_a_reservation_is_settled_with_what_was_spent(kind: str, tmp_path: Path)
     assert first.take()
     assert not second.take(), "the session has a dollar left"
     assert store.spent(limits) == dict.fromkeys(limits, 2 * PICO)
-    first.settle(entry(cost_pico=PICO // 2))
+    wait(first.settle(entry(cost_pico=PICO // 2)))
     assert store.spent(limits) == dict.fromkeys(limits, PICO // 2)
     assert second.take()
-    second.settle(entry(cost_pico=None, expected_cost_pico=2 * PICO))
+    wait(second.settle(entry(cost_pico=None, expected_cost_pico=2 * PICO)))
     assert store.spent(limits) == dict.fromkeys(limits, 5 * PICO // 2), "an unknown cost counts as the expected one"
     assert Reservation(store, Budget(), "", float("nan")).take(), "without limits any cost will do"
 
@@ -314,24 +318,71 @@ def test_a_day_that_is_none_is_an_error(tmp_path: Path, day: str) -> None:
 
 
 def test_a_locked_ledger_does_not_lose_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from avengers_core.ledger import backlog, connection
-
     monkeypatch.setattr(connection, "WAIT", 0.1)
-    monkeypatch.setattr(backlog, "PAUSE", 0.05)
     ledger = Ledger(tmp_path / "l.sqlite")
-    ledger.backlog._pause = 0.05
+    ledger.writer._pause = 0.05
     other = sqlite3.connect(tmp_path / "l.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     ledger.record(entry(call="paid"), ["day:1"])
-    assert len(ledger.backlog) == 1
+    assert len(ledger.writer) == 1
     other.execute("COMMIT")
     other.close()
     ledger.close()
     again = Ledger(tmp_path / "l.sqlite")
     assert [row["call"] for row in again.entries()] == ["paid"]
     assert again.spent(["day:1"]) == {"day:1": 10}
-    again._write_once({"call": "paid", "attempt": 0}, {})
-    assert len(list(again.entries())) == 1, "it is there already"
+    written = PendingRow(to_row(entry(call="paid"), store_prompt=False), {"day:1": 10}, tried=True)
+    again._write([written, PendingRow(to_row(entry(call="new"), store_prompt=False), {"day:1": 10})])
+    assert [row["call"] for row in again.entries()] == ["paid", "new"], "the first is there already"
+    assert again.spent(["day:1"]) == {"day:1": 20}
+
+
+def test_a_ledger_that_says_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE", 0.1)
+    ledger = Ledger(tmp_path / "l.sqlite")
+    answers, write = threading.Event(), ledger.writer._write
+    monkeypatch.setattr(ledger.writer, "_write", lambda batch: (answers.wait(10), write(batch)))
+    ledger.record(entry(call="paid"), ["day:1"])
+    assert "a row is written later" in caplog.text
+    answers.set()
+    ledger.close()
+    assert [row["call"] for row in Ledger(tmp_path / "l.sqlite").entries()] == ["paid"]
+
+
+def test_rows_of_many_threads_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    sizes, write = [], ledger.writer._write
+
+    def slow(batch: Any) -> None:
+        sizes.append(len(batch))
+        time.sleep(0.02)
+        write(batch)
+
+    monkeypatch.setattr(ledger.writer, "_write", slow)
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(lambda n: ledger.record(entry(call=str(n), cost_pico=3), ["day:1", "session:s"]), range(100)))
+    assert sum(sizes) == 100
+    assert len(sizes) < 30
+    assert sorted(int(row["call"]) for row in ledger.entries()) == list(range(100))
+    assert ledger.spent(["day:1", "session:s"]) == {"day:1": 300, "session:s": 300}
+
+
+def test_a_row_that_is_refused_holds_up_no_other(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    rows = [to_row(entry(call=str(n)), store_prompt=False) for n in range(3)]
+    rows[1]["time"] = None
+    with ledger.writer._changed:  # so that they are one batch
+        done = [ledger.writer.add(row, {"day:1": 10}) for row in rows]
+    for number, one in enumerate(done):
+        if number == 1:
+            with pytest.raises(LedgerError, match="could not be recorded"):
+                wait(one)
+        else:
+            wait(one)
+    assert [row["call"] for row in ledger.entries()] == ["0", "2"]
+    assert ledger.spent(["day:1"]) == {"day:1": 20}
 
 
 def test_a_removed_file_is_begun_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,11 +6,13 @@ import multiprocessing
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from decimal import Decimal
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from avengers_core.errors import LedgerError
+from avengers_core.ledger import store, writer
 from avengers_core.ledger.budget import PICO, budget_scopes, picodollars
 from avengers_core.ledger.entry import Entry, now
 from avengers_core.ledger.schema import SCHEMA_VERSION
@@ -224,3 +228,42 @@ def test_a_row_is_kept_whatever_its_session_is_called(url: str, session: str) ->
     ledger.record(odd, budget_scopes(session).values())
     assert len(list(ledger.entries())) == 1
     ledger.close()
+
+
+def paid_entry(call: str) -> Entry:
+    return Entry(
+        time=now(), call=call, decision="d", attempt=0, model="m", provider="p", status="ok", alpha=0.4, cost_pico=7
+    )
+
+
+def test_a_server_that_hangs_is_not_waited_for(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is stopped: its connections stay open, and nothing comes from them."""
+    monkeypatch.setattr(writer, "PATIENCE", 0.3)
+    monkeypatch.setattr(store, "PATIENCE", -1.7)
+    ledger = Ledger(url)
+    ledger.record(paid_entry("before"), ["session:stall"])
+    with ledger._engine.connect() as db:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        backends = [pid for (pid,) in db.exec_driver_sql(query)]
+    parent = Path(f"/proc/{backends[0]}/status").read_text().partition("PPid:")[2].split()[0]
+    stopped = [*backends, int(parent)]  # without the parent, no new connection is answered
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        ledger.record(paid_entry("paid"), ["session:stall"])
+        assert "a row is written later" in caplog.text
+        with pytest.raises(LedgerError, match="does not answer"):
+            ledger.reserve(10, {"session:stall": 1000})
+        with pytest.raises(LedgerError, match="does not answer"):
+            ledger.spent(["session:stall"])
+        assert time.monotonic() - began < 10, "seconds; a test of hanging, not of speed"
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    monkeypatch.setattr(writer, "PATIENCE", 10)
+    ledger.close()
+    again = Ledger(url)
+    assert {row["call"] for row in again.entries()} == {"before", "paid"}

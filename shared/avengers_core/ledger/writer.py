@@ -1,0 +1,221 @@
+"""A thread that writes a ledger's rows: all that wait in one transaction, and later those that were not taken."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import LedgerError
+
+__all__ = ["PendingRow", "RowWriter", "wait", "wait_async"]
+
+_log = logging.getLogger("avengers")
+
+#: Seconds that a call waits for its row at most. A row that takes longer is written later.
+PATIENCE = 10.0
+#: Rows that wait at most; beyond that the oldest is given up, with an error in the log.
+MOST_ROWS = 100_000
+#: Rows of one transaction at most.
+_BATCH = 500
+#: Seconds between attempts, and for which an idle thread waits for a row.
+_PAUSE, _IDLE = 2.0, 5.0
+
+
+@dataclass(eq=False)
+class PendingRow:
+    """A row that is not written yet.
+
+    Attributes:
+        row: Values by column.
+        amounts: Picodollars to add, by scope.
+        tried: Whether a write of it has failed. It may have come through although its answer was lost.
+        done: Set when it is written, refused, or tried and kept for later.
+    """
+
+    row: dict[str, Any]
+    amounts: Mapping[str, int]
+    tried: bool = False
+    done: Future[None] = field(default_factory=Future)
+
+    def settle(self, error: BaseException | None = None) -> None:
+        """Let go whoever waits for the row."""
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+
+class RowWriter:
+    """Writes rows in a thread of its own, which ends when it has had nothing to do for some seconds.
+
+    Args:
+        write: Writes rows in one transaction. It raises `LedgerError` if it fails.
+        may_pass: Whether a write that failed with this error may succeed later.
+        pause: Seconds between attempts.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[PendingRow]], None],
+        may_pass: Callable[[LedgerError], bool],
+        pause: float = _PAUSE,
+    ) -> None:
+        self._write, self._may_pass, self._pause = write, may_pass, pause
+        self._rows: deque[PendingRow] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        _writers.add(self)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: dict[str, Any], amounts: Mapping[str, int]) -> Future[None]:
+        """Write a row as soon as possible.
+
+        Args:
+            row: Values by column.
+            amounts: Picodollars to add, by scope.
+
+        Returns:
+            What is done when the row is written, or was tried once and is kept for later. It fails with `LedgerError`
+            if the database refuses the row.
+        """
+        pending = PendingRow(row, amounts)
+        with self._changed:
+            self._rows.append(pending)
+            if len(self._rows) > MOST_ROWS:
+                self._rows.popleft().settle(LedgerError("too many rows wait for the ledger: one is lost"))
+                _log.error("too many rows wait for the ledger: one is lost")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="avengers-ledger", daemon=True)
+                self._thread.start()
+            else:
+                self._changed.notify_all()
+        return pending.done
+
+    def close(self, seconds: float = PATIENCE) -> None:
+        """Try all rows once more.
+
+        Args:
+            seconds: How long to wait for them.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._thread is None, seconds)
+            self._closing = False
+            if self._rows:
+                _log.error("%d rows are lost: the ledger did not take them", len(self._rows))
+
+    def forget(self) -> None:
+        """In a forked child: the rows are the parent's, and so is the thread."""
+        self._rows, self._changed, self._thread = deque(), threading.Condition(), None
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            failed = self._try(batch)
+            if failed is not None:
+                _log.warning("%s; %d rows are tried again", failed, len(self._rows))
+                with self._changed:
+                    if self._closing:
+                        break
+                    self._changed.wait_for(lambda: self._closing, self._pause)
+        with self._changed:
+            self._thread = None
+            self._changed.notify_all()
+
+    def _next_batch(self) -> list[PendingRow]:
+        """Rows to write now; none if there was nothing to do for some time. Rows stay in the queue until written."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._rows or self._closing, _IDLE) or not self._rows:
+                self._thread = None  # who adds a row from now on starts another one
+                return []
+            return [self._rows[place] for place in range(min(len(self._rows), _BATCH))]
+
+    def _try(self, batch: Sequence[PendingRow]) -> LedgerError | None:
+        """Write rows. What they failed with if they may be written later, and stay in the queue."""
+        try:
+            self._write(batch)
+        except LedgerError as error:
+            if self._may_pass(error):
+                for pending in batch:
+                    pending.tried = True
+                    pending.settle()
+                return error
+            if len(batch) == 1:
+                self._drop(batch, error)
+                return None
+            return next((failed for pending in batch if (failed := self._try([pending]))), None)
+        except BaseException as error:  # a fault of ours must not hold up whoever waits
+            self._drop(batch, error)
+            return None
+        self._drop(batch)
+        return None
+
+    def _drop(self, batch: Sequence[PendingRow], error: BaseException | None = None) -> None:
+        with self._changed:
+            for pending in batch:
+                with contextlib.suppress(ValueError):  # it was given up
+                    self._rows.remove(pending)
+        for pending in batch:
+            pending.settle(error)
+
+
+def wait(done: Future[None] | None) -> None:
+    """Wait until a row is written; not for ever.
+
+    Args:
+        done: From `RowWriter.add`, None if there is nothing to wait for.
+
+    Raises:
+        LedgerError: If the database refuses the row.
+    """
+    if done is None:
+        return
+    try:
+        done.result(PATIENCE)
+    except (TimeoutError, futures.TimeoutError):
+        _log.warning("the ledger does not answer: a row is written later")
+
+
+async def wait_async(done: Future[None] | None) -> None:
+    """`wait`, async. The row is written even if the task is cancelled."""
+    if done is None:
+        return
+    try:
+        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(done)), PATIENCE)
+    except (TimeoutError, asyncio.TimeoutError):
+        _log.warning("the ledger does not answer: a row is written later")
+
+
+_writers: weakref.WeakSet[RowWriter] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for writer in list(_writers):
+        if len(writer):
+            writer.close()
+
+
+def _after_fork() -> None:
+    for writer in list(_writers):
+        writer.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
