@@ -248,7 +248,7 @@ class Attempt(Generic[M]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
         status = self.status = self._close(error)
         try:
-            wait(self._record(status))
+            wait(self._record(status, waits=True))
         except LedgerError as failure:  # the answer is paid for; raising would have it asked again
             log.error("%s (call %s)", failure, self.call.id)
         return self._ends(status, error)
@@ -260,7 +260,7 @@ class Attempt(Generic[M]):
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> bool:
         status = self.status = self._close(error)
-        done = self._record(status)
+        done = self._record(status, waits=False)
         if isinstance(error, asyncio.CancelledError):  # what is awaited now may be cancelled again
             return False
         try:
@@ -290,9 +290,9 @@ class Attempt(Generic[M]):
         self.error = error if error is not None else RuntimeError("attempt.finish was not called")
         return failure_kind(error) if isinstance(error, Exception) else "cancelled"
 
-    def _record(self, status: str) -> Future[None] | None:
+    def _record(self, status: str, *, waits: bool) -> Future[None] | None:
         try:
-            return self._reservation.settle(self._entry(status))
+            return self._reservation.settle(self._entry(status), waits=waits)
         finally:
             self._span.end(self.usage, self.cost_usd, self.response_model, self.error)
 

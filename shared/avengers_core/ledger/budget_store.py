@@ -42,7 +42,7 @@ class BudgetStore(Protocol):
         ...
 
     def begin_record(
-        self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}
+        self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}, *, waits: bool = False
     ) -> Future[None] | None:
         """Add what a finished attempt cost, and give back what was set aside for it.
 
@@ -50,6 +50,7 @@ class BudgetStore(Protocol):
             entry: The attempt.
             scopes: Scopes to add its cost to although they have no limit now.
             reserved: Picodollars that `reserve` has set aside for it, by scope.
+            waits: Whether the caller waits for it anyway, so that it may be done in the caller's thread.
 
         Returns:
             What is done when it is written; None if it is already.
@@ -86,13 +87,16 @@ class InMemoryBudgetStore:
             self._spent.update(dict.fromkeys(limits, amount))
         return True
 
-    def begin_record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> None:
+    def begin_record(
+        self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}, *, waits: bool = False
+    ) -> None:
         """Add what a finished attempt cost, and give back what was set aside for it; the entry itself is not kept.
 
         Args:
             entry: The attempt.
             scopes: Ignored: only scopes with a limit are added up, so that memory does not grow with every session.
             reserved: Picodollars that `reserve` has set aside for it, by scope.
+            waits: Ignored: nothing takes time.
         """
         amount = spent_amount(entry)
         with self._lock:

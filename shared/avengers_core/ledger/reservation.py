@@ -38,10 +38,14 @@ class Reservation:
         """
         return self._within_call_limit and self._store.reserve(self._amount, self._limits)
 
-    def settle(self, entry: Entry) -> Future[None] | None:
+    def settle(self, entry: Entry, *, waits: bool = True) -> Future[None] | None:
         """Record the attempt: what it cost is spent, and what was set aside for it is given back.
+
+        Args:
+            entry: The attempt.
+            waits: Whether the caller waits for it, so that it may be done in the caller's thread.
 
         Returns:
             What `avengers_core.ledger.writer.wait` waits for.
         """
-        return self._store.begin_record(entry, self._scopes, dict.fromkeys(self._limits, self._amount))
+        return self._store.begin_record(entry, self._scopes, dict.fromkeys(self._limits, self._amount), waits=waits)

@@ -66,7 +66,9 @@ class Ledger:
         self._passing = (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError)
         self._reopening = threading.Lock()
         self._file: Path | None = None
-        self.writer = RowWriter(self._write, lambda error: isinstance(error.__cause__, self._passing))
+        self.writer = RowWriter(
+            self._write, lambda error: isinstance(error.__cause__, self._passing), bounded=self._bounded
+        )
         try:
             self._engine = connection.connect(self.url)
             schema.prepare(self._engine)
@@ -109,15 +111,18 @@ class Ledger:
         Raises:
             LedgerError: If the database refuses the row.
         """
-        wait(self.begin_record(entry, scopes, reserved))
+        wait(self.begin_record(entry, scopes, reserved, waits=True))
 
-    def begin_record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> Future[None]:
+    def begin_record(
+        self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}, *, waits: bool = False
+    ) -> Future[None]:
         """`record`, which does not wait.
 
         Args:
             entry: As for `record`.
             scopes: As for `record`.
             reserved: As for `record`.
+            waits: Whether the caller waits for it anyway, so that it may be done in the caller's thread.
 
         Returns:
             What is done when the row is written, or was tried once and is kept for later. It fails with `LedgerError`
@@ -126,7 +131,7 @@ class Ledger:
         row = to_row(entry, store_prompt=self.store_prompts)
         amount = spent_amount(entry)
         amounts = {scope: amount - reserved.get(scope, 0) for scope in sorted({*scopes, *reserved})}
-        return self.writer.add(row, amounts)
+        return self.writer.add(row, amounts, waits=waits)
 
     def _write(self, batch: Sequence[PendingRow]) -> None:
         """Write rows in one transaction."""
@@ -271,12 +276,17 @@ class Ledger:
         Raises:
             LedgerError: If it takes too long.
         """
-        if self.url.drivername.startswith("sqlite"):  # its own time limits hold
+        if self._bounded:
             return function()
         try:
             return run_within(PATIENCE + 2, function)  # the server's own limits come first
         except TimeoutError:
             raise LedgerError(f"ledger {self.safe_url}: the database does not answer") from None
+
+    @property
+    def _bounded(self) -> bool:
+        """Whether the database's own time limits always hold: no network is in between."""
+        return bool(self.url.drivername.startswith("sqlite"))
 
     @contextlib.contextmanager
     def _transaction(self, failure: str) -> Iterator[Any]:

@@ -64,6 +64,7 @@ class RowWriter:
     Args:
         write: Writes rows in one transaction. It raises `LedgerError` if it fails.
         may_pass: Whether a write that failed with this error may succeed later.
+        bounded: Whether a write ends in time whatever happens, so that a caller who waits may do it without the thread.
         pause: Seconds between attempts.
     """
 
@@ -71,24 +72,27 @@ class RowWriter:
         self,
         write: Callable[[Sequence[PendingRow]], None],
         may_pass: Callable[[LedgerError], bool],
+        *,
+        bounded: bool,
         pause: float = _PAUSE,
     ) -> None:
-        self._write, self._may_pass, self._pause = write, may_pass, pause
+        self._write, self._may_pass, self._bounded, self._pause = write, may_pass, bounded, pause
         self._rows: deque[PendingRow] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._closing = False
+        self._busy = self._closing = False
         _writers.add(self)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, row: dict[str, Any], amounts: Mapping[str, int]) -> Future[None]:
+    def add(self, row: dict[str, Any], amounts: Mapping[str, int], *, waits: bool = False) -> Future[None]:
         """Write a row as soon as possible.
 
         Args:
             row: Values by column.
             amounts: Picodollars to add, by scope.
+            waits: Whether the caller waits for it anyway. It is written here then if nothing else is being written.
 
         Returns:
             What is done when the row is written, or was tried once and is kept for later. It fails with `LedgerError`
@@ -100,12 +104,25 @@ class RowWriter:
             if len(self._rows) > MOST_ROWS:
                 self._rows.popleft().settle(LedgerError("too many rows wait for the ledger: one is lost"))
                 _log.error("too many rows wait for the ledger: one is lost")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="avengers-ledger", daemon=True)
-                self._thread.start()
+            here = waits and self._bounded and not self._busy and len(self._rows) == 1
+            if here:
+                self._busy = True
             else:
-                self._changed.notify_all()
+                self._wake()
+        if here:
+            self._try([pending])
+            with self._changed:
+                self._busy = False
+                if self._rows:
+                    self._wake()
         return pending.done
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="avengers-ledger", daemon=True)
+            self._thread.start()
+        else:
+            self._changed.notify_all()
 
     def close(self, seconds: float = PATIENCE) -> None:
         """Try all rows once more.
@@ -115,7 +132,8 @@ class RowWriter:
         """
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
+            if self._rows:
+                self._wake()
             self._changed.wait_for(lambda: self._thread is None, seconds)
             self._closing = False
             if self._rows:
@@ -123,11 +141,12 @@ class RowWriter:
 
     def forget(self) -> None:
         """In a forked child: the rows are the parent's, and so is the thread."""
-        self._rows, self._changed, self._thread = deque(), threading.Condition(), None
+        self._rows, self._changed, self._thread, self._busy = deque(), threading.Condition(), None, False
 
     def _run(self) -> None:
         while batch := self._next_batch():
             failed = self._try(batch)
+            self._busy = False
             if failed is not None:
                 _log.warning("%s; %d rows are tried again", failed, len(self._rows))
                 with self._changed:
@@ -141,9 +160,11 @@ class RowWriter:
     def _next_batch(self) -> list[PendingRow]:
         """Rows to write now; none if there was nothing to do for some time. Rows stay in the queue until written."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._rows or self._closing, _IDLE) or not self._rows:
-                self._thread = None  # who adds a row from now on starts another one
+            self._changed.wait_for(lambda: not self._busy and (self._rows or self._closing), _IDLE)
+            if self._busy or not self._rows:
+                self._thread = None  # who adds a row from now on, or writes one now, starts another one
                 return []
+            self._busy = True
             return [self._rows[place] for place in range(min(len(self._rows), _BATCH))]
 
     def _try(self, batch: Sequence[PendingRow]) -> LedgerError | None:

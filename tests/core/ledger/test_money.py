@@ -342,6 +342,7 @@ def test_a_ledger_that_says_nothing_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(writer, "PATIENCE", 0.1)
     ledger = Ledger(tmp_path / "l.sqlite")
+    ledger.writer._bounded = False  # as of a database behind a network
     answers, write = threading.Event(), ledger.writer._write
     monkeypatch.setattr(ledger.writer, "_write", lambda batch: (answers.wait(10), write(batch)))
     ledger.record(entry(call="paid"), ["day:1"])
