@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import quote
 
+from avengers_core._utils.timeouts import timeout
 from avengers_core.dispatch.pool import ModelPool
 from avengers_core.routing.scoring import check_alpha, check_min_quality
 from fastapi import FastAPI, Request, Response
@@ -38,6 +40,7 @@ def make_app(
     max_body_bytes: int = 20 << 20,
     max_concurrent: int = 256,
     timeout: float = 600.0,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -50,8 +53,9 @@ def make_app(
         max_body_bytes: Most bytes of a request's body.
         max_concurrent: Most requests at a time; further ones are refused with 503 and may come back.
         timeout: Seconds for a whole answer.
+        lifespan: What happens before the first request and after the last one.
     """
-    app = FastAPI(title="Avengers", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Avengers", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     endpoints = _Endpoints(llm, keys or Keys(), hosts, max_body_bytes, timeout)
     app.add_middleware(Gate, max_body_bytes=max_body_bytes, max_concurrent=max_concurrent, metrics=endpoints.metrics)
     app.add_exception_handler(Refusal, _refused)
@@ -140,7 +144,9 @@ class _Endpoints:
         if body.stream:
             return await self._stream(completion, headers, started + self._timeout)
         try:
-            return JSONResponse(await asyncio.wait_for(completion.whole(), self._timeout), headers=headers)
+            async with timeout(self._timeout):
+                answer = await completion.whole()
+            return JSONResponse(answer, headers=headers)
         except Exception as error:  # whatever a client raises
             raise refusal_of(error, self.metrics) from None
 
@@ -172,7 +178,8 @@ class _Endpoints:
     async def _stream(self, completion: Completion, headers: dict[str, str], deadline: float) -> Response:
         events = completion.events()
         try:  # what fails before the first word is an error with a status of its own
-            first = await asyncio.wait_for(anext(events), self._timeout)
+            async with timeout(self._timeout):
+                first = await anext(events)
         except Exception as error:
             raise refusal_of(error, self.metrics) from None
         return StreamingResponse(
@@ -187,9 +194,11 @@ class _Endpoints:
             yield first
             while True:
                 try:
-                    yield await asyncio.wait_for(anext(events), deadline - time.monotonic())
+                    async with timeout(deadline - time.monotonic()):
+                        part = await anext(events)
                 except StopAsyncIteration:
                     return
+                yield part
         except Exception as error:
             yield event(refusal_of(error, self.metrics).body())
         finally:
@@ -211,7 +220,8 @@ async def _receive(request: Request, limit: int) -> bytearray:
 
 async def _read(request: Request, limit: int) -> ChatRequest:
     try:
-        body = await asyncio.wait_for(_receive(request, limit), BODY_TIMEOUT)
+        async with timeout(BODY_TIMEOUT):
+            body = await _receive(request, limit)
     except asyncio.TimeoutError:
         raise invalid(f"the body did not come within {BODY_TIMEOUT:g} seconds", status=408) from None
     except ClientDisconnect:

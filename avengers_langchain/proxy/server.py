@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from .._models import unwrap
+from ..chat_models import ChatAvengers
 from .app import make_app
 from .keys import Keys, read_keys
+from .transport import use_aiohttp
 
 __all__ = ["serve"]
 
 
 def serve(
-    llm: Any,
+    llm: ChatAvengers,
     *,
     host: str,
     port: int,
@@ -44,9 +50,21 @@ def serve(
             f"on {host} anyone could spend your money: give --keys, or --open-to-anyone if something else guards it"
         )
     hosts = None if known or open_to_anyone else {host, "localhost", "127.0.0.1", "::1"}
-    uvicorn.run(
-        make_app(llm, known, hosts=hosts, **limits), host=host, port=port, log_level=log_level, access_log=False
-    )
+    app = make_app(llm, known, hosts=hosts, lifespan=lambda app: _ready(llm), **limits)
+    # h11 bounds the size of headers, which httptools does not.
+    uvicorn.run(app, host=host, port=port, log_level=log_level, access_log=False, http="h11")
+
+
+@asynccontextmanager
+async def _ready(llm: ChatAvengers) -> AsyncIterator[None]:
+    """Make all that requests would otherwise wait for."""
+    await llm.awarm()
+    pool = llm.dispatcher.pool
+    use_aiohttp(unwrap(pool.get(name).client)[0] for name in pool.ids if name not in pool.unavailable)
+    # What was loaded so far stays: to look through it for garbage takes a tenth of a second each time.
+    gc.collect()
+    gc.freeze()
+    yield
 
 
 def _is_loopback(host: str) -> bool:

@@ -21,11 +21,17 @@ import httpx
 import openai
 import pytest
 from avengers_core.ledger.store import Ledger
+from httpx_aiohttp import HttpxAiohttpClient
+from langchain_core.language_models import FakeListChatModel
 from pydantic import BaseModel
 
+from avengers_langchain import ChatAvengers
+from avengers_langchain.proxy.transport import use_aiohttp
 from tests.support.commands import run_command
 from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
 from tests.support.processes import start_program
+
+from .conftest import anthropic_model, openai_model, openai_pool
 
 TOOLS: list[Any] = [
     {
@@ -416,6 +422,20 @@ def test_a_client_that_goes_away_ends_the_call(url: str, server: LLMServer, shar
     assert rows[-1]["status"] in ("cancelled", "ok")
 
 
+def test_clients_that_go_away_leave_nothing_at_work(
+    url: str, server: LLMServer, shared_proxy: tuple[str, Path]
+) -> None:
+    for _ in range(20):
+        stream = client(url).chat.completions.create(model=MINI, messages=say("Count."), stream=True)
+        next(iter(stream))
+        stream.close()
+    deadline, page = time.monotonic() + 10, ""
+    while "avengers_in_flight 0.0" not in page:
+        assert time.monotonic() < deadline, page
+        page = httpx.get(f"{url}/metrics", headers={"authorization": "Bearer k-web"}).text
+    assert "Traceback" not in (shared_proxy[1].parent / "proxy.log").read_text()
+
+
 def test_health_and_metrics(url: str, server: LLMServer) -> None:
     client(url).chat.completions.create(model=MINI, messages=say("hi"))
     assert httpx.get(f"{url}/health").json() == {"status": "ok", "models": 3}
@@ -605,3 +625,31 @@ def test_odd_tools_and_schemas_are_no_server_errors(url: str, server: LLMServer)
             headers = {"authorization": "Bearer k-web"}
             answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=30)
             assert answer.status_code in (200, 400), (fields, model, answer.text)
+
+
+async def test_models_can_ask_by_aiohttp(server: LLMServer) -> None:
+    pool = {**openai_pool(server), HAIKU: anthropic_model(server, HAIKU)}
+    llm = ChatAvengers(models=pool)
+    before = llm.invoke("hi", model=MINI).text, llm.invoke("hi", model=HAIKU).text
+    use_aiohttp(pool.values())
+    answers = [(await llm.ainvoke("hi", model=model)).text for model in (MINI, HAIKU)]
+    assert tuple(answers) == before
+    parts = [part.text async for part in llm.astream("hi", model=MINI)]
+    assert "".join(parts) == before[0]
+    assert isinstance(pool[MINI].root_async_client._client, HttpxAiohttpClient)
+    assert isinstance(pool[HAIKU]._async_client._client, HttpxAiohttpClient)
+    own = openai_model(server, MINI, http_async_client=httpx.AsyncClient())
+    use_aiohttp([own, FakeListChatModel(responses=["x"])])
+    assert not isinstance(own.root_async_client._client, HttpxAiohttpClient)
+    for client in (pool[MINI].root_async_client, pool[BIG].root_async_client, pool[HAIKU]._async_client):
+        await client.close()
+
+
+async def test_all_models_are_made_when_a_server_starts(server: LLMServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+    llm = ChatAvengers(models=[MINI, BIG])
+    await llm.awarm()
+    assert all(map(llm.dispatcher.pool.is_made, llm.dispatcher.pool.ids))
+    assert not llm.dispatcher.may_block(100, llm.route_options())
+    assert not server.requests

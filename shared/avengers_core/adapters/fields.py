@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import Self
 
+from .._utils.threads import off_loop
 from ..catalog.available import default_models
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.factory import open_dispatcher
@@ -155,6 +156,14 @@ class RoutingFields(BaseModel):
     def spending(self) -> Ledger | None:
         """The ledger, if calls are recorded."""
         return self.dispatcher.ledger
+
+    def warm(self) -> None:
+        """Load the router and make all models now, so that the first calls need not: for servers, when they start."""
+        self.dispatcher.warm()
+
+    async def awarm(self) -> None:
+        """`warm`, in a thread."""
+        await off_loop(self.warm)
 
     def route_options(self, overrides: RouteOverrides | None = None) -> RouteOptions:
         """The fields that say how to choose, with those that a call gives in their place.

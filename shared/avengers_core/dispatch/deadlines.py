@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, TypeVar
 
+from .._utils.timeouts import timeout
 from .._utils.workers import Answers, report, start, take
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
 
 __all__ = ["Deadline", "silence_of"]
 

@@ -13,6 +13,7 @@ The loop goes on while an attempt fails in a way that another model may help wit
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections import OrderedDict
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import Generic
 
 from ..embedders.base import Vectors
-from ..errors import BudgetError, NoCandidateError, UnavailableError
+from ..errors import AvengersError, BudgetError, NoCandidateError, UnavailableError
 from ..ledger.budget import PICO, budget_scopes, within
 from ..ledger.budget_store import InMemoryBudgetStore, remaining
 from ..ledger.store import Ledger
@@ -118,6 +119,17 @@ class Dispatcher(Generic[M]):
             self._remembered = min(max(REMEMBERED_TEXTS, len(unseen)), REMEMBERED_BATCH)
         while len(self._vectors) > self._remembered:
             self._vectors.popitem(last=False)
+
+    def warm(self) -> None:
+        """Make all models and plan a call, so that no call has to wait for that later.
+
+        A model that cannot be made is left out, as it would be later.
+        """
+        for name in self.pool.ids:
+            with contextlib.suppress(UnavailableError):
+                self.pool.get(name)
+        with contextlib.suppress(AvengersError):
+            self.plan(Prompt("Hello"), RouteOptions())
 
     def may_block(self, characters: int, options: RouteOptions) -> bool:
         """Whether planning a call may take long, so that it should not be done on an event loop.

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._utils.timeouts import timeout
 from ..errors import LedgerError
 
 __all__ = ["PendingRow", "RowWriter", "wait", "wait_async"]
@@ -218,7 +219,8 @@ async def wait_async(done: Future[None] | None) -> None:
     if done is None:
         return
     try:
-        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(done)), PATIENCE)
+        async with timeout(PATIENCE):
+            await asyncio.shield(asyncio.wrap_future(done))
     except (TimeoutError, asyncio.TimeoutError):
         _log.warning("the ledger does not answer: a row is written later")
 
