@@ -111,7 +111,7 @@ class RowWriter:
             else:
                 self._wake()
         if here:
-            self._try([pending])
+            self._say(self._try([pending]))
             with self._changed:
                 self._busy = False
                 if self._rows:
@@ -148,8 +148,8 @@ class RowWriter:
         while batch := self._next_batch():
             failed = self._try(batch)
             self._busy = False
+            self._say(failed)
             if failed is not None:
-                _log.warning("%s; %d rows are tried again", failed, len(self._rows))
                 with self._changed:
                     if self._closing:
                         break
@@ -157,6 +157,10 @@ class RowWriter:
         with self._changed:
             self._thread = None
             self._changed.notify_all()
+
+    def _say(self, failed: LedgerError | None) -> None:
+        if failed is not None:
+            _log.warning("%s; %d rows are tried again", failed, len(self._rows))
 
     def _next_batch(self) -> list[PendingRow]:
         """Rows to write now; none if there was nothing to do for some time. Rows stay in the queue until written."""
