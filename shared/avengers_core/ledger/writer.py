@@ -155,7 +155,8 @@ class RowWriter:
                         break
                     self._changed.wait_for(lambda: self._closing, self._pause)
         with self._changed:
-            self._thread = None
+            if self._thread is threading.current_thread():  # else another one has begun already
+                self._thread = None
             self._changed.notify_all()
 
     def _say(self, failed: LedgerError | None) -> None:
@@ -167,7 +168,8 @@ class RowWriter:
         with self._changed:
             self._changed.wait_for(lambda: not self._busy and (self._rows or self._closing), _IDLE)
             if self._busy or not self._rows:
-                self._thread = None  # who adds a row from now on, or writes one now, starts another one
+                if self._thread is threading.current_thread():
+                    self._thread = None  # who adds a row from now on, or writes one now, starts another one
                 return []
             self._busy = True
             return [self._rows[place] for place in range(min(len(self._rows), _BATCH))]
