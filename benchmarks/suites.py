@@ -27,6 +27,13 @@ ALL = dict.fromkeys(("tools", "tool_choice", "structured_output", "images", "aud
 SUITES = {"langchain": "tests/unit_tests/agents", "langgraph-prebuilt": "tests"}
 
 
+@functools.cache
+def router() -> Any:
+    from avengers_core import Router
+
+    return Router.load("models-2024")
+
+
 def behind_avengers(model: Any) -> Any:
     """A chat model as the only one of a ChatAvengers; anything else as it is."""
     from langchain_core.language_models import BaseChatModel
@@ -36,7 +43,7 @@ def behind_avengers(model: Any) -> Any:
     if not isinstance(model, BaseChatModel) or isinstance(model, ChatAvengers):
         return model
     ledger = os.environ.get("AVENGERS_SUITE_LEDGER") or None
-    return ChatAvengers(models={MINI: model}, artifact="models-2024", capabilities={MINI: ALL}, ledger=ledger)
+    return ChatAvengers(models={MINI: model}, artifact=router(), capabilities={MINI: ALL}, ledger=ledger)
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,6 +76,9 @@ def pytest_configure(config: Any) -> None:
         (langgraph.prebuilt.chat_agent_executor, "create_react_agent"),
     ):
         setattr(module, name, wrapped(getattr(module, name)))
+    import avengers_langchain  # noqa: F401  # an application imports and loads before its event loop runs
+
+    router().route("Hello")
     ignore_decisions()
     if os.environ.get("AVENGERS_SUITE_MIDDLEWARE"):
         import langchain.agents.middleware as middleware
@@ -82,13 +92,13 @@ def ignore_decisions() -> None:
     """Let messages be equal that differ in the decision alone: the tests compare whole messages, and ours have more."""
     from langchain_core.messages import AIMessage
 
-    equal = AIMessage.__eq__
+    equal, ours = AIMessage.__eq__, ("avengers", "model_name")
 
     def plain(message: Any) -> Any:
         if not isinstance(message, AIMessage):
             return message
         told = message.response_metadata
-        return message.model_copy(update={"response_metadata": {k: v for k, v in told.items() if k != "avengers"}})
+        return message.model_copy(update={"response_metadata": {k: v for k, v in told.items() if k not in ours}})
 
     AIMessage.__eq__ = lambda self, other: equal(plain(self), plain(other))  # type: ignore[method-assign]
     AIMessage.__hash__ = None  # type: ignore[assignment]

@@ -13,7 +13,7 @@ __all__ = ["use_aiohttp"]
 def use_aiohttp(models: Iterable[BaseChatModel]) -> None:
     """Let async calls of models of OpenAI's and Anthropic's SDKs go by aiohttp, and leave all other models alone.
 
-    A model that was given an HTTP client keeps it. This must be called on the event loop that the calls will run on.
+    Versions of the SDKs that do not know aiohttp yet are left alone, too. A model that was given an HTTP client keeps it. This must be called on the event loop that the calls will run on.
 
     Args:
         models: The models. They are changed.
@@ -29,16 +29,15 @@ def use_aiohttp(models: Iterable[BaseChatModel]) -> None:
 def _change_openai(model: Any) -> None:
     import openai
 
-    root = getattr(model, "root_async_client", None)
-    if isinstance(root, openai.AsyncOpenAI) and getattr(model, "http_async_client", None) is None:
-        model.root_async_client = root.with_options(http_client=openai.DefaultAioHttpClient())
+    root, make = getattr(model, "root_async_client", None), getattr(openai, "DefaultAioHttpClient", None)
+    if make and isinstance(root, openai.AsyncOpenAI) and getattr(model, "http_async_client", None) is None:
+        model.root_async_client = root.with_options(http_client=make())
         model.async_client = model.root_async_client.chat.completions
 
 
 def _change_anthropic(model: Any) -> None:
     import anthropic
 
-    client = getattr(model, "_async_client", None)  # a cached property
-    if isinstance(client, anthropic.AsyncAnthropic):
-        http = anthropic.DefaultAioHttpClient()
-        vars(model)["_async_client"] = client.with_options(http_client=http)
+    client, make = getattr(model, "_async_client", None), getattr(anthropic, "DefaultAioHttpClient", None)
+    if make and isinstance(client, anthropic.AsyncAnthropic):
+        vars(model)["_async_client"] = client.with_options(http_client=make())  # it is a cached property
