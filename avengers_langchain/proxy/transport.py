@@ -13,7 +13,8 @@ __all__ = ["use_aiohttp"]
 def use_aiohttp(models: Iterable[BaseChatModel]) -> None:
     """Let async calls of models of OpenAI's and Anthropic's SDKs go by aiohttp, and leave all other models alone.
 
-    Versions of the SDKs that do not know aiohttp yet are left alone, too. A model that was given an HTTP client keeps it. This must be called on the event loop that the calls will run on.
+    Versions of the SDKs that do not know aiohttp yet are left alone, too. A model that was given an HTTP client keeps
+    it. This must be called on the event loop that the calls will run on.
 
     Args:
         models: The models. They are changed.
