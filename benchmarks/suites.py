@@ -34,6 +34,15 @@ def router() -> Any:
     return Router.load("models-2024")
 
 
+@functools.cache
+def ledger() -> Any:
+    """The ledger of all calls, None if there is none."""
+    from avengers_core import Ledger
+
+    url = os.environ.get("AVENGERS_SUITE_LEDGER")
+    return Ledger(url) if url else None
+
+
 def behind_avengers(model: Any) -> Any:
     """A chat model as the only one of a ChatAvengers; anything else as it is."""
     from langchain_core.language_models import BaseChatModel
@@ -42,8 +51,7 @@ def behind_avengers(model: Any) -> Any:
 
     if not isinstance(model, BaseChatModel) or isinstance(model, ChatAvengers):
         return model
-    ledger = os.environ.get("AVENGERS_SUITE_LEDGER") or None
-    return ChatAvengers(models={MINI: model}, artifact=router(), capabilities={MINI: ALL}, ledger=ledger)
+    return ChatAvengers(models={MINI: model}, artifact=router(), capabilities={MINI: ALL}, ledger=ledger())
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,6 +76,7 @@ def pytest_configure(config: Any) -> None:
     import langchain.agents.factory
     import langgraph.prebuilt
     import langgraph.prebuilt.chat_agent_executor
+    from langchain_core.language_models import FakeListChatModel
 
     for module, name in (
         (langchain.agents, "create_agent"),
@@ -76,9 +85,8 @@ def pytest_configure(config: Any) -> None:
         (langgraph.prebuilt.chat_agent_executor, "create_react_agent"),
     ):
         setattr(module, name, wrapped(getattr(module, name)))
-    import avengers_langchain  # noqa: F401  # an application imports and loads before its event loop runs
-
-    router().route("Hello")
+    # An application loads and opens before its event loop runs; many of the tests make their agents inside one.
+    behind_avengers(FakeListChatModel(responses=["hi"])).invoke("hi")
     ignore_decisions()
     if os.environ.get("AVENGERS_SUITE_MIDDLEWARE"):
         import langchain.agents.middleware as middleware

@@ -418,7 +418,7 @@ async def test_another_model_helps_out(make: Make, server: LLMServer, ledger: Le
 async def test_no_answer_with_status_200_is_the_models_fault(
     make: Make, server: LLMServer, ledger: Ledger, cheapest: str, fault: str, how: str
 ) -> None:
-    pool = mixed_pool(server, timeout=0.3)
+    pool = mixed_pool(server, timeout=0.3 if fault == "trickle" else 3)
     llm = make(ledger=ledger, alpha=0.0, models={name: pool[name] for name in (cheapest, BIG)})
     server.model_faults = {cheapest: fault}
     told = (await ask(llm, how)).additional_kwargs["avengers"]
