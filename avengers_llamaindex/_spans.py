@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -94,6 +94,16 @@ class ModelSpan:
             self._close(part for _ in ())  # handlers know by a generator that more events follow
         kind = LLMChatInProgressEvent if self._chat else LLMCompletionInProgressEvent
         self._send(kind(response=part, span_id=self.id, **self._given))
+
+    def passing(self, parts: Iterable[T]) -> Iterator[T]:
+        """The parts, each after `progress` has told of it.
+
+        Args:
+            parts: Parts of a stream.
+        """
+        for part in parts:
+            self.progress(part)
+            yield part
 
     def end(self, response: Any) -> None:
         """Say that the call ended, and close the span.

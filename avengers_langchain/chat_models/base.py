@@ -10,7 +10,7 @@ from typing import Any, cast
 from avengers_core._utils.threads import off_loop
 from avengers_core._utils.tokens import encoding, estimate_tokens
 from avengers_core.dispatch.call import Attempt
-from avengers_core.routing.capabilities import united
+from avengers_core.routing.capabilities import PROVIDER_TOOLS, united
 from langchain_core.callbacks import (
     AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
@@ -114,7 +114,7 @@ class ChatAvengers(PlanningChatModel):
         known = united(pool.capabilities(name) for name in pool.ids if name not in self.exclude_models)
         return cast(
             "ModelProfile",
-            {_PROFILE_NAMES.get(name, name): value for name, value in known.items() if not name.endswith("_tools")},
+            {_PROFILE_NAMES.get(name, name): value for name, value in known.items() if name not in PROVIDER_TOOLS},
         )
 
     # --- LangChain's entries: plan, then go on as any chat model ---

@@ -216,12 +216,8 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                     with ModelSpan(client, method, arguments, parent) as span:
                         stream = span.iterate(attempt.deadline.iterate(partial(getattr(client, method), **arguments)))
                         for part in stream:
-                            for chunk in chunks.add(part):
-                                span.progress(chunk)
-                                yield chunk
-                        for chunk in chunks.finish():
-                            span.progress(chunk)
-                            yield chunk
+                            yield from span.passing(chunks.add(part))
+                        yield from span.passing(chunks.finish())
             last = chunks.decision_chunk()
             span.progress(last)
             try:
@@ -249,11 +245,9 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                                 opened = await getattr(client, method)(**arguments)
                         stream = span.aiterate(attempt.deadline.aiterate(opened))
                         async for part in stream:
-                            for chunk in chunks.add(part):
-                                span.progress(chunk)
+                            for chunk in span.passing(chunks.add(part)):
                                 yield chunk
-                        for chunk in chunks.finish():
-                            span.progress(chunk)
+                        for chunk in span.passing(chunks.finish()):
                             yield chunk
             last = chunks.decision_chunk()
             span.progress(last)

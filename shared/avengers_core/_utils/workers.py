@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["Answers", "report", "run_within", "start", "take"]
+__all__ = ["Answers", "run_within", "start", "take"]
 
 T = TypeVar("T")
 #: Threads that wait for their next task, and for how many seconds.
@@ -19,32 +19,27 @@ _MOST_IDLE, _IDLE = 64, 5.0
 Answers = queue.SimpleQueue[tuple["BaseException | None", Any]]
 
 
-def run_within(seconds: float | None, function: Callable[[], T]) -> T:
+def run_within(seconds: float | None, function: Callable[[], T], failure: str) -> T:
     """Call a function in a thread and wait for it.
 
     Args:
         seconds: How long to wait, None without a limit.
         function: What is called. It goes on in the background if it takes longer.
+        failure: The message of the error if it takes longer.
 
     Raises:
         TimeoutError: If it takes longer.
     """
     answers: Answers = queue.SimpleQueue()
-    start(lambda: report(answers, function))
-    return take(answers, seconds, "there was no answer in time")  # type: ignore[no-any-return]
 
+    def task() -> None:
+        try:
+            answers.put((None, function()))
+        except BaseException as error:
+            answers.put((error, None))
 
-def report(answers: Answers, function: Callable[[], Any]) -> None:
-    """Put what a function returns or raises into a queue.
-
-    Args:
-        answers: The queue.
-        function: What is called.
-    """
-    try:
-        answers.put((None, function()))
-    except BaseException as error:
-        answers.put((error, None))
+    start(task)
+    return take(answers, seconds, failure)  # type: ignore[no-any-return]
 
 
 def take(answers: Answers, seconds: float | None, failure: str) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from typing import Any, TypeVar
 
 from .._utils.timeouts import timeout
-from .._utils.workers import Answers, report, start, take
+from .._utils.workers import Answers, run_within, start, take
 
 __all__ = ["Deadline", "silence_of"]
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 #: Seconds that a client may take beside waiting.
 _SLACK = 1.0
+#: The message of an attempt that took too long.
+_LATE = "the model did not answer in time"
 #: Seconds for which a stream that is closed early is waited for.
 _CLOSING = 1.0
 
@@ -72,9 +74,7 @@ class Deadline:
         """
         if self.left() is None:
             return function(*args, **kwargs)
-        answers: Answers = queue.SimpleQueue()
-        start(lambda: report(answers, lambda: function(*args, **kwargs)))
-        return self._take(answers)  # type: ignore[no-any-return]
+        return run_within(self.left(), lambda: function(*args, **kwargs), _LATE)
 
     def iterate(self, make: Callable[[], Iterator[T]]) -> Generator[T, None, None]:
         """Iterate over a stream, and close it in the end.
@@ -137,7 +137,7 @@ class Deadline:
                 await stream.aclose()
 
     def _take(self, answers: Answers) -> Any:
-        return take(answers, self.left(), "the model did not answer in time")
+        return take(answers, self.left(), _LATE)
 
 
 def _serve(

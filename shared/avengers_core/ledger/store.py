@@ -278,10 +278,11 @@ class Ledger:
         """
         if self._bounded:
             return function()
+        failure = f"ledger {self.safe_url}: the database does not answer"
         try:
-            return run_within(PATIENCE + 2, function)  # the server's own limits come first
+            return run_within(PATIENCE + 2, function, failure)  # the server's own limits come first
         except TimeoutError:
-            raise LedgerError(f"ledger {self.safe_url}: the database does not answer") from None
+            raise LedgerError(failure) from None
 
     @property
     def _bounded(self) -> bool:

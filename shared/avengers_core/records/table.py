@@ -82,12 +82,14 @@ class RecordTable:
 
     def content_key(self) -> int:
         """A number of 63 bits that equal answers have, in any order: that of parts, added up, is that of the whole."""
-        models = np.array([text_key(name) for name in self.models], dtype=np.uint64)
-        bits = np.ascontiguousarray(self.scores).view(np.uint32).astype(np.uint64)
-        keys = (self.texts[:, None] ^ models) + bits * np.uint64(0xD6E8FEB86659FD93)
-        keys = (keys ^ (keys >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
-        asked = ~np.isnan(self.scores)
-        return int((keys ^ (keys >> np.uint64(29)))[asked].sum(dtype=np.uint64)) % CONTENT_KEYS
+        total = 0
+        for column, name in enumerate(self.models):  # one by one: all together would take the memory of many tables
+            asked = ~np.isnan(self.scores[:, column])
+            bits = self.scores[asked, column].view(np.uint32).astype(np.uint64)
+            keys = (self.texts[asked] ^ np.uint64(text_key(name))) + bits * np.uint64(0xD6E8FEB86659FD93)
+            keys = (keys ^ (keys >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+            total += int((keys ^ (keys >> np.uint64(29))).sum(dtype=np.uint64))
+        return total % CONTENT_KEYS
 
     def rows(self, keep: NDArray[Any]) -> RecordTable:
         """The table of some rows, with all models, datasets and sources.

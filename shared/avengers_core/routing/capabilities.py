@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 __all__ = [
     "LENIENT",
     "NAMES",
+    "PROVIDER_TOOLS",
     "Capabilities",
     "Require",
     "as_needs",
@@ -22,6 +23,20 @@ Capabilities = Mapping[str, "bool | int"]
 #: What a request needs: one name, several, or a mapping with least numbers.
 Require = str | Iterable[str] | Capabilities
 
+#: Whose tools run at the provider, by the names that frameworks have for these providers.
+_TOOL_PROVIDERS = {
+    "openai": "openai",
+    "azure": "openai",
+    "azure_openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google",
+    "google_genai": "google",
+    "google_vertexai": "google",
+}
+
+#: Whose tools, such as a web search that runs at the provider, a model has.
+PROVIDER_TOOLS = tuple(f"{provider}_tools" for provider in dict.fromkeys(_TOOL_PROVIDERS.values()))
+
 #: The names, each with the names that other sources use for it.
 NAMES: dict[str, tuple[str, ...]] = {
     "tools": ("tool_calling", "function_calling"),
@@ -33,24 +48,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     "pdf": ("pdf_inputs",),
     "reasoning": ("reasoning_output",),
     "temperature": (),
-    "openai_tools": (),
-    "anthropic_tools": (),
-    "google_tools": (),
+    **dict.fromkeys(PROVIDER_TOOLS, ()),
     "max_input_tokens": ("context_window",),
     "max_output_tokens": (),
 }
 _CANONICAL = {other: name for name, others in NAMES.items() for other in (name, *others)}
-
-#: Whose tools run at the provider, by the names that frameworks have for these providers.
-_TOOL_PROVIDERS = {
-    "openai": "openai",
-    "azure": "openai",
-    "azure_openai": "openai",
-    "anthropic": "anthropic",
-    "google": "google",
-    "google_genai": "google",
-    "google_vertexai": "google",
-}
 
 #: Names that are not an obstacle if they are unknown: few sources list them, and nearly all models have them.
 LENIENT = frozenset({"max_input_tokens", "max_output_tokens", "tool_choice"})
@@ -72,7 +74,7 @@ def provider_tools(provider: str) -> dict[str, bool | int]:
         provider: The provider's name in genai-prices or LangChain.
     """
     own = _TOOL_PROVIDERS.get(provider)
-    return {f"{name}_tools": name == own for name in dict.fromkeys(_TOOL_PROVIDERS.values())}
+    return {name: name == f"{own}_tools" for name in PROVIDER_TOOLS}
 
 
 def as_needs(require: Require) -> dict[str, bool | int]:
