@@ -935,7 +935,10 @@ async def test_concurrent_calls_overspend_by_no_more_than_those_in_flight(
     cost = told(make(alpha=0).invoke("hi"))
     limit = cost["expected_cost_usd"] * 25
     llm = make(
-        alpha=0, models={MINI: mixed_pool(server)[MINI]}, ledger=tmp_path / "l.sqlite", budget={"per_day": limit}
+        alpha=0,
+        models={MINI: mixed_pool(server, timeout=20)[MINI]},
+        ledger=tmp_path / "l.sqlite",
+        budget={"per_day": limit},
     )
     got = await llm.abatch(["hi"] * 100, return_exceptions=True)
     assert not [one for one in got if not isinstance(one, (AIMessage, BudgetError))]
