@@ -13,6 +13,7 @@ from .._models import unwrap
 from ..chat_models import ChatAvengers
 from .app import make_app
 from .keys import Keys, read_keys
+from .protocol import Protocol
 from .transport import use_aiohttp
 
 __all__ = ["serve"]
@@ -51,8 +52,7 @@ def serve(
         )
     hosts = None if known or open_to_anyone else {host, "localhost", "127.0.0.1", "::1"}
     app = make_app(llm, known, hosts=hosts, lifespan=lambda app: _ready(llm), **limits)
-    # h11 bounds the size of headers, which httptools does not.
-    uvicorn.run(app, host=host, port=port, log_level=log_level, access_log=False, http="h11")
+    uvicorn.run(app, host=host, port=port, log_level=log_level, access_log=False, http=Protocol)
 
 
 @asynccontextmanager

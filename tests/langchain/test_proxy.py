@@ -8,12 +8,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -497,6 +498,23 @@ def test_places_come_back(server: LLMServer, tmp_path: Path) -> None:
             for thread in threads:
                 thread.join()
             assert sorted(codes) == wanted
+
+
+@pytest.mark.slow
+def test_slow_posters_take_no_places(server: LLMServer, tmp_path: Path) -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    with proxy(server, tmp_path, "-m", MINI, "--max-concurrent", "4") as url, ExitStack() as stack:
+        address = url.removeprefix("http://").split(":")
+        slow = [stack.enter_context(socket.create_connection((address[0], int(address[1])))) for _ in range(300)]
+        for number, connection in enumerate(slow):
+            connection.settimeout(20)
+            connection.sendall(head + b"content-length: 1000\r\n\r\n{" if number % 2 else head)
+        for _ in range(20):
+            assert client(url, "any").chat.completions.create(model=MINI, messages=say("hi")).choices
+        ended = [connection.recv(100) for connection in slow]
+        assert {answer[:12] for answer in ended[1::2]} == {b"HTTP/1.1 408"}, "who began a body is told"
+        assert set(ended[::2]) == {b""}, "who never ended the head is hung up on"
+        assert client(url, "any").chat.completions.create(model=MINI, messages=say("hi")).choices
 
 
 def test_unknown_fields_in_any_letters_are_named(url: str) -> None:
