@@ -25,7 +25,7 @@ CONFIGURABLE_FIELDS = (*ROUTE_FIELDS, *BUILD_FIELDS)
 
 #: Fields that ``configurable`` in a config may change unless others are named. On a server it comes from end users, so
 #: these steer the choice among the given models, and lift no limit.
-STEERING_FIELDS = (*(name for name in ROUTE_FIELDS if name not in ("budget", "max_cost")), "models")
+STEERING_FIELDS = (*(name for name in ROUTE_FIELDS if name not in ("budget", "max_cost", "max_seconds")), "models")
 
 
 class ChatFields(RoutingFields):

@@ -715,6 +715,20 @@ def test_fallbacks_can_be_limited(make: Make, server: LLMServer) -> None:
     assert server.asked[SONNET] == 1
 
 
+async def test_the_time_to_the_first_token_is_recorded(make: Make, server: LLMServer, tmp_path: Any) -> None:
+    server.delay = 0.2
+    llm = make(alpha=0, ledger=tmp_path / "l.sqlite")
+    list(llm.stream("tell me"))
+    [part async for part in llm.astream("tell me")]
+    whole = llm.invoke("tell me")
+    *streamed, other = Ledger(tmp_path / "l.sqlite").entries()
+    for row in streamed:
+        assert 0.2 <= row["first_token_seconds"] <= row["seconds"]
+    assert other["first_token_seconds"] is None
+    assert other["seconds"] >= 0.2
+    assert told(whole)["expected_seconds"] is None  # the packaged artifact knows no speeds
+
+
 def test_an_abandoned_stream_is_recorded(make: Make, tmp_path: Any) -> None:
     llm = make(alpha=0, ledger=tmp_path / "l.sqlite")
     stream = llm.stream("tell me")

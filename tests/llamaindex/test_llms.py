@@ -461,7 +461,10 @@ def test_a_missing_usage_is_unknown_not_free(make: Make, server: LLMServer, ledg
     llm = make(ledger=ledger, models={MINI: openai_model(server, MINI)})
     assert llm.complete("hi").additional_kwargs["avengers"]["cost_usd"] is None
     assert list(llm.stream_complete("hi"))[-1].additional_kwargs["avengers"]["cost_usd"] is None
-    assert [row["cost_usd"] for row in ledger.entries()] == [None, None]
+    whole, streamed = ledger.entries()
+    assert (whole["cost_usd"], streamed["cost_usd"]) == (None, None)
+    assert whole["first_token_seconds"] is None
+    assert 0 < streamed["first_token_seconds"] <= streamed["seconds"]
 
 
 def test_cached_tokens_are_priced_as_the_provider_does(make: Make, server: LLMServer, ledger: Ledger) -> None:

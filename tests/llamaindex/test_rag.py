@@ -216,6 +216,7 @@ def test_routing_takes_every_option(llm: AvengersLLM) -> None:
         "exchange": "fixed",
         "min_quality": None,
         "max_cost": 1.0,
+        "max_seconds": None,
         "exclude_models": [MINI],
         "fallbacks": BIG,
         "exploration": 0.5,

@@ -78,6 +78,9 @@ class RoutingFields(BaseModel):
     max_cost: float | None = _DEFAULTS.max_cost
     """US dollars that a call may be expected to cost, at most. Unless ``alpha`` or ``min_quality`` is set, the best
     model within it is chosen. Default: no limit."""
+    max_seconds: float | None = _DEFAULTS.max_seconds
+    """Seconds that a whole answer may be expected to take, at most. Models whose speed is unknown are left out.
+    Default: no limit."""
     exclude_models: tuple[str, ...] | Mapping[str, str] = _DEFAULTS.exclude_models
     """Ids that must not be chosen, or a mapping from id to the reason."""
     fallbacks: bool | int | tuple[str, ...] = _DEFAULTS.fallbacks

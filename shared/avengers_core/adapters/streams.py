@@ -48,7 +48,8 @@ class StreamAccumulator(ABC, Generic[M, Chunk]):
             self._held.append(chunk)
             if not self._has_content(chunk):
                 return []
-            chunks, self._held, self.attempt.begun = self._held, [], True
+            chunks, self._held = self._held, []
+            self.attempt.begin()
             return chunks
         return [chunk]
 

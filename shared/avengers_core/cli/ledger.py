@@ -43,7 +43,7 @@ def _totals_view(by: str) -> Callable[[Sequence[dict[str, Any]]], Iterator[Table
 
         yield Table(
             f"calls by {by}",
-            (by, "calls", "failed attempts", "input tokens", "output tokens", "$", "calls of unknown cost"),
+            (by, "calls", "failed attempts", "input tokens", "output tokens", "$", "seconds", "calls of unknown cost"),
             [
                 (
                     row[by],
@@ -52,6 +52,7 @@ def _totals_view(by: str) -> Callable[[Sequence[dict[str, Any]]], Iterator[Table
                     f"{row['input_tokens']:,}",
                     f"{row['output_tokens']:,}",
                     f"{row['cost_usd']:.6f}",
+                    "" if row["seconds"] is None else f"{row['seconds']:.2f}",
                     f"{row['unknown']:,}",
                 )
                 for row in rows

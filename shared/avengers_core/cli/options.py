@@ -86,6 +86,13 @@ MaxCostOption = Annotated[
         help="US dollars that a call may be expected to cost. Without an alpha, the best model within it is chosen.",
     ),
 ]
+MaxSecondsOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-seconds",
+        help="Seconds that an answer may be expected to take. Models whose speed is unknown are left out.",
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option("--random-state", "--seed", help="Seed of the random choices; the same seed gives the same result."),

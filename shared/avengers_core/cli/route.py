@@ -17,6 +17,7 @@ from .options import (
     ExchangeOption,
     JsonFlag,
     MaxCostOption,
+    MaxSecondsOption,
     MinQualityOption,
     ScoringOption,
     split_names,
@@ -54,6 +55,7 @@ def route(
     exchange: ExchangeOption = None,
     min_quality: MinQualityOption = None,
     max_cost: MaxCostOption = None,
+    max_seconds: MaxSecondsOption = None,
     latest_prices: Annotated[
         bool, typer.Option("--latest-prices", help="Use the prices of the installed genai-prices.")
     ] = False,
@@ -78,6 +80,7 @@ def route(
         exchange=exchange,
         min_quality=min_quality,
         max_cost=max_cost,
+        max_seconds=max_seconds,
     )
     print_result(decision, _decision_view, as_json)
 
@@ -97,17 +100,19 @@ def _decision_view(decision: Decision) -> Iterator[Table | Text | str]:
 
     yield Text(decision.model, style="bold")
     yield decision.explain()
-    expected = dict(zip(decision.candidates, zip(decision.scores, decision.costs, strict=True), strict=True))
+    positions = [decision.candidates.index(name) for name in decision.ranking[:RANKED]]
+    timed = not all(map(math.isnan, decision.seconds.tolist()))
     yield Table(
         "ranking",
-        ("model", "expected score", "expected $ per 1K such queries"),
+        ("model", "expected score", "expected $ per 1K such queries", *(("expected seconds",) if timed else ())),
         [
             (
-                name,
-                f"{expected[name][0]:.3f}",
-                "unknown" if math.isnan(expected[name][1]) else f"{expected[name][1] * 1000:.4f}",
+                decision.candidates[position],
+                f"{decision.scores[position]:.3f}",
+                "unknown" if math.isnan(cost := decision.costs[position]) else f"{cost * 1000:.4f}",
+                *((("unknown" if math.isnan(took := decision.seconds[position]) else f"{took:.2g}"),) if timed else ()),
             )
-            for name in decision.ranking[:RANKED]
+            for position in positions
         ],
     )
 
@@ -135,15 +140,17 @@ def _artifact_view(described: dict[str, Any]) -> Iterator[Table | str]:
         f"models, {described['settings']['n_clusters']} clusters; embedder {described['embedder']['id']}; made "
         f"{described['created']} by {described['library_version']}"
     )
+    speed = ["seconds to first token + per 1K tokens"] if any(row["speed"] for row in described["models"]) else []
     yield Table(
         "models",
-        ("model", "answers", "mean score", "mean cost $ per 1K", "price $ per 1M in / out", "price from"),
+        ("model", "answers", "mean score", "mean cost $ per 1K", *speed, "price $ per 1M in / out", "price from"),
         [
             (
                 row["model"],
                 f"{row['answers']:,}",
                 _known(row["mean_score"], ".3f"),
                 "unknown" if row["mean_cost"] is None else f"{row['mean_cost'] * 1000:.4f}",
+                *([_speed(row["speed"])] if speed else []),
                 "unknown" if row["price"] is None else f"{row['price']['input']:g} / {row['price']['output']:g}",
                 "" if row["price"] is None else f"{row['price']['source']} {row['price']['date']}".strip(),
             )
@@ -165,6 +172,10 @@ def _artifact_view(described: dict[str, Any]) -> Iterator[Table | str]:
             for row in described["clusters"]
         ],
     )
+
+
+def _speed(speed: dict[str, float] | None) -> str:
+    return "unknown" if speed is None else f"{speed['first_token']:.2g} + {speed['per_token'] * 1000:.3g}"
 
 
 def _known(value: float | None, form: str) -> str:

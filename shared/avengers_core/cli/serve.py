@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import ArtifactOption, MaxCostOption, MinQualityOption
+from .options import ArtifactOption, MaxCostOption, MaxSecondsOption, MinQualityOption
 
 __all__ = ["serve"]
 
@@ -25,6 +25,7 @@ def serve(
     ] = None,
     min_quality: MinQualityOption = None,
     max_cost: MaxCostOption = None,
+    max_seconds: MaxSecondsOption = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,6 +76,7 @@ def serve(
         "alpha": alpha,
         "min_quality": min_quality,
         "max_cost": max_cost,
+        "max_seconds": max_seconds,
         "artifact": artifact,
         "models": _models(model or [], models_from) or None,
         "ledger": ledger,

@@ -231,4 +231,4 @@ def _record(call: _ScoredCall, dataset: str, source: str | None, weight: float |
 def _usage(row: Mapping[str, Any]) -> Usage:
     tokens = {kind: row[kind] for kind in TOKEN_KINDS}
     cost = None if row["cost_usd"] is None else float(row["cost_usd"])
-    return Usage(**tokens, cost_usd=cost)
+    return Usage(**tokens, cost_usd=cost, seconds=row["seconds"], first_token_seconds=row["first_token_seconds"])

@@ -87,4 +87,6 @@ def _usage(answer: Answer) -> Usage:
     tokens = {} if answer.usage is None else {kind: getattr(answer.usage, kind) for kind in TOKEN_KINDS}
     always = ("input_tokens", "output_tokens")
     shown = {kind: count for kind, count in tokens.items() if count or kind in always}
-    return Usage(**shown, cost_usd=None if answer.cost_pico is None else answer.cost_pico / PICO)
+    return Usage(
+        **shown, cost_usd=None if answer.cost_pico is None else answer.cost_pico / PICO, seconds=answer.seconds
+    )

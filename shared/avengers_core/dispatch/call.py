@@ -165,7 +165,8 @@ class Attempt(Generic[M]):
         call: The call that it belongs to.
         member: The model.
         number: 0 for the first attempt of the call.
-        begun: Set it to True once a part of a stream was passed on; no other model is tried after that.
+        begun: Whether a part of a stream was passed on; no other model is tried after that. See `begin`.
+        first_token_seconds: Seconds until then, None if nothing was streamed.
         started: When it began (UTC).
         error: What it failed with, or None.
         status: How it ended: ``ok``, a kind of `failure_kind`, or ``cancelled``; empty until then.
@@ -180,6 +181,7 @@ class Attempt(Generic[M]):
         self.member = member
         self.number = number
         self.begun = False
+        self.first_token_seconds: float | None = None
         self.started = now()
         self.error: BaseException | None = None
         self.usage: TokenUsage | None = None
@@ -210,6 +212,11 @@ class Attempt(Generic[M]):
         self.deadline = Deadline(self.call.context.attempt_timeout, self.member.silence)
         self._span.start()
         return self
+
+    def begin(self) -> None:
+        """Say that the first part of a stream is about to be passed on."""
+        self.begun = True
+        self.first_token_seconds = time.perf_counter() - self._clock
 
     def finish(self, usage: TokenUsage | None, model: str = "", *, cached: bool = False) -> None:
         """Say that the model has answered.
@@ -317,6 +324,7 @@ class Attempt(Generic[M]):
             expected_cost_pico=picodollars(self.expected_cost),
             counted_pico=picodollars(self.counted_cost),
             seconds=time.perf_counter() - self._clock,
+            first_token_seconds=self.first_token_seconds,
             prompt=call.prompt.text,
             artifact=call.context.artifact,
             cluster=decision.cluster,
@@ -329,6 +337,7 @@ class Attempt(Generic[M]):
         decision, member = self.call.decision, self.member
         best = decision.best_single
         pool = self.call.context.pool
+        expected_seconds = float(decision.seconds[decision.candidates.index(member.id)])
         best_cost = self.cost_usd if best == member.id else pool.price_schedule(best).cost(self.usage)
         return {
             "model": member.id,
@@ -336,6 +345,7 @@ class Attempt(Generic[M]):
             "alpha": decision.alpha,
             "expected_score": float(decision.scores[decision.candidates.index(member.id)]),
             "expected_cost_usd": self.expected_cost if math.isfinite(self.expected_cost) else None,
+            "expected_seconds": expected_seconds if math.isfinite(expected_seconds) else None,
             "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
             "decision_id": decision.id,
             "call_id": self.call.id,

@@ -35,6 +35,7 @@ class Entry(msgspec.Struct, kw_only=True):
         counted_pico: Picodollars by a count of what was streamed, None if nothing was. It is charged to budgets if the
             cost is unknown and the count exceeds what was expected; no ledger keeps it.
         seconds: Duration.
+        first_token_seconds: Seconds until the first part of a streamed answer came, None if it was not streamed.
         prompt: The text that was routed. A ledger keeps it only if it was made with ``store_prompts=True``.
         artifact: First 12 digits of the artifact's checksum.
         cluster: Nearest cluster of the query.
@@ -60,6 +61,7 @@ class Entry(msgspec.Struct, kw_only=True):
     expected_cost_pico: int | None = None
     counted_pico: int | None = None
     seconds: float = 0.0
+    first_token_seconds: float | None = None
     prompt: str | None = None
     artifact: str = ""
     cluster: int | None = None

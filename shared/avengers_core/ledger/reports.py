@@ -61,17 +61,25 @@ def report(
     if by not in GROUPS:
         raise ValueError(f"by must be one of {', '.join(GROUPS)}, not {by!r}")
     query = _totals_by(calls.c.tags if by == "tag" else calls.c[by]).where(*between(since, until))
-    totals: dict[str, dict[str, int]] = {}
+    totals: dict[str, dict[str, Any]] = {}
     with engine.connect() as db:
         for row in db.execute(query).mappings():
-            values = {name: int(row[name]) for name in row if name != "key"}
+            values = {name: _total(row[name], name) for name in row if name != "key"}
             for key in (json.loads(row["key"]) or ["(none)"]) if by == "tag" else [row["key"]]:
                 total = totals.setdefault(key, dict.fromkeys(values, 0))
                 for name, value in values.items():
                     total[name] += value
+    for total in totals.values():
+        streamed = total.pop("streamed")
+        total["seconds"] = total["seconds"] / total["calls"] if total["calls"] else None
+        total["first_token_seconds"] = total["first_token_seconds"] / streamed if streamed else None
     costs = {key: Decimal(total.pop("picodollars")) / PICO for key, total in totals.items()}
     rows = [{by: key, **total, "cost_usd": costs[key]} for key, total in totals.items()]
     return sorted(rows, key=lambda row: (-row["cost_usd"], row[by]))
+
+
+def _total(value: Any, name: str) -> int | float:
+    return float(value) if name.endswith("seconds") else int(value)
 
 
 def _totals_by(column: sa.ColumnElement[Any]) -> sa.Select[Any]:
@@ -84,5 +92,8 @@ def _totals_by(column: sa.ColumnElement[Any]) -> sa.Select[Any]:
         sa.func.sum(sa.func.coalesce(c.input_tokens, 0)).label("input_tokens"),
         sa.func.sum(sa.func.coalesce(c.output_tokens, 0)).label("output_tokens"),
         sa.func.sum(sa.func.coalesce(c.picodollars, 0)).label("picodollars"),
+        sa.func.sum(answered * c.seconds).label("seconds"),
+        sa.func.sum(answered * sa.func.coalesce(c.first_token_seconds, 0.0)).label("first_token_seconds"),
+        sa.func.sum(answered * sa.case((c.first_token_seconds.is_(None), 0), else_=1)).label("streamed"),
         sa.func.sum(sa.case((c.picodollars.is_(None), 1), else_=0)).label("unknown"),
     ).group_by(column)

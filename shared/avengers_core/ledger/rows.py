@@ -20,7 +20,7 @@ TOKEN_COLUMNS = TokenUsage.__struct_fields__
 _LONGEST = {"call": 64, "decision": 64, "artifact": 12}
 _SAME = (
     "time", "call", "decision", "attempt", "model", "provider", "status", "alpha", "session", "run", "error", "seconds",
-    "artifact", "cluster", "similarity", "propensity",
+    "artifact", "cluster", "similarity", "propensity", "first_token_seconds",
 )  # fmt: skip
 
 

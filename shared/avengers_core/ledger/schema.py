@@ -49,6 +49,7 @@ calls = sa.Table(
     sa.Column("cluster", sa.Integer),
     sa.Column("similarity", sa.Float),
     sa.Column("propensity", sa.Float),
+    sa.Column("first_token_seconds", sa.Float),
     sa.Index("calls_by_day", "day", "model"),
     sa.Index("calls_by_call", "call"),
 )

@@ -244,8 +244,8 @@ class Ledger:
         """Totals of calls, the most expensive first.
 
         Each row has ``calls`` (that were answered), ``failed`` (attempts), tokens, the cost as ``cost_usd`` (a
-        `Decimal`) and as ``picodollars``, and ``unknown`` (attempts without a known cost). A call with several
-        tags counts under each.
+        `Decimal`), ``unknown`` (attempts without a known cost), and the answers' mean ``seconds`` and
+        ``first_token_seconds`` (of streams), None if there are none. A call with several tags counts under each.
 
         Args:
             by: ``model``, ``day``, ``tag``, ``session``, ``provider`` or ``status``.

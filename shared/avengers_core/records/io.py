@@ -16,7 +16,7 @@ import msgspec
 
 from .._utils.files import replacing, user_path
 from ..errors import RecordError
-from .schema import OLD_NAMES, TOKEN_KINDS, USAGE_KINDS, Record, Usage
+from .schema import DURATIONS, OLD_NAMES, TOKEN_KINDS, USAGE_KINDS, Record, Usage
 
 __all__ = [
     "MAX_LINE_BYTES",
@@ -110,7 +110,7 @@ _OLD_FORM = re.compile(rb'"(?:%s)"\s*:|"kind"\s*:\s*null' % "|".join(OLD_NAMES).
 _BOM = b"\xef\xbb\xbf"
 #: How Python's json module writes a number that is none, which JSON does not have.
 _NO_NUMBER = re.compile(rb"\b(?:NaN|-?Infinity)\b")
-_AMOUNTS = (*TOKEN_KINDS, "cost_usd")
+_AMOUNTS = (*TOKEN_KINDS, "cost_usd", *DURATIONS)
 
 
 def parse_record(line: bytes) -> Record:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["OLD_NAMES", "TOKEN_KINDS", "USAGE_KINDS", "Record", "Usage"]
+__all__ = ["DURATIONS", "OLD_NAMES", "TOKEN_KINDS", "USAGE_KINDS", "Record", "Usage"]
 
 #: Token kinds are kept apart because providers price them apart. Input and output are totals: cached and audio input
 #: tokens are part of ``input_tokens``, reasoning and audio output tokens part of ``output_tokens``.
@@ -20,6 +20,9 @@ TOKEN_KINDS = (
     "output_audio_tokens",
 )
 
+#: How long an answer took, in seconds: to its end, and to its first token.
+DURATIONS = ("seconds", "first_token_seconds")
+
 #: What the tokens and dollars of a usage are those of: one call, or a whole run of an agent.
 USAGE_KINDS = ("call", "agent_run")
 
@@ -28,7 +31,7 @@ OLD_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_token
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens and US dollars of one answer. ``None`` means unknown, never zero.
+    """Tokens, US dollars and seconds of one answer. ``None`` means unknown, never zero.
 
     Attributes:
         input_tokens: All input tokens.
@@ -39,6 +42,8 @@ class Usage(msgspec.Struct, frozen=True):
         input_audio_tokens: Input tokens of audio.
         output_audio_tokens: Output tokens of audio.
         cost_usd: US dollars.
+        seconds: Seconds from the request to the end of the answer.
+        first_token_seconds: Seconds from the request to the first token of the answer.
         kind: One of `USAGE_KINDS`. The tokens and dollars of an ``agent_run`` are those of the whole task, dozens of
             calls, never those of one call.
     """
@@ -51,6 +56,8 @@ class Usage(msgspec.Struct, frozen=True):
     input_audio_tokens: float | None = None
     output_audio_tokens: float | None = None
     cost_usd: float | None = None
+    seconds: float | None = None
+    first_token_seconds: float | None = None
     kind: Literal["call", "agent_run"] = "call"
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError
 from .io import Source, read_records
-from .schema import TOKEN_KINDS, Record, Usage
+from .schema import DURATIONS, TOKEN_KINDS, Record, Usage
 from .splits import split_rows, text_key
 
 __all__ = ["CONTENT_KEYS", "RecordTable", "TableBuilder", "load_records"]
@@ -58,6 +58,7 @@ class RecordTable:
         queries: ``n`` texts; empty if the table was built with ``encode``.
         encoded: (n, p) float32, what ``encode`` returned for the texts, or None.
         weights: (n, m) float32, how many answers each answer counts as, or None if each counts as one.
+        durations: (n, m, 2) float32, seconds by `DURATIONS`, or None if no record tells any.
         partition_index: Position of the table among the partitions of a larger table.
     """
 
@@ -75,6 +76,7 @@ class RecordTable:
     queries: list[str] = field(default_factory=list)
     encoded: NDArray[np.float32] | None = None
     weights: NDArray[np.float32] | None = None
+    durations: NDArray[np.float32] | None = None
     partition_index: int = 0
 
     def __len__(self) -> int:
@@ -113,6 +115,7 @@ class RecordTable:
             [self.queries[i] for i in positions] if self.queries else [],
             None if self.encoded is None else self.encoded[positions],
             None if self.weights is None else self.weights[positions],
+            None if self.durations is None else self.durations[positions],
         )
 
     def columns(self, keep: NDArray[np.intp]) -> RecordTable:
@@ -129,6 +132,7 @@ class RecordTable:
             cost=self.cost[:, keep],
             agent_run=self.agent_run[:, keep],
             weights=None if self.weights is None else self.weights[:, keep],
+            durations=None if self.durations is None else self.durations[:, keep],
         )
 
     def without(self, models: Iterable[str] = (), datasets: Iterable[str] = ()) -> RecordTable:
@@ -201,6 +205,8 @@ class TableBuilder:
         self._score, self._cost, self._weight = array("d"), array("d"), array("d")
         self._tokens = array("d")  # len(TOKEN_KINDS) items for each answer
         self._agent_run = array("b")  # and one here
+        self._timed_cell = array("q")  # one item for each answer whose duration is known: its number among the answers
+        self._durations = array("d")  # and len(DURATIONS) items here
         self._weighted = False
 
     def add(self, record: Record) -> None:
@@ -221,6 +227,10 @@ class TableBuilder:
             self._cost.append(math.nan if usage is None or usage.cost_usd is None else usage.cost_usd)
             self._tokens.extend(_token_counts(usage))
             self._agent_run.append(usage is not None and usage.kind == "agent_run")
+            if usage is not None and usage.seconds is not None:
+                self._timed_cell.append(len(self._row) - 1)
+                first = usage.first_token_seconds
+                self._durations.extend((usage.seconds, math.nan if first is None else first))
         self._queries.append(record.query)
         if len(self._queries) >= self._batch_size:
             self._encode_queries()
@@ -251,6 +261,11 @@ class TableBuilder:
         if self._weighted:
             weights = np.zeros(shape, dtype=np.float32)
             weights[cells] = np.frombuffer(self._weight)
+        durations = None
+        if self._durations:
+            durations = np.full((*shape, len(DURATIONS)), np.nan, dtype=np.float32)
+            timed = np.frombuffer(self._timed_cell, dtype=np.int64)
+            durations[cells[0][timed], columns[timed]] = np.frombuffer(self._durations).reshape(-1, len(DURATIONS))
         return RecordTable(
             list(self._index),
             datasets,
@@ -266,6 +281,7 @@ class TableBuilder:
             list(self._queries),
             np.concatenate(self._encoded) if self._encoded else None,
             weights,
+            durations,
         )
 
     def _encode_queries(self) -> None:

@@ -16,7 +16,7 @@ from .._utils.files import check_output, replacing, user_path
 from ..errors import ArtifactError
 from .artifact_checks import manifest_checksum, read_artifact
 from .evidence_arrays import evidence_arrays
-from .manifest import MANIFEST, STATISTICS, Artifact, Part
+from .manifest import MANIFEST, STATISTICS, TIMING_PART, Artifact, Part
 
 __all__ = ["check_destination", "load_artifact", "save_artifact"]
 
@@ -56,6 +56,8 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
     if artifact.probes is not None:
         arrays["probes"] = artifact.probes
     arrays |= {file: getattr(artifact.statistics, name) for name, file in STATISTICS.items()}
+    if not artifact.statistics.timing.any():
+        del arrays[TIMING_PART]  # records that tell no durations give the same artifact as before
     parts, files = {}, {}
     for name, values in arrays.items():
         buffer = io.BytesIO()

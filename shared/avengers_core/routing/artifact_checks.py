@@ -27,12 +27,13 @@ from .manifest import (
     MAX_PROBES,
     READABLE_VERSIONS,
     STATISTICS,
+    TIMING_PART,
     Artifact,
     Manifest,
     Part,
 )
 from .scoring import SCORINGS
-from .statistics import ClusterStatistics
+from .statistics import TIMING, ClusterStatistics
 
 __all__ = ["Reader", "manifest_checksum", "read_artifact"]
 
@@ -102,6 +103,8 @@ def read_artifact(read: Reader, path: Path) -> Artifact:
     if set(manifest.parts) != set(shapes):
         raise ArtifactError(f"{path}: parts {sorted(set(manifest.parts) ^ set(shapes))} are missing or unknown")
     arrays = {name: _read_array(read, name, manifest.parts[name], shape, path) for name, shape in shapes.items()}
+    if TIMING_PART not in arrays:
+        arrays[TIMING_PART] = np.zeros((*arrays["n"].shape, len(TIMING)))
     statistics = ClusterStatistics(**{name: arrays.pop(file) for name, file in STATISTICS.items()})
     if name := _impossible_array(statistics, arrays):
         raise ArtifactError(f"{path}: {name}.npy has a value that no training writes")
@@ -143,6 +146,9 @@ def _shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
     k, m, d = manifest.settings.n_clusters, len(manifest.models), manifest.embedder.dimension
     shapes: dict[str, tuple[int, ...]] = {"centers": (k, d)}
     shapes |= dict.fromkeys(STATISTICS.values(), (k, m))
+    del shapes[TIMING_PART]
+    if TIMING_PART in manifest.parts:
+        shapes[TIMING_PART] = (k, m, len(TIMING))
     shapes |= {"tokens": (k, m, len(TOKEN_KINDS)), "dataset_n": (k, len(manifest.datasets))}
     if manifest.n_probes:
         shapes["probes"] = (manifest.n_probes, encoded_width(d))

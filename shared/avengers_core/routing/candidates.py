@@ -15,13 +15,16 @@ from .capabilities import Require, as_needs, lacking
 from .manifest import Artifact, ModelInfo
 from .statistics import Array
 
-__all__ = ["EXCLUDED", "UNPRICED", "Candidates", "Eligibility", "exclusion_reasons"]
+__all__ = ["EXCLUDED", "UNPRICED", "UNTIMED", "Candidates", "Eligibility", "exclusion_reasons"]
 
 #: Why a model is left out that the caller excludes without a reason.
 EXCLUDED = "excluded by the caller"
 
 #: Why a model is left out whose cost is unknown.
 UNPRICED = "its cost is unknown: give it a price, or alpha 1"
+
+#: Why a model is left out whose speed is unknown.
+UNTIMED = "its speed is unknown: update the artifact with records that tell seconds, such as those of a ledger"
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,34 @@ class Candidates:
             costs: (m,) expected US dollars of all models, NaN if unknown.
             max_cost: The limit in US dollars.
         """
-        own = self.take(costs)
-        keep = own <= max_cost
+        return self._within(
+            costs, max_cost, f"expected to cost ${{:.3g}}, more than max_cost (${max_cost:g})", UNPRICED
+        )
+
+    def within_seconds(self, seconds: Array, max_seconds: float) -> Candidates:
+        """Those among them that are expected to take no longer than a limit.
+
+        Args:
+            seconds: (m,) expected seconds of all models, NaN if unknown.
+            max_seconds: The limit.
+        """
+        slow = f"expected to take {{:.3g}} s, more than max_seconds ({max_seconds:g} s)"
+        return self._within(seconds, max_seconds, slow, UNTIMED)
+
+    def _within(self, values: Array, limit: float, above: str, unknown: str) -> Candidates:
+        """Those among them whose values are known and no higher than a limit.
+
+        Args:
+            values: (m,) values of all models, NaN if unknown.
+            limit: The limit.
+            above: Why one is left out that is above it, with a place for its value.
+            unknown: Why one is left out whose value is unknown.
+        """
+        own = self.take(values)
+        keep = own <= limit
         if keep.all():
             return self
-        dear = f"expected to cost ${{:.3g}}, more than max_cost (${max_cost:g})"
-        return self._only(keep, [UNPRICED if np.isnan(cost) else dear.format(cost) for cost in own.tolist()])
+        return self._only(keep, [unknown if np.isnan(value) else above.format(value) for value in own.tolist()])
 
     def _only(self, keep: NDArray[np.bool_], reasons: Sequence[str]) -> Candidates:
         """Some of them; the others are ineligible.

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from .statistics import INPUT, OUTPUT, Array, ClusterStatistics, divide
 
 __all__ = [
     "CostModel",
+    "ExpectedUsage",
     "cost_by_cluster",
     "infinite_if_unknown",
     "log_dollars",
@@ -51,6 +53,20 @@ _FREE = 1e-12
 
 #: The fewest input tokens that a query is expected to have.
 MIN_INPUT_TOKENS = 1.0
+
+
+class ExpectedUsage(NamedTuple):
+    """What ``m`` models' answers to ``n`` queries are expected to take.
+
+    Attributes:
+        costs: (n, m) US dollars, NaN if unknown.
+        input_tokens: (n,) input tokens.
+        output_tokens: (n, m) output tokens of one call.
+    """
+
+    costs: Array
+    input_tokens: Array
+    output_tokens: Array
 
 
 @dataclass(frozen=True)
@@ -149,8 +165,8 @@ class CostModel:
         weights: Array,
         output_tokens: float | None = None,
         input_tokens: float | None = None,
-    ) -> tuple[Array, Array]:
-        """Expected US dollars and input tokens of each query.
+    ) -> ExpectedUsage:
+        """What each model's answer to each query is expected to cost.
 
         Args:
             vectors: (n, d) unit vectors of the queries.
@@ -159,9 +175,6 @@ class CostModel:
             output_tokens: Output tokens of every answer; None: predicted.
             input_tokens: Input tokens of every request, if it holds more than the query. None: those of the query, and
                 as many beside it as in training.
-
-        Returns:
-            (n, m) US dollars, NaN if unknown, and (n,) input tokens.
         """
         features = feature_matrix(texts) if output_tokens is None else np.empty((len(texts), 0))
         characters = np.array([len(text) for text in texts], dtype=np.float64)
@@ -175,7 +188,7 @@ class CostModel:
         weights: Array,
         output_tokens: float | None = None,
         input_tokens: float | None = None,
-    ) -> tuple[Array, Array]:
+    ) -> ExpectedUsage:
         """What `expect` returns, from what it needs of the texts.
 
         Args:
@@ -202,7 +215,7 @@ class CostModel:
             agent = weights @ self._log_agent_cost
             calls = (1 - weights @ self.agent_runs)[:, None] * log_dollars(costs)
             costs = np.exp(calls + agent)
-        return costs, tokens_in
+        return ExpectedUsage(costs, tokens_in, lengths)
 
 
 def _padded(values: Sequence[float], size: int) -> Array:

@@ -71,9 +71,10 @@ class Decision:
         alpha: From 0 (cost only) to 1 (quality only), as it was used, unless there is a ``min_quality``.
         min_quality: Share of the best expected score that the chosen model had to reach; None: alpha decided.
         scoring: ``utility``, ``reference`` or ``simple``, as it was used.
-        candidates: Models that could be chosen, in the artifact's order, as in the three arrays below.
+        candidates: Models that could be chosen, in the artifact's order, as in the four arrays below.
         scores: (c,) expected scores in [0, 1].
         costs: (c,) expected US dollars, NaN if unknown.
+        seconds: (c,) expected seconds to the end of the answer, NaN if unknown.
         totals: (c,) what candidates are ranked by: utilities, sums of weighted inverse ranks, or by how much they miss
             ``min_quality``.
         exchange_rate: US dollars that a full point of score is worth at this alpha; infinite at alpha 1.
@@ -94,6 +95,7 @@ class Decision:
     candidates: list[str]
     scores: Array
     costs: Array
+    seconds: Array
     totals: Array
     exchange_rate: float
     input_tokens: float
@@ -142,6 +144,11 @@ class Decision:
     def expected_cost(self) -> float:
         """Expected US dollars of the chosen model, NaN if unknown."""
         return float(self.costs[self.candidates.index(self.model)])
+
+    @property
+    def expected_seconds(self) -> float:
+        """Seconds that the chosen model is expected to take, NaN if unknown."""
+        return float(self.seconds[self.candidates.index(self.model)])
 
     @property
     def cluster(self) -> int:
@@ -227,6 +234,7 @@ class Decision:
             "exchange_rate": _finite_or_none(self.exchange_rate),
             "expected_score": self.expected_score,
             "expected_cost": _finite_or_none(self.expected_cost),
+            "expected_seconds": _finite_or_none(self.expected_seconds),
             "confidence": self.confidence,
             "out_of_distribution": self.out_of_distribution,
             "similarity": self.similarity,
@@ -240,6 +248,7 @@ class Decision:
                     "expected_score": float(self.scores[position]),
                     "deviation": float(self.evidence.errors[position]),
                     "expected_cost": _finite_or_none(self.costs[position]),
+                    "expected_seconds": _finite_or_none(self.seconds[position]),
                     "total": _finite_or_none(self.totals[position]),
                     "basis": asdict(self.basis(self.candidates[position])),
                 }

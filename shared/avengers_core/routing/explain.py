@@ -42,6 +42,8 @@ class _Explainable(Protocol):
     @property
     def costs(self) -> Array: ...
     @property
+    def seconds(self) -> Array: ...
+    @property
     def similarity(self) -> float: ...
     @property
     def out_of_distribution(self) -> bool: ...
@@ -57,6 +59,8 @@ class _Explainable(Protocol):
     def expected_score(self) -> float: ...
     @property
     def expected_cost(self) -> float: ...
+    @property
+    def expected_seconds(self) -> float: ...
     @property
     def clusters(self) -> list[tuple[int, float]]: ...
     @property
@@ -75,7 +79,7 @@ def explain(decision: _Explainable) -> str:
     """
     sentences = [
         f"{_aim(decision)} {decision.model} is expected to score {decision.expected_score:.2f} for "
-        f"{_dollars(decision.expected_cost)}.",
+        f"{_price(decision.expected_cost, decision.expected_seconds)}.",
         _basis(decision),
         _place(decision),
     ]
@@ -119,7 +123,7 @@ def _alternatives(decision: _Explainable) -> list[str]:
     second = decision.candidates.index(decision.ranking[1])
     sentences = [
         f"Next is {decision.candidates[second]} (score {decision.scores[second]:.2f}, "
-        f"{_dollars(decision.costs[second])}); "
+        f"{_price(decision.costs[second], decision.seconds[second])}); "
         f"{_confidence(decision)}."
     ]
     best = int(np.argmax(decision.scores))
@@ -128,7 +132,7 @@ def _alternatives(decision: _Explainable) -> list[str]:
         times = f", {ratio:.1f} times the cost" if math.isfinite(ratio) else ""
         sentences.append(
             f"The best expected score is {decision.candidates[best]}'s ({decision.scores[best]:.2f} for "
-            f"{_dollars(decision.costs[best])}{times})."
+            f"{_price(decision.costs[best], decision.seconds[best])}{times})."
         )
     return sentences
 
@@ -137,6 +141,11 @@ def _confidence(decision: _Explainable) -> str:
     if decision.min_quality is None:
         return f"confidence in the choice between the two {decision.confidence:.0%}"
     return f"confidence that the chosen one reaches that share {decision.confidence:.0%}"
+
+
+def _price(dollars: float, seconds: float) -> str:
+    """US dollars, and seconds if they are known."""
+    return _dollars(dollars) if math.isnan(seconds) else f"{_dollars(dollars)} in {seconds:.2g} s"
 
 
 def _dollars(value: float) -> str:

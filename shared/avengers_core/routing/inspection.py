@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from .manifest import Artifact
+from .speeds import SpeedModel
 from .statistics import OUTPUT, divide
 
 __all__ = ["describe"]
@@ -23,18 +24,21 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         artifact: A trained artifact.
 
     Returns:
-        Plain values. Costs are in US dollars per answer, prices in US dollars per million tokens; None is unknown.
+        Plain values. Costs are in US dollars per answer, prices in US dollars per million tokens, speeds in seconds;
+        None is unknown.
     """
     manifest, statistics = artifact.manifest, artifact.statistics
     answers = statistics.n_answers.sum(axis=0)
     scores = divide(statistics.score_sum.sum(axis=0), answers)
     costs = divide(statistics.cost_sum.sum(axis=0), statistics.n_with_cost.sum(axis=0))
+    speeds = SpeedModel.from_artifact(artifact)
     models = [
         {
             "model": model.id,
             "answers": int(answers[column]),
             "mean_score": _number(scores[column]),
             "mean_cost": _number(costs[column]),
+            "speed": None if (speed := speeds.of(column)) is None else speed._asdict(),
             "price": msgspec.to_builtins(model.price),
             "price_id": model.price_id,
             "capabilities": model.capabilities,

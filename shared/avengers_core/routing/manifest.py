@@ -24,6 +24,7 @@ __all__ = [
     "READABLE_VERSIONS",
     "SCHEMA_VERSION",
     "STATISTICS",
+    "TIMING_PART",
     "Artifact",
     "BenchmarkInfo",
     "EmbedderInfo",
@@ -347,3 +348,6 @@ STATISTICS = {f.name: f.name for f in fields(ClusterStatistics)} | {
     "n_with_cost": "cost_n",
     "n_with_usage": "usage_n",
 }
+
+#: The array that an artifact has only if its records told durations.
+TIMING_PART = "timing"

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from ..ledger.budget import Budget, plain_budget
 from .capabilities import Require
 from .exchange import check_exchange
-from .scoring import check_alpha, check_exploration, check_max_cost, check_min_quality, check_scoring
+from .scoring import check_alpha, check_exploration, check_max_cost, check_max_seconds, check_min_quality, check_scoring
 
 __all__ = [
     "ROUTE_FIELDS",
@@ -33,6 +33,7 @@ class RouteOverrides(TypedDict, total=False):
     exchange: str | None
     min_quality: float | None
     max_cost: float | None
+    max_seconds: float | None
     exclude_models: Iterable[str] | Mapping[str, str]
     fallbacks: bool | int | Sequence[str]
     exploration: float
@@ -70,6 +71,8 @@ class RouteOptions:
             to 1, of the best one's on the query. Needs the scoring ``utility``.
         max_cost: US dollars that the chosen model may be expected to cost for a call, at most. Unless alpha or
             ``min_quality`` is set, the best of these models is chosen. Default: no limit.
+        max_seconds: Seconds that the chosen model may be expected to take for a whole answer, at most. A model whose
+            speed is unknown is left out. Default: no limit.
         exclude_models: Ids of models that must not be chosen, or a mapping from id to the reason.
         fallbacks: How many of the next-ranked models may be asked when one fails (True: all, False: none), or their
             ids in order.
@@ -89,6 +92,7 @@ class RouteOptions:
     exchange: str | None = None
     min_quality: float | None = None
     max_cost: float | None = None
+    max_seconds: float | None = None
     exclude_models: tuple[str, ...] | Mapping[str, str] = ()
     fallbacks: bool | int | tuple[str, ...] = True
     exploration: float = 0.0
@@ -199,6 +203,7 @@ _CHECKS = {
     "exchange": _optional(check_exchange),
     "min_quality": _optional(check_min_quality),
     "max_cost": _optional(check_max_cost),
+    "max_seconds": _optional(check_max_seconds),
     "exclude_models": _check_names,
     "fallbacks": _check_fallbacks,
     "exploration": check_exploration,

@@ -31,6 +31,7 @@ from .prices import resolve_prices
 from .score_model import ScoreModel
 from .scorers import SCORERS, Expectations, Scorer
 from .scoring import shortfalls
+from .speeds import SpeedModel
 from .statistics import Array
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class _Request(NamedTuple):
     rate: float
     min_quality: float | None
     max_cost: float | None
+    max_seconds: float | None
     exploration: float
     candidates: Candidates
     output_tokens: float | None
@@ -66,6 +68,7 @@ class _Expected(NamedTuple):
         similarity: (n,) cosine similarity to the nearest centre.
         outside: (n,) whether a query is out of distribution.
         costs: (n, m) expected US dollars, NaN if unknown.
+        seconds: (n, m) expected seconds, NaN if unknown.
         input_tokens: (n,) expected input tokens.
     """
 
@@ -74,19 +77,13 @@ class _Expected(NamedTuple):
     similarity: NDArray[np.float32]
     outside: NDArray[np.bool_]
     costs: Array
+    seconds: Array
     input_tokens: Array
 
     def row(self, position: int) -> _Expected:
         """The same of one query."""
         rows = slice(position, position + 1)
-        return _Expected(
-            self.vectors[rows],
-            self.weights[rows],
-            self.similarity[rows],
-            self.outside[rows],
-            self.costs[rows],
-            self.input_tokens[rows],
-        )
+        return _Expected._make(values[rows] for values in self)
 
 
 class Router:
@@ -103,6 +100,7 @@ class Router:
         models: Ids of the models, in the artifact's order.
         prices: Prices by id, for the models that have one.
         cost_known: (m,) whether a model's cost is known.
+        speeds: Expected seconds of the models.
         score_model: Expected scores by cluster, and the evidence model that they follow from.
         random: What exploration draws from.
 
@@ -127,6 +125,7 @@ class Router:
         self._clusters = Clusters.from_artifact(artifact)
         self._costs = CostModel.from_artifact(artifact, self.prices)
         self.score_model = ScoreModel(artifact)
+        self.speeds = SpeedModel.from_artifact(artifact)
         self._cell_score = self.score_model.expected
         tasks, task_shares = tasks_of(artifact)
         self._basis = Basis.from_artifact(artifact, self._costs, tasks)
@@ -202,7 +201,8 @@ class Router:
             **overrides: Single options in place of those in ``options``, such as ``alpha=0.6``; see `RouteOptions`.
 
         Raises:
-            NoCandidateError: If no model is left, such as within ``max_cost``; the message gives the reason for each.
+            NoCandidateError: If no model is left, such as within ``max_cost`` or ``max_seconds``; the message gives the
+                reason for each.
             TypeError: If there is no option of that name.
             ValueError: If an option is out of its range.
         """
@@ -250,7 +250,7 @@ class Router:
         """Choose a model for each of many queries whose vectors are at hand.
 
         Arguments are checked at once, decisions are made as they are iterated: only then it is seen that ``max_cost``
-        leaves no model for a query.
+        or ``max_seconds`` leaves no model for a query.
 
         Args:
             vectors: (n, d) unit vectors of the queries, as from `embed`.
@@ -281,7 +281,7 @@ class Router:
         """
         scorer = self._scorers[self._resolve_scoring(_NO_OPTIONS)]
         weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
-        return self._costs.expect(vectors, texts, weights)[0]
+        return self._costs.expect(vectors, texts, weights).costs
 
     def best_single(self, models: Iterable[str]) -> str:
         """Which of these models has the best expected score over all training queries."""
@@ -326,7 +326,7 @@ class Router:
         scorer, exchange = self._scorers[self._resolve_scoring(options)], self._resolve_exchange(options)
         candidates = self._eligibility.select(models).require_any()
         weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
-        costs, _ = self._costs.expect(vectors, texts, weights)
+        costs = self._costs.expect(vectors, texts, weights).costs
         batch, typical = self._expectations(vectors, weights, costs, candidates), self._typicality(weights)
         chosen = []
         for alpha in alphas.tolist():
@@ -367,6 +367,7 @@ class Router:
             self.exchange_rates.rate(alpha, candidates.columns, self._resolve_exchange(options)),
             options.min_quality,
             options.max_cost,
+            options.max_seconds,
             options.exploration,
             candidates,
             output_tokens,
@@ -381,20 +382,25 @@ class Router:
         return options.exchange or self.artifact.manifest.settings.exchange
 
     def _decide(self, vectors: Vectors, texts: list[str], request: _Request) -> Iterator[Decision]:
-        """Weigh the clusters, expect costs, and choose, query by query if costs have a limit."""
+        """Weigh the clusters, expect costs, and choose, query by query if costs or seconds have a limit."""
         scorer = request.scorer
         weights, similarity, outside = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
-        costs, tokens_in = self._costs.expect(vectors, texts, weights, request.output_tokens, request.input_tokens)
+        usage = self._costs.expect(vectors, texts, weights, request.output_tokens, request.input_tokens)
+        costs, seconds = usage.costs, self.speeds.expect(usage.output_tokens)
         if request.extra_cost:
             extra = [request.extra_cost.get(name, 0.0) for name in self.models]
             costs = np.maximum(costs + extra, 0.0)
-        expected = _Expected(vectors, weights, similarity, outside, costs, tokens_in)
-        if request.max_cost is None:
+        expected = _Expected(vectors, weights, similarity, outside, costs, seconds, usage.input_tokens)
+        if request.max_cost is None and request.max_seconds is None:
             yield from self._choose(expected, request, request.candidates)
             return
         for position in range(len(texts)):
-            candidates = request.candidates.within_cost(costs[position], request.max_cost).require_any()
-            yield from self._choose(expected.row(position), request, candidates)
+            candidates = request.candidates
+            if request.max_seconds is not None:
+                candidates = candidates.within_seconds(seconds[position], request.max_seconds)
+            if request.max_cost is not None:
+                candidates = candidates.within_cost(costs[position], request.max_cost)
+            yield from self._choose(expected.row(position), request, candidates.require_any())
 
     def _choose(self, expected: _Expected, request: _Request, candidates: Candidates) -> Iterator[Decision]:
         """Expect scores, and rank the candidates."""
@@ -415,6 +421,7 @@ class Router:
             chosen,
             batch.scores,
             candidates.take(costs),
+            candidates.take(expected.seconds),
             totals,
             [rates] * len(weights) if isinstance(rates, float) else rates[:, 0].tolist(),
             expected.input_tokens.tolist(),
@@ -427,9 +434,8 @@ class Router:
             strict=True,
         )
         for row in rows:
-            position, scores, row_costs, row_totals, rate, tokens, nearest, ood, row_weights, errors, nearby, shares = (
-                row
-            )
+            (position, scores, row_costs, row_seconds, row_totals, rate, tokens, nearest, ood, *found) = row
+            row_weights, errors, nearby, task_shares = found
             propensity = 1.0
             if request.exploration:
                 ranking = scorer.ranking(row_totals, scores, infinite_if_unknown(row_costs))
@@ -444,6 +450,7 @@ class Router:
                 candidates=names,
                 scores=scores,
                 costs=row_costs,
+                seconds=row_seconds,
                 totals=row_totals,
                 exchange_rate=rate,
                 input_tokens=tokens,
@@ -451,7 +458,9 @@ class Router:
                 out_of_distribution=ood,
                 excluded=excluded,
                 propensity=propensity,
-                evidence=Evidence(row_weights, errors, overall_scores, shares, basis, nearby, manifest.ood_threshold),
+                evidence=Evidence(
+                    row_weights, errors, overall_scores, task_shares, basis, nearby, manifest.ood_threshold
+                ),
             )
 
     def _expectations(self, vectors: Vectors, weights: Array, costs: Array, candidates: Candidates) -> Expectations:
@@ -480,7 +489,7 @@ class Router:
         else:
             scorer, (vectors, features, characters) = self._scorers["utility"], split_encoded(probes)
             weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
-            costs, _ = self._costs.expect_encoded(vectors, features, characters, weights)
+            costs = self._costs.expect_encoded(vectors, features, characters, weights).costs
             shares = np.full(len(probes), 1 / len(probes))
         return Probes(weights @ self._cell_score, infinite_if_unknown(costs) / self._typicality(weights), shares)
 

@@ -22,6 +22,7 @@ __all__ = [
     "check_alpha",
     "check_exploration",
     "check_max_cost",
+    "check_max_seconds",
     "check_min_quality",
     "check_scoring",
     "inverse_ranks",
@@ -66,6 +67,18 @@ def check_min_quality(min_quality: Any) -> float:
         ValueError: If it is not a number in [0, 1].
     """
     return check_share("min_quality", min_quality, "a share of the best expected score, from 0 to 1")
+
+
+def check_max_seconds(max_seconds: Any) -> float:
+    """``max_seconds`` as a float.
+
+    Raises:
+        ValueError: If it is not a finite number above 0.
+    """
+    value = as_number(max_seconds)
+    if not 0 < value < float("inf"):
+        raise ValueError(f"max_seconds must be a number of seconds above 0, not {max_seconds!r}")
+    return value
 
 
 def check_max_cost(max_cost: Any) -> float:

@@ -202,6 +202,7 @@ def _align(table: RecordTable | None, models: list[str], datasets: list[str]) ->
         table.texts,
         encoded=table.encoded,
         weights=None if table.weights is None else spread(table.weights, 0.0),
+        durations=None if table.durations is None else spread(table.durations, np.nan),
     )
     aligned = wide.rows(kept & ~np.isnan(wide.scores).all(axis=1))
     return aligned if len(aligned) else None

@@ -65,7 +65,7 @@ def _log_costs(artifact: Artifact, prices: Mapping[str, Price], encoded: NDArray
     vectors, features, characters = split_encoded(encoded)
     beta = Utility.beta if settings.beta is None else settings.beta
     weights, _, _ = Clusters.from_artifact(artifact).weigh(vectors, settings.top_k, beta)
-    dollars, _ = costs.expect_encoded(vectors, features, characters, weights)
+    dollars = costs.expect_encoded(vectors, features, characters, weights).costs
     logs = log_dollars(dollars)[:, costs.known]
     if not logs.shape[1]:
         return np.zeros(len(encoded))

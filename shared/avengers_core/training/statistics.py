@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records.table import RecordTable
-from ..routing.statistics import Array, ClusterStatistics
+from ..routing.statistics import OUTPUT, TIMING, Array, ClusterStatistics
 
 __all__ = ["cluster_statistics"]
 
@@ -38,6 +38,10 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
         [sums(np.where(reported, table.tokens[:, :, kind], 0)) for kind in range(table.tokens.shape[2])],
         axis=2,
     )
+    timing = np.zeros((n_clusters, len(table.models), len(TIMING)))
+    if table.durations is not None:
+        for position, values in enumerate(_timing(table, table.durations)):
+            timing[:, :, position] = sums(values)
     dataset_n = np.zeros((n_clusters, len(table.datasets)))
     np.add.at(dataset_n, (labels, table.dataset), 1)
     return ClusterStatistics(
@@ -48,5 +52,27 @@ def cluster_statistics(table: RecordTable, labels: NDArray[np.integer], n_cluste
         cost_sum=sums(np.where(priced, table.cost, 0)),
         n_with_usage=sums(reported.astype(np.float64)),
         tokens=tokens,
+        timing=timing,
         dataset_n=dataset_n,
+    )
+
+
+def _timing(table: RecordTable, durations: NDArray[np.float32]) -> tuple[Array, ...]:
+    """(n, m) what each answer adds to the sums of `TIMING`."""
+    seconds, first = durations[:, :, 0].astype(np.float64), durations[:, :, 1].astype(np.float64)
+    output = table.tokens[:, :, OUTPUT].astype(np.float64)
+    known = np.isfinite(seconds) & np.isfinite(output)
+    streamed = known & (first <= seconds)
+    seconds, output = np.where(known, seconds, 0), np.where(known, output, 0)
+    first = np.where(streamed, first, 0)
+    return (
+        known.astype(np.float64),
+        seconds,
+        output,
+        output**2,
+        seconds * output,
+        streamed.astype(np.float64),
+        first,
+        np.where(streamed, seconds - first, 0),
+        np.where(streamed, output, 0),
     )

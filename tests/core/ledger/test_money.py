@@ -155,9 +155,13 @@ def test_an_unknown_cost_is_spent_as_expected_and_reported_as_unknown(tmp_path: 
 
 def test_reports(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.sqlite")
-    ledger.record(entry(model="a", tags=["x", "y"], cost_pico=3 * PICO))
-    ledger.record(entry(model="b", tags=["x"], cost_pico=1 * PICO))
-    ledger.record(entry(model="a", cost_pico=1 * PICO))
+    ledger.record(entry(model="a", tags=["x", "y"], cost_pico=3 * PICO, seconds=2.0))
+    ledger.record(entry(model="b", tags=["x"], cost_pico=1 * PICO, seconds=2.0))
+    ledger.record(entry(model="a", cost_pico=1 * PICO, seconds=4.0, first_token_seconds=1.5))
+    ledger.record(entry(model="b", cost_pico=0, seconds=60.0, status="timeout"))
+    by_model = {row["model"]: row for row in ledger.report()}
+    assert (by_model["a"]["seconds"], by_model["a"]["first_token_seconds"]) == (3.0, 1.5)
+    assert (by_model["b"]["seconds"], by_model["b"]["first_token_seconds"]) == (2.0, None)
     assert [(row["model"], row["cost_usd"]) for row in ledger.report()] == [("a", 4), ("b", 1)]
     assert {row["tag"]: row["cost_usd"] for row in ledger.report("tag")} == {"x": 4, "y": 3, "(none)": 1}
     assert len(ledger.report("day")) == 1
