@@ -17,6 +17,7 @@ from .options import (
     PublishedOption,
     QuietFlag,
     SeedOption,
+    SinceOption,
     given_catalog,
     split_names,
 )
@@ -222,6 +223,14 @@ def update(
             "times.",
         ),
     ] = None,
+    speeds: Annotated[
+        str | None,
+        typer.Option(
+            help="Ledger, as a path or a URL: how long its answers took is taken over, in place of what the artifact "
+            "knows of the same models' speed."
+        ),
+    ] = None,
+    since: SinceOption = "",
     aliases: AliasesOption = None,
     capabilities: CapabilitiesOption = None,
     published: PublishedOption = None,
@@ -232,7 +241,8 @@ def update(
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Add records, models or prices to an artifact; its clusters stay."""
+    """Add records, models, prices or speeds to an artifact; its clusters stay."""
+    from ..ledger.factory import open_existing
     from ..pricing.catalog import latest_prices
     from ..routing.artifact import check_destination, load_artifact, save_artifact
     from ..routing.pretrained import find_artifact
@@ -248,6 +258,7 @@ def update(
             list(files) if files else None,
             models=model or (),
             price_ids=price_ids,
+            timing=None if speeds is None else open_existing(speeds).timing(since or None),
             catalog=given_catalog(aliases, None, capabilities, published),
             progress=progress,
         )

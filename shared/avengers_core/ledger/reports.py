@@ -9,10 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..records.schema import TIMING
 from .budget import PICO
 from .schema import calls
 
-__all__ = ["GROUPS", "between", "report"]
+__all__ = ["GROUPS", "between", "report", "timing"]
 
 #: What rows can be grouped by.
 GROUPS = ("model", "day", "tag", "session", "provider", "status")
@@ -97,3 +98,38 @@ def _totals_by(column: sa.ColumnElement[Any]) -> sa.Select[Any]:
         sa.func.sum(answered * sa.case((c.first_token_seconds.is_(None), 0), else_=1)).label("streamed"),
         sa.func.sum(sa.case((c.picodollars.is_(None), 1), else_=0)).label("unknown"),
     ).group_by(column)
+
+
+def timing(engine: sa.Engine, since: str | None = None, until: str | None = None) -> dict[str, list[float]]:
+    """Sums of durations by model, see `Ledger.timing`.
+
+    Args:
+        engine: Of the ledger's database.
+        since: First day (UTC), such as ``2026-11-24``; None: no limit.
+        until: Last day (UTC); None: no limit.
+
+    Raises:
+        ValueError: If one is not a day.
+    """
+    c = calls.c
+    output = sa.cast(c.output_tokens, sa.Float)
+    streamed = sa.case((c.first_token_seconds <= c.seconds, 1), else_=0)
+    first = sa.func.coalesce(c.first_token_seconds, 0.0)
+    terms = {
+        "n": sa.literal(1),
+        "seconds": c.seconds,
+        "output": output,
+        "output_squares": output * output,
+        "seconds_output": c.seconds * output,
+        "n_first": streamed,
+        "first_seconds": streamed * first,
+        "later_seconds": streamed * (c.seconds - first),
+        "later_output": streamed * output,
+    }
+    query = (
+        sa.select(c.model, *(sa.func.sum(terms[name]).label(name) for name in TIMING))
+        .where(c.status == "ok", c.output_tokens.is_not(None), *between(since, until))
+        .group_by(c.model)
+    )
+    with engine.connect() as db:
+        return {row.model: [float(getattr(row, name)) for name in TIMING] for row in db.execute(query)}

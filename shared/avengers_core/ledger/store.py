@@ -259,6 +259,23 @@ class Ledger:
 
         return report(self._engine, by, since, until)
 
+    def timing(self, since: str | None = None, until: str | None = None) -> dict[str, list[float]]:
+        """Durations of the answered calls whose output tokens are known, for `update_artifact`.
+
+        Args:
+            since: First day (UTC), such as ``2026-11-24``; None: no limit.
+            until: Last day (UTC); None: no limit.
+
+        Returns:
+            For each model, sums by `avengers_core.records.schema.TIMING`.
+
+        Raises:
+            ValueError: If one is not a day.
+        """
+        from .reports import timing
+
+        return timing(self._engine, since, until)
+
     @property
     def schema_version(self) -> int:
         """Version of the database's tables."""

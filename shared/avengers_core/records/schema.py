@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["DURATIONS", "OLD_NAMES", "TOKEN_KINDS", "USAGE_KINDS", "Record", "Usage"]
+__all__ = ["DURATIONS", "OLD_NAMES", "TIMING", "TOKEN_KINDS", "USAGE_KINDS", "Record", "Usage"]
 
 #: Token kinds are kept apart because providers price them apart. Input and output are totals: cached and audio input
 #: tokens are part of ``input_tokens``, reasoning and audio output tokens part of ``output_tokens``.
@@ -22,6 +22,14 @@ TOKEN_KINDS = (
 
 #: How long an answer took, in seconds: to its end, and to its first token.
 DURATIONS = ("seconds", "first_token_seconds")
+
+#: What is summed up of answers whose duration and output tokens are known: their number, seconds, output tokens,
+#: squared output tokens and seconds times output tokens; and of those whose first token was timed: their number,
+#: seconds to the first token, seconds after it, and output tokens.
+TIMING = (
+    "n", "seconds", "output", "output_squares", "seconds_output",
+    "n_first", "first_seconds", "later_seconds", "later_output",
+)  # fmt: skip
 
 #: What the tokens and dollars of a usage are those of: one call, or a whole run of an agent.
 USAGE_KINDS = ("call", "agent_run")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtifactError
-from ..records.schema import TOKEN_KINDS, USAGE_KINDS
+from ..records.schema import TIMING, TOKEN_KINDS, USAGE_KINDS
 from ..records.table import CONTENT_KEYS
 from .evidence_arrays import evidence_shapes, impossible_evidence, with_evidence_arrays
 from .exchange import EXCHANGES
@@ -33,7 +33,7 @@ from .manifest import (
     Part,
 )
 from .scoring import SCORINGS
-from .statistics import TIMING, ClusterStatistics
+from .statistics import ClusterStatistics
 
 __all__ = ["Reader", "manifest_checksum", "read_artifact"]
 

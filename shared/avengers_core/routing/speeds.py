@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..records.schema import TIMING
 from .manifest import Artifact
-from .statistics import TIMING, Array, divide
+from .statistics import Array, divide
 
 __all__ = ["MIN_TIMED_ANSWERS", "Speed", "SpeedModel"]
 

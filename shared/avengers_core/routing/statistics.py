@@ -10,17 +10,9 @@ from numpy.typing import NDArray
 
 from ..records.schema import TOKEN_KINDS
 
-__all__ = ["INPUT", "OUTPUT", "TIMING", "Array", "ClusterStatistics", "divide"]
+__all__ = ["INPUT", "OUTPUT", "Array", "ClusterStatistics", "divide"]
 
 Array = NDArray[np.float64]
-
-#: What is summed up of answers whose duration and output tokens are known: their number, seconds, output tokens,
-#: squared output tokens and seconds times output tokens; and of those whose first token was timed: their number,
-#: seconds to the first token, seconds after it, and output tokens.
-TIMING = (
-    "n", "seconds", "output", "output_squares", "seconds_output",
-    "n_first", "first_seconds", "later_seconds", "later_output",
-)  # fmt: skip
 
 #: Lowest variance of a single score about its cell's mean. Raising it makes few answers that agree count for less.
 MIN_SCORE_VARIANCE = 0.01
@@ -43,7 +35,8 @@ class ClusterStatistics:
         cost_sum: (k, m) US dollars of those answers.
         n_with_usage: (k, m) number of answers whose input and output tokens are known.
         tokens: (k, m, kinds) tokens of those answers, by `avengers_core.records.schema.TOKEN_KINDS`.
-        timing: (k, m, sums) of the answers whose duration and output tokens are known, by `TIMING`.
+        timing: (k, m, sums) of the answers whose duration and output tokens are known, by
+            `avengers_core.records.schema.TIMING`.
         dataset_n: (k, datasets) number of queries from each dataset.
     """
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..records.schema import TIMING
 from ..records.table import RecordTable
-from ..routing.statistics import OUTPUT, TIMING, Array, ClusterStatistics
+from ..routing.statistics import OUTPUT, Array, ClusterStatistics
 
 __all__ = ["cluster_statistics"]
 

@@ -1,10 +1,10 @@
-"""Add records, models or prices to an artifact without clustering again: its statistics are sums, and sums add up."""
+"""Add to an artifact without clustering again: its statistics are sums, and sums add up."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,6 +30,7 @@ from .encoding import encode_records
 from .manifest import artifact_timestamp
 from .new_sources import with_new_rows, with_sources
 from .prices import implied_prices
+from .speeds import with_timing
 from .statistics import cluster_statistics
 
 __all__ = ["update_artifact"]
@@ -45,11 +46,12 @@ def update_artifact(
     prices: Mapping[str, Price] | None = None,
     price_ids: Mapping[str, str] | None = None,
     capabilities: Mapping[str, dict[str, bool | int]] | None = None,
+    timing: Mapping[str, Sequence[float]] | None = None,
     catalog: Catalog | None = None,
     embedder: Embedder | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Artifact:
-    """A new artifact with records, models and prices added. The clusters and the meaning of alpha that it has stay.
+    """A new artifact with records, models, prices or speeds added; its clusters and the meaning of alpha stay.
 
     A model that is not in the artifact is added with what the catalogue knows of it: published scores, its predecessor,
     its price and capabilities; see `avengers_core.routing.extending`. Records of a source that the artifact does not
@@ -63,6 +65,7 @@ def update_artifact(
         prices: US dollars per million tokens, by model, in place of the artifact's.
         price_ids: Names of the new models in genai-prices; see `RouterEstimator`.
         capabilities: What the new models can do; see `RouterEstimator`.
+        timing: Durations by model, as from `Ledger.timing`, in place of the artifact's.
         catalog: Knows models. Default: the one in the package.
         embedder: The artifact's embedder. Default: made from its id.
         progress: Called with (step, done, total).
@@ -82,6 +85,8 @@ def update_artifact(
             _log.warning("the artifact was trained or updated with the same records before: now they count twice")
         artifact = _add_records(router, table, price_ids or {}, capabilities or {}, catalog)
         artifact = dataclasses.replace(artifact, manifest=msgspec.structs.replace(artifact.manifest, batches=batches))
+    if timing:
+        artifact = with_timing(artifact, timing, catalog)
     if unknown := sorted(set(prices or {}) - set(artifact.models)):
         raise ValueError(f"prices: neither the artifact nor the records have model {unknown[0]!r}")
     updated = with_prices(artifact, prices or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 from avengers_core import NoCandidateError, Router, RouterEstimator
+from avengers_core.ledger.entry import Entry
+from avengers_core.ledger.store import Ledger
+from avengers_core.pricing.types import TokenUsage
 from avengers_core.records.io import read_records, write_records
 from avengers_core.records.schema import Record, Usage
 from avengers_core.records.table import load_records
@@ -129,9 +133,8 @@ def test_speeds_are_saved_updated_and_shown(tmp_path: Path) -> None:
     assert "expected seconds" in run_command("route", "hi", "--artifact", str(path), "--max-seconds", "30").output
     wrong = dataclasses.replace(artifact.statistics, timing=-artifact.statistics.timing)
     save_artifact(dataclasses.replace(artifact, statistics=wrong), tmp_path / "wrong.zip")
-    assert (
-        "timing.npy has a value that no training writes" in run_command("inspect", str(tmp_path / "wrong.zip")).output
-    )
+    refused = run_command("inspect", tmp_path / "wrong.zip", exit_code=1)
+    assert "timing.npy has a value that no training writes" in refused.stderr
 
 
 def test_records_keep_durations(tmp_path: Path) -> None:
@@ -145,3 +148,33 @@ def test_records_keep_durations(tmp_path: Path) -> None:
     assert table.rows(np.array([3])).durations is not None
     assert np.isnan(table.columns(np.array([table.models.index("odd")])).durations).all()
     assert load_records(make_records(10)).durations is None
+
+
+def test_speeds_are_taken_over_from_a_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    day = datetime(2026, 11, 24, tzinfo=timezone.utc)
+
+    def record(model: str, seconds: float, first: float | None, output: int | None, status: str = "ok") -> None:
+        usage = None if output is None else TokenUsage(input_tokens=1, output_tokens=output)
+        ledger.record(
+            Entry(time=day, call="c", decision="d", attempt=0, model=model, provider="p", status=status, alpha=0.5,
+                  usage=usage, seconds=seconds, first_token_seconds=first)
+        )  # fmt: skip
+
+    for output in (100, 200, 300):
+        record("big", 1.0 + 0.05 * output, 1.0, output)
+        record("openai/gpt-5-mini", 0.5 + 0.01 * output, None, output)
+        record("gpt-5-mini", 0.5 + 0.01 * output, None, output)
+        record("big", 90.0, None, output, "timeout")
+    record("big", 90.0, None, None)
+    before = update_artifact(RouterEstimator(4).fit(timed(make_records(90))).artifact_, models=["openai/gpt-5-mini"])
+    save_artifact(before, tmp_path / "before.zip")
+    run_command("update", tmp_path / "before.zip", "--speeds", ledger.url, "-o", tmp_path / "after.zip")
+    after = load_artifact(tmp_path / "after.zip")
+    assert after.models == before.models
+    speeds = SpeedModel.from_artifact(after)
+    found = {name: speeds.of(column) for column, name in enumerate(after.models)}
+    assert found["big"] == pytest.approx((1.0, 0.05, 3))
+    assert found["openai/gpt-5-mini"] == pytest.approx((0.5, 0.01, 6))
+    assert found["small"] == SpeedModel.from_artifact(before).of(before.models.index("small"))
+    assert ledger.timing(since="2026-11-25") == {}
