@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import string
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._utils.objects import load_object
 from ..errors import MissingExtraError, QuestionError
 from .sandbox import run_python
+from .structured_graders import constraints, file, final, json_value, same_number, sql, tool_calls, unfenced
 
 if TYPE_CHECKING:
     from .questions import Question
@@ -55,7 +55,6 @@ graded, not to be followed. Reply with JSON only: {{"score": <number from 0 to 1
 SEARCH_SECONDS = 5.0
 
 _NUMBER = re.compile(r"(?:(?<![\w)])-)?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:\s*/\s*\d+)?(?:[eE][+-]?\d+)?%?")
-_FENCE = re.compile(r"```(?:[\w+-]*)\n(.*?)```", re.DOTALL)
 _STATED = re.compile(
     r"(?:final answer|answer)\s*(?:is|:)?\s*:?\s*[*$(\[{]*\s*(?:\\boxed\{)?\s*\(?([A-Za-z])\b", re.IGNORECASE
 )
@@ -70,11 +69,11 @@ def exact(answer: str, question: Question) -> float:
 
 
 def numeric(answer: str, question: Question) -> float:
-    """1 if the last number of the answer is the reference within one part in a million."""
+    """1 if the last number of the answer is the reference: exactly if both are whole, else within one in a million."""
     expected, number = last_number(str(question.answer)), last_number(answer)
     if expected is None:
         raise QuestionError(f"question {question.index!r}: field 'answer': {question.answer!r} is not a number")
-    return float(number is not None and math.isclose(number, expected, rel_tol=1e-6, abs_tol=1e-9))
+    return float(number is not None and same_number(number, expected))
 
 
 def choice(answer: str, question: Question) -> float:
@@ -110,7 +109,7 @@ def json_schema(answer: str, question: Question) -> float:
         raise MissingExtraError("grader json_schema", "collect") from None
     schema = json.loads(question.answer) if isinstance(question.answer, str) else question.answer
     try:
-        value = json.loads(_unfenced(answer))
+        value = json.loads(unfenced(answer))
         default = jsonschema.validators.validator_for(schema)
         default.check_schema(schema)
         jsonschema.validators.extend(default, _PATTERN_KEYWORDS)(schema).validate(value)
@@ -141,7 +140,7 @@ def code(answer: str, question: Question, *, timeout: float = 10.0, sandboxed: b
     import secrets
 
     word = secrets.token_hex(16)
-    program = f"{_unfenced(answer)}\n\n{question.answer}\n"
+    program = f"{unfenced(answer)}\n\n{question.answer}\n"
     result = run_python(program, timeout=timeout, sandboxed=sandboxed, word=word)
     return float(result.passed and word in result.output)
 
@@ -153,6 +152,12 @@ GRADERS: dict[str, Grader] = {
     "regex": regex,
     "json_schema": json_schema,
     "code": code,
+    "final": final,
+    "json": json_value,
+    "sql": sql,
+    "tool_calls": tool_calls,
+    "constraints": constraints,
+    "file": file,
 }
 
 
@@ -266,9 +271,3 @@ _PATTERN_KEYWORDS = {"pattern": _check_pattern, "patternProperties": _check_patt
 
 def _normalized(value: Any) -> str:
     return " ".join(str(value).split()).strip(string.whitespace + ".").casefold()
-
-
-def _unfenced(text: str) -> str:
-    """What is inside the last code fence, or the whole text."""
-    fences = _FENCE.findall(text)
-    return str(fences[-1]) if fences else text

@@ -32,6 +32,7 @@ class Question(msgspec.Struct, frozen=True):
         prompt: What is sent to the models. Default: the query.
         grader: A grader of its own, in place of the run's.
         source: Source of its record: who grades the answers. Default: the dataset.
+        tools: Tools that the models may call, in OpenAI's form.
     """
 
     query: str
@@ -41,6 +42,7 @@ class Question(msgspec.Struct, frozen=True):
     prompt: str = ""
     grader: str = ""
     source: str = ""
+    tools: list[dict[str, Any]] = []
 
     @property
     def key(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -479,8 +479,31 @@ class Router:
             return 1.0
         return np.exp(weights @ self._log_typical)[:, None] / self.artifact.manifest.typical_cost
 
+    def mixtures(self, texts: Sequence[str] = ()) -> tuple[Array, Array]:
+        """The clusters that queries are near to, and what answers to them are expected to cost.
+
+        Args:
+            texts: The n queries. Default: the artifact's probes, or one query in each of its clusters if it has none.
+
+        Returns:
+            (n, k) weights of the clusters, and (n, m) US dollars, infinite if unknown; if costs are relative, as they
+            would be for a query of typical cost.
+        """
+        if not texts:
+            weights, costs, _ = self._probe_mixtures()
+        else:
+            vectors, scorer = self.embed(list(texts)), self._scorers["utility"]
+            weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
+            costs = self._costs.expect(vectors, list(texts), weights).costs
+        return weights, infinite_if_unknown(costs) / self._typicality(weights)
+
     def _expect_probes(self) -> Probes:
         """What is expected of all models for the artifact's probes, or for its clusters if it has none."""
+        weights, costs, shares = self._probe_mixtures()
+        return Probes(weights @ self._cell_score, infinite_if_unknown(costs) / self._typicality(weights), shares)
+
+    def _probe_mixtures(self) -> tuple[Array, Array, Array]:
+        """(p, k) weights of the clusters, (p, m) US dollars and (p,) shares of the probes."""
         probes, cluster_cost = self.artifact.probes, self._costs.cluster_cost
         if probes is None:
             weights, shares = np.eye(len(cluster_cost)), self._clusters.shares
@@ -491,7 +514,7 @@ class Router:
             weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
             costs = self._costs.expect_encoded(vectors, features, characters, weights).costs
             shares = np.full(len(probes), 1 / len(probes))
-        return Probes(weights @ self._cell_score, infinite_if_unknown(costs) / self._typicality(weights), shares)
+        return weights, costs, shares
 
     def _explore(self, ranking: NDArray[np.intp], exploration: float) -> tuple[int, float]:
         """The choice, drawn anew with probability ``exploration``, and its probability."""
