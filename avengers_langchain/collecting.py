@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avengers_core.adapters.collecting import make_model_under_test
-from avengers_core.collecting.types import ModelReply, ModelUnderTest
+from avengers_core.collecting.types import Asker, ModelReply, ModelUnderTest
 from avengers_core.pricing.types import Price
 
 from ._models import LANGCHAIN, Client, price_id, token_usage
+from ._structured import bind
 
 __all__ = ["model_under_test", "price_id"]
 
@@ -38,12 +39,13 @@ def model_under_test(
     """
     before = [("system", system)] if system else []
 
-    def asker(client: Client) -> Callable[[str], Awaitable[ModelReply]]:
-        bound = client.bind(**options) if options else client
-
-        async def ask(prompt: str) -> ModelReply:
-            message = await bound.ainvoke([*before, ("human", prompt)])
-            return ModelReply(str(message.text), token_usage(message.usage_metadata))
+    def asker(client: Client) -> Asker:
+        async def ask(prompt: str, tools: Sequence[dict[str, Any]] = ()) -> ModelReply:
+            given = {**options, **({"tools": [*tools]} if tools else {})}
+            model, arguments = bind(client, given, None)
+            message = await model.ainvoke([*before, ("human", prompt)], **arguments)
+            calls = [{"name": call["name"], "args": call["args"]} for call in message.tool_calls]
+            return ModelReply(str(message.text), token_usage(message.usage_metadata), calls)
 
         return ask
 

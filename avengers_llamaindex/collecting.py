@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avengers_core.adapters.collecting import make_model_under_test
-from avengers_core.collecting.types import ModelReply, ModelUnderTest
+from avengers_core.collecting.types import Asker, ModelReply, ModelUnderTest
 from avengers_core.pricing.types import Price
 from avengers_core.pricing.usage import read_usage
 from llama_index.core.llms import LLM, ChatMessage
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.tools import FunctionTool, ToolMetadata
+from pydantic import BaseModel
 
 from ._models import LLAMAINDEX, reported_usage
+from .llms.tools import read_tool_calls
 
 __all__ = ["model_under_test", "price_id"]
 
@@ -43,11 +47,35 @@ def model_under_test(
     """
     before = [ChatMessage(role="system", content=system)] if system else []
 
-    def asker(client: LLM) -> Callable[[str], Awaitable[ModelReply]]:
-        async def ask(prompt: str) -> ModelReply:
-            response = await client.achat([*before, ChatMessage(role="user", content=prompt)], **options)
-            return ModelReply(response.message.content or "", read_usage(reported_usage(response)))
+    def asker(client: LLM) -> Asker:
+        async def ask(prompt: str, tools: Sequence[dict[str, Any]] = ()) -> ModelReply:
+            messages = [*before, ChatMessage(role="user", content=prompt)]
+            if not tools:
+                response = await client.achat(messages, **options)
+            elif isinstance(client, FunctionCallingLLM):
+                response = await client.achat_with_tools(
+                    [_tool(tool) for tool in tools], chat_history=messages, allow_parallel_tool_calls=True, **options
+                )
+            else:
+                raise NotImplementedError(f"{type(client).__name__} cannot call tools")
+            calls = [
+                {"name": call.tool_name, "args": call.tool_kwargs}
+                for call in read_tool_calls(response, error_on_no_tool_call=False)
+            ]
+            return ModelReply(response.message.content or "", read_usage(reported_usage(response)), calls)
 
         return ask
 
     return make_model_under_test(LLAMAINDEX, id, model, asker, price=price, init_kwargs=init_kwargs)
+
+
+def _tool(tool: Mapping[str, Any]) -> FunctionTool:
+    """A tool of OpenAI's form as one of LlamaIndex's, which does nothing."""
+    function = tool["function"]
+
+    def parameters(_: type[BaseModel], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return dict(function["parameters"])
+
+    schema = type(function["name"], (BaseModel,), {"model_json_schema": classmethod(parameters)})
+    metadata = ToolMetadata(name=function["name"], description=function["description"], fn_schema=schema)
+    return FunctionTool(fn=lambda **_: "", metadata=metadata)

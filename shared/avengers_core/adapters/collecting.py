@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..collecting.types import ModelReply, ModelUnderTest
+from ..collecting.types import Asker, ModelUnderTest
 from ..dispatch.pool import M
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import Price
@@ -18,7 +18,7 @@ def make_model_under_test(
     framework: Framework[M],
     id: str,
     model: str | M,
-    asker: Callable[[M], Callable[[str], Awaitable[ModelReply]]],
+    asker: Callable[[M], Asker],
     *,
     price: Price | None = None,
     init_kwargs: Mapping[str, Any] | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 from .types import WRONG_ANSWERS, Item
 from .words import CITIES, NAMES, PRODUCTS
@@ -112,7 +113,12 @@ def _rows(rng: random.Random) -> str:
     products = [(n, name, rng.randrange(3, 90)) for n, name in enumerate(rng.sample(PRODUCTS, 9), start=1)]
     orders = [(n, rng.randrange(1, 11), _day(rng)) for n in range(1, 41)]
     items = [(rng.randrange(1, 39), rng.randrange(1, 9), rng.randrange(1, 6)) for _ in range(90)]
-    tables = {"customers": customers, "products": products, "orders": orders, "items": items}
+    tables: dict[str, list[tuple[Any, ...]]] = {
+        "customers": customers,
+        "products": products,
+        "orders": orders,
+        "items": items,
+    }
     return "\n".join(f"INSERT INTO {name} VALUES {', '.join(map(str, rows))};" for name, rows in tables.items())
 
 

@@ -78,17 +78,15 @@ def _edit(file: _File, rng: random.Random, level: int) -> _Edit:
             section, f"{key} = {value}"
         )
     place = rng.choice(places)
-    key, _, value = lines[place].partition(" = ")
+    key, _, old = lines[place].partition(" = ")
     if kind == "set":
         new = rng.randrange(1000, 9000)
         return f"In [{name}], set {key} to {new}.", _setter(section, place, f"{key} = {new}")
     if kind == "times":
-        return f"In [{name}], double the value of {key}.", _setter(section, place, f"{key} = {2 * int(value)}")
+        return f"In [{name}], double the value of {key}.", _setter(section, place, f"{key} = {2 * int(old)}")
     if kind == "rename":
         other = rng.choice(free)
-        return f"In [{name}], rename {key} to {other} and keep its value.", _setter(
-            section, place, f"{other} = {value}"
-        )
+        return f"In [{name}], rename {key} to {other} and keep its value.", _setter(section, place, f"{other} = {old}")
     if kind == "move":
         targets = [
             place

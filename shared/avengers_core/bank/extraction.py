@@ -108,7 +108,8 @@ def _order(rng: random.Random) -> tuple[str, str, dict[str, Any]]:
 
 
 def _unlike(rng: random.Random) -> tuple[str, str, dict[str, Any]]:
-    people, parts = [], []
+    people: list[dict[str, Any]] = []
+    parts = []
     boss = None
     for place, name in enumerate(rng.sample(NAMES, 7)):
         (words, day), city = _date(rng), rng.choice(CITIES)

@@ -92,19 +92,19 @@ class Beliefs:
         spread = np.einsum("mjd,de,mje->mj", self.cells.design, self.covariance, self.cells.design, optimize=True)
         return np.clip(mean, 0.0, 1.0), np.sqrt(np.maximum(spread, 0.0))
 
-    def observe(self, model: int, kind: int, score: float, count: float = 1.0) -> Beliefs:
-        """The beliefs after answers.
+    def observe(self, model: int, kind: int, score: float, ease: float = 0.0) -> Beliefs:
+        """The beliefs after an answer.
 
         Args:
             model: Position of the model.
             kind: Position of the kind of questions.
-            score: Mean score of the answers.
-            count: How many they are.
+            score: Its score.
+            ease: By how much the question is easier than the average one of its kind.
         """
         row = self.cells.design[model, kind]
-        expected = float(self.cells.offset[model, kind] + row @ self.mean)
+        expected = float(self.cells.offset[model, kind] + row @ self.mean) + ease
         moved = self.covariance @ row
-        variance = float(row @ moved) + self._noise(expected) / count
+        variance = float(row @ moved) + self._noise(expected)
         gain = moved / variance
         return replace(
             self, mean=self.mean + gain * (score - expected), covariance=self.covariance - np.outer(gain, moved)
@@ -116,9 +116,9 @@ class Beliefs:
         return self.observe(model, kind, float(self.cells.offset[model, kind] + row @ self.mean))
 
     def regret(self) -> float:
-        """What the best choices would gain over those that look best now, in points of score, as far as asking can tell.
+        """What the best choices would gain over those that look best now, in points of score.
 
-        It is estimated from draws, always with the same seed.
+        It is what the unknowns leave open, estimated from draws, always with the same seed.
         """
         values, vectors = np.linalg.eigh(self.covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))

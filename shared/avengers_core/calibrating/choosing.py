@@ -27,7 +27,7 @@ def choose_cells(beliefs: Beliefs, left: NDArray[np.intp], count: int) -> list[t
     Returns:
         (model, kind) pairs, at most ``count``; fewer if no question could change a choice.
     """
-    left, chosen = left.copy(), []
+    left, chosen = left.copy(), list[tuple[int, int]]()
     price = beliefs.cells.cost + beliefs.cells.cost.mean()
     price = price / price.mean() if price.any() else np.ones_like(price)
     allowed = left > 0

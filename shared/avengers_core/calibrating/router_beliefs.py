@@ -7,50 +7,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..routing.evidence import EFFECT_VARIANCE, RESIDUAL_VARIANCE
 from ..routing.router import Router
 from ..routing.score_model import observations
 from ..routing.statistics import Array
 from .beliefs import Beliefs, Cells, Targets
 
-__all__ = ["BankRows", "beliefs_of_bank", "beliefs_of_clusters"]
+__all__ = ["LEVEL_SCORES", "beliefs_of_bank", "beliefs_of_clusters"]
 
-#: Mean score that a level's questions are thought to bring before any was asked, and how far a kind may be off.
+#: Mean score that questions of a level are thought to bring before any was asked, and how far a kind may be off.
 LEVEL_SCORES = {1: 0.93, 2: 0.85, 3: 0.7, 4: 0.5, 5: 0.25}
 KIND_DEVIATION = 0.15
 
-#: By how much a score rises with a standard deviation of general ability.
-ABILITY_LOADING = 0.15
+#: By how much the score on a kind of questions rises with a standard deviation of general ability.
+ABILITY_LOADING = 0.12
 
-#: Share of what sets models apart that a level shows: where nearly all or nearly none succeed, they look alike.
-LEVEL_SENSITIVITY = {1: 0.25, 2: 0.5, 3: 0.85, 4: 1.0, 5: 0.75}
-
-#: Standard deviations of what is special about a model on a kind of questions, and on one of its levels.
-EFFECT_DEVIATION = float(np.sqrt(EFFECT_VARIANCE[1])) / 2
-CELL_DEVIATION = float(np.sqrt(RESIDUAL_VARIANCE[0]))
+#: Standard deviation of what is special about a model on a kind of questions.
+EFFECT_DEVIATION = 0.12
 
 #: Share of the targets that the bank's own kinds are; the rest are queries.
 _BANK_SHARE = 0.5
 
 #: Least dollars that a point of score is worth, so that alpha 0 has finite utilities.
 _LEAST_RATE = 1e-9
-
-
-class BankRows(NamedTuple):
-    """The kinds and levels of the bank that are asked.
-
-    Attributes:
-        kinds: Names of kinds.
-        levels: Levels of difficulty.
-    """
-
-    kinds: Sequence[str]
-    levels: Sequence[int]
-
-    @property
-    def cells(self) -> list[tuple[str, int]]:
-        """Kind and level of each cell, kind by kind."""
-        return [(kind, level) for kind in self.kinds for level in self.levels]
 
 
 class _Queries(NamedTuple):
@@ -68,60 +46,55 @@ class _Queries(NamedTuple):
 
 
 def beliefs_of_bank(
-    router: Router, models: Sequence[str], rows: BankRows, cost: Array, alpha: float, queries: Sequence[str] = ()
+    router: Router, models: Sequence[str], cost: Array, alpha: float, queries: Sequence[str] = ()
 ) -> Beliefs:
     """Beliefs about models before any question of the bank was asked.
 
-    The unknowns are each model's factors and effects, an effect of each kind on each model, a residual of each cell,
-    and the difficulty of each cell, which all models share.
+    The unknowns are each model's factors and effects, an effect of each kind of questions on each model, and the
+    difficulty of each kind, which all models share.
 
     Args:
         router: Knows the models.
         models: Ids of ``m`` models.
-        rows: The kinds and levels, ``j`` cells in all.
-        cost: (m, j) US dollars of a question.
+        cost: (m, j) US dollars of a question of each of ``j`` kinds.
         alpha: The alpha that choices are made with.
         queries: What users ask. Default: the router's probes.
     """
-    m, kinds, levels = len(models), len(rows.kinds), len(rows.levels)
-    j = kinds * levels
+    m, kinds = cost.shape
     evidence, factors = router.score_model.evidence, router.score_model.factors
     columns = [router.models.index(name) for name in models]
     width = factors.mean.shape[1]
-    own = width + kinds + j  # unknowns of one model
-    size = m * own + j
+    own = width + kinds  # unknowns of one model
+    size = m * own + kinds
     mean, covariance = np.zeros(size), np.zeros((size, size))
-    special = np.concatenate([np.full(kinds, EFFECT_DEVIATION**2), np.full(j, CELL_DEVIATION**2)])
     for place, column in enumerate(columns):
         start = place * own
         mean[start : start + width] = factors.mean[column]
         covariance[start : start + width, start : start + width] = factors.covariance[column]
-        rest = np.arange(start + width, start + own)
-        covariance[rest, rest] = special
+        special = np.arange(start + width, start + own)
+        covariance[special, special] = EFFECT_DEVIATION**2
     shared = np.arange(m * own, size)
     covariance[shared, shared] = KIND_DEVIATION**2
-    kind, level = np.repeat(np.arange(kinds), levels), np.tile(np.arange(levels), kinds)
     ability = evidence.loadings[: len(router.artifact.centers)].mean(axis=0)
-    ability = ability / max(float(np.linalg.norm(ability)), 1e-9)
-    sensitivity = np.array([LEVEL_SENSITIVITY[one] for one in rows.levels])[level]
-    usual = np.array([LEVEL_SCORES[one] for one in rows.levels])[level]
-    design, every = np.zeros((m, j, size)), np.arange(j)
+    ability = ABILITY_LOADING * ability / max(float(np.linalg.norm(ability)), 1e-9)
+    design, every = np.zeros((m, kinds, size)), np.arange(kinds)
     for place in range(m):
         start = place * own
-        design[place, :, start : start + evidence.n_factors] = ABILITY_LOADING * sensitivity[:, None] * ability
-        design[place, every, start + width + kind] = sensitivity
-        design[place, every, start + width + kinds + every] = sensitivity
+        design[place, :, start : start + evidence.n_factors] = ability
+        design[place, every, start + width + every] = 1.0
         design[place, every, m * own + every] = 1.0
+    usual = float(np.mean(list(LEVEL_SCORES.values())))
+    # A typical model, of mean ability, scores what is usual.
+    typical = float(factors.mean[:, : evidence.n_factors].mean(axis=0) @ ability)
+    cells = Cells(design, np.full((m, kinds), usual - typical), cost)
     asked = _queries(router, columns, alpha, queries)
     n = len(asked.score)
     targets = np.zeros((n + kinds, m, size))
     for place in range(m):
         targets[:n, place, place * own : place * own + width] = asked.design[:, place]
-        for one in range(kinds):
-            targets[n + one, place] = design[place, kind == one].mean(axis=0)
-    offset = np.vstack([asked.score - asked.fee, np.tile(usual.mean() - asked.fee.mean(axis=0), (kinds, 1))])
+        targets[n:, place] = design[place]
+    offset = np.vstack([asked.score - asked.fee, np.tile(usual - typical - asked.fee.mean(axis=0), (kinds, 1))])
     weight = np.concatenate([np.full(n, (1 - _BANK_SHARE) / n), np.full(kinds, _BANK_SHARE / kinds)])
-    cells = Cells(design, np.tile(usual, (m, 1)), cost)
     return Beliefs(mean, covariance, cells, Targets(targets, offset, weight))
 
 
@@ -162,7 +135,7 @@ def _queries(router: Router, columns: Sequence[int], alpha: float, texts: Sequen
         router: Knows the models.
         columns: Columns of ``m`` models.
         alpha: The alpha that choices are made with.
-        texts: The queries. None: the router's probes.
+        texts: The queries. Default: the router's probes.
     """
     mixture, costs = router.mixtures(texts)
     k, model = len(router.artifact.centers), router.score_model

@@ -10,6 +10,7 @@ import typer
 
 from .._version import __version__
 from ..errors import AvengersError
+from .calibrate import calibrate
 from .collect import collect
 from .console import err, print_line, print_warning
 from .data import records_app
@@ -32,7 +33,7 @@ app = typer.Typer(
 
 #: Commands by the panel of the help that they are listed in.
 _PANELS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Records": (collect,),
+    "Records": (collect, calibrate),
     "Routers": (train, update, inspect, route, serve),
     "Evidence": (evaluate, sweep, recommend, report, compare, routerarena),
     "Production": (ledger, feedback, monitor),

@@ -21,14 +21,22 @@ if TYPE_CHECKING:
     from ..pricing.tariff import PriceSchedule
     from .adapters import Adapter
 
-__all__ = ["collect"]
+__all__ = [
+    "CONCURRENCY",
+    "NamedModels",
+    "collect",
+    "contract_prices",
+    "load_collecting",
+    "model_specs",
+    "provider_limits",
+]
 
 #: Requests at a time to a provider, unless --concurrency gives another number.
 CONCURRENCY = 8
 
 
 @dataclass(frozen=True)
-class _Models:
+class NamedModels:
     """The models that the command line names.
 
     Attributes:
@@ -65,7 +73,7 @@ class _Models:
     def price_schedules(self, system: str) -> dict[str, PriceSchedule]:
         """Prices by id, without making the models that are only named."""
         schedules = {name: self.price_schedule(name, spec) for name, spec in self.specs.items()}
-        loaded = _Models(self.adapter, {}, self.models_from, self.prices)
+        loaded = NamedModels(self.adapter, {}, self.models_from, self.prices)
         return schedules | {model.id: model.tariff for model in loaded.under_test(system)}
 
     def price_schedule(self, name: str, spec: str) -> PriceSchedule:
@@ -163,7 +171,9 @@ def collect(
     from ..collecting.types import CollectionPlan
 
     asked = read_questions(questions)
-    models = _Models(_adapter(framework), _specs(model or [], models_from), models_from, _contract(prices))
+    models = NamedModels(
+        load_collecting(framework), model_specs(model or [], models_from), models_from, contract_prices(prices)
+    )
     if dry_run:
         print_result(_estimate(asked, models, judge, max_tokens or output_tokens, system), _estimate_view, as_json)
         return
@@ -172,7 +182,7 @@ def collect(
     plan = CollectionPlan(
         grader=grader,
         judge=models.judge(judge),
-        concurrency=_concurrency(concurrency or []),
+        concurrency=provider_limits(concurrency or []),
         retries=retries,
         timeout=timeout,
         max_cost=max_cost,
@@ -191,7 +201,12 @@ def collect(
         raise typer.Exit(1)
 
 
-def _adapter(framework: str) -> Adapter:
+def load_collecting(framework: str) -> Adapter:
+    """The adapter of a framework, to make models with.
+
+    Args:
+        framework: ``langchain`` or ``llamaindex``.
+    """
     from .adapters import load_adapter
 
     try:
@@ -201,7 +216,7 @@ def _adapter(framework: str) -> Adapter:
         raise typer.BadParameter(f"--with: {error}") from None
 
 
-def _specs(named: list[str], models_from: str | None) -> dict[str, str]:
+def model_specs(named: list[str], models_from: str | None) -> dict[str, str]:
     """``provider:model`` by id."""
     from ..pricing.catalog import split_price_id
 
@@ -214,11 +229,17 @@ def _specs(named: list[str], models_from: str | None) -> dict[str, str]:
     return specs
 
 
-def _contract(path: Path | None) -> dict[str, Any]:
+def contract_prices(path: Path | None) -> dict[str, Any]:
+    """Contract prices by id, from a file."""
     return {} if path is None else read_prices(path)
 
 
-def _concurrency(given: list[str]) -> int | dict[str, int]:
+def provider_limits(given: list[str]) -> int | dict[str, int]:
+    """Requests at a time: one number, or a number by provider.
+
+    Args:
+        given: Such as ``8`` or ``openai=16``.
+    """
     limits: dict[str, int] = {}
     for item in given:
         provider, _, number = item.rpartition("=")
@@ -229,7 +250,7 @@ def _concurrency(given: list[str]) -> int | dict[str, int]:
 
 
 def _estimate(
-    asked: Sequence[Question], models: _Models, judge: str | None, output_tokens: int, system: str
+    asked: Sequence[Question], models: NamedModels, judge: str | None, output_tokens: int, system: str
 ) -> dict[str, Any]:
     """What a run is expected to cost."""
     from ..collecting.estimate import estimate, estimate_judge

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..dispatch.failures import MAY_BE_CHARGED, TRANSIENT, failure_kind, retry_after
@@ -43,7 +45,9 @@ class Requests:
         self._timeout, self._retries = plan.timeout, plan.retries
         self._forecast = UsageForecast(plan.settings, plan.output_tokens)
 
-    async def ask(self, model: ModelUnderTest, question: str, label: str, prompt: str) -> AnsweredRequest | None:
+    async def ask(
+        self, model: ModelUnderTest, question: str, label: str, prompt: str, tools: Sequence[dict[str, Any]] = ()
+    ) -> AnsweredRequest | None:
         """Send a prompt to a model until it answers.
 
         Args:
@@ -51,6 +55,7 @@ class Requests:
             question: Key of the question, for the journal.
             label: What is asked, for the journal: the model's id, or what a judge is asked about.
             prompt: The prompt.
+            tools: Tools that the model may call. Its answer is kept as JSON, ``{"text", "tool_calls"}``, then.
 
         Returns:
             The request and its answer, or None if the request does not fit into the cap.
@@ -67,13 +72,19 @@ class Requests:
             reraise=True,
         )
         expected = picodollars(model.tariff.cost(self._forecast.expect(model.id, prompt))) or 0
-        answered: AnsweredRequest | None = await retrying(self._send, model, question, label, prompt, expected)
+        answered: AnsweredRequest | None = await retrying(self._send, model, question, label, prompt, tools, expected)
         if answered is not None:
             self._forecast.observe(model.id, answered.answer.usage)
         return answered
 
     async def _send(
-        self, model: ModelUnderTest, question: str, label: str, prompt: str, expected: int
+        self,
+        model: ModelUnderTest,
+        question: str,
+        label: str,
+        prompt: str,
+        tools: Sequence[dict[str, Any]],
+        expected: int,
     ) -> AnsweredRequest | None:
         if not await self._spending.reserve(expected):
             return None
@@ -81,13 +92,14 @@ class Requests:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
-            reply = await asyncio.wait_for(model.ask(prompt), self._timeout)
+            reply = await asyncio.wait_for(model.ask(prompt, tools) if tools else model.ask(prompt), self._timeout)
         except BaseException as error:
             self._end_failed(request, expected, error)
             raise
         cost = picodollars(model.tariff.cost(reply.usage))
         self._spending.settle(expected, expected if cost is None else cost)
-        return AnsweredRequest(request, Answer(reply.text, reply.usage, cost, expected, clock() - started))
+        text = json.dumps({"text": reply.text, "tool_calls": reply.tool_calls}) if tools else reply.text
+        return AnsweredRequest(request, Answer(text, reply.usage, cost, expected, clock() - started))
 
     def _end_failed(self, request: int, expected: int, error: BaseException) -> None:
         """A refusal costs nothing. A request that was cut off may be billed, so its expected cost counts as spent."""

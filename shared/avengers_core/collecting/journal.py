@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -205,6 +206,13 @@ class Journal:
             return None
         usage = None if row[1] is None else msgspec.json.decode(row[1], type=TokenUsage)
         return Answer(row[0], usage, *row[2:])
+
+    def answered(self) -> dict[str, set[str]]:
+        """Keys of the questions that each model has answered; empty for other models."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for question, model in self._execute("SELECT question, model FROM answers"):
+            found[model].add(question)
+        return found
 
     def grade(self, question: str, model: str, grader: str) -> float | None:
         """The grade of a model's answer to a question, if there is one."""

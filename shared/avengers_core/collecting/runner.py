@@ -18,14 +18,14 @@ from ..errors import CollectError, MissingExtraError
 from ..ledger.budget import PICO, picodollars
 from .asking import Requests
 from .failures import Failures
-from .grading import Grading, check_questions, make_graders
+from .grading import Grading, check_questions, grade_name, make_graders
 from .journal import Answer, Journal
 from .questions import Question
 from .reporting import write_result
 from .spending import Spending
 from .types import CollectionPlan, CollectionResult, ModelUnderTest
 
-__all__ = ["collect"]
+__all__ = ["Collector", "collect"]
 
 
 def collect(
@@ -53,34 +53,107 @@ def collect(
         SandboxError: If a sandbox is needed and does not work here.
         MissingExtraError: If the extra ``collect`` is not installed.
     """
-    _check_extra()
-    check_questions(questions, plan)
-    graders = make_graders(questions, plan)
-    cap_pico = picodollars(plan.max_cost)
-    if cap_pico is not None:
-        _check_prices(models_under_test, plan)
-    settings = {**plan.settings, **{f"model {model.id}": model.profile.name for model in models_under_test}}
-    target = _target(output)
-    journal, failures = Journal(f"{target}.journal", settings), Failures()
-    try:
-        spending = Spending(journal.spent_pico, cap_pico)
-        requests = Requests(journal, spending, plan)
-        grading = Grading(graders, plan, journal, requests, failures)
+    with Collector(questions, models_under_test, output, plan) as collector:
+        try:
+            collector.ask(list(itertools.product(questions, models_under_test)), progress)
+        finally:
+            result = collector.write(questions)
+    return result
+
+
+class Collector:
+    """Asks models questions and grades the answers, in as many steps as its user likes.
+
+    A context manager: its journal is open as long as the block.
+
+    Args:
+        questions: All questions that may be asked.
+        models_under_test: The models.
+        output: See `collect`.
+        plan: How to ask and grade.
+
+    Attributes:
+        journal: The answers and grades.
+
+    Raises:
+        QuestionError: If a question lacks what its grader needs.
+        CollectError: See `collect`.
+        SandboxError: If a sandbox is needed and does not work here.
+        MissingExtraError: If the extra ``collect`` is not installed.
+    """
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        models_under_test: Sequence[ModelUnderTest],
+        output: str | Path,
+        plan: CollectionPlan,
+    ) -> None:
+        _check_extra()
+        check_questions(questions, plan)
+        graders = make_graders(questions, plan)
+        cap_pico = picodollars(plan.max_cost)
+        if cap_pico is not None:
+            _check_prices(models_under_test, plan)
+        settings = {**plan.settings, **{f"model {model.id}": model.profile.name for model in models_under_test}}
+        self._target, self._plan, self._failures = _target(output), plan, Failures()
+        self._ids = [model.id for model in models_under_test]
+        self.journal = Journal(f"{self._target}.journal", settings)
+        self._spending = Spending(self.journal.spent_pico, cap_pico)
+        requests = Requests(self.journal, self._spending, plan)
+        grading = Grading(graders, plan, self.journal, requests, self._failures)
+        self._workers = _Workers(plan, self.journal, requests, grading, self._failures)
+
+    def __enter__(self) -> Collector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.journal.close()
+
+    @property
+    def spent_usd(self) -> float:
+        """US dollars of all runs on the journal."""
+        return self._spending.spent_pico / PICO
+
+    @property
+    def capped(self) -> bool:
+        """Whether a request did not fit into ``max_cost``."""
+        return self._spending.capped
+
+    @property
+    def given_up(self) -> set[str]:
+        """Ids of the models that failed so often that they are asked no more."""
+        return set(self._failures.given_up)
+
+    def ask(
+        self, pairs: Sequence[tuple[Question, ModelUnderTest]], progress: Callable[..., None] | None = None
+    ) -> None:
+        """Ask and grade what is not in the journal yet.
+
+        Args:
+            pairs: Questions, each with a model that is asked.
+            progress: Called with (step, done, total, note).
+        """
 
         def show(done: int, total: int) -> None:
             if progress:
-                progress("collect", done, total, f"${spending.spent_pico / PICO:.4f}")
+                progress("collect", done, total, f"${self.spent_usd:.4f}")
 
-        try:
-            workers = _Workers(plan, journal, requests, grading, failures)
-            run_async(workers.run(questions, models_under_test, show))
-        finally:
-            model_ids = [model.id for model in models_under_test]
-            result = write_result(target, journal, questions, model_ids, plan, failures)
-    finally:
-        journal.close()
-    result.capped = spending.capped
-    return result
+        run_async(self._workers.run(pairs, show))
+
+    def grade(self, question: Question, model: str) -> float | None:
+        """The grade of a model's answer, None if there is none."""
+        return self.journal.grade(question.key, model, grade_name(question, self._plan))
+
+    def write(self, questions: Sequence[Question]) -> CollectionResult:
+        """Write the records of all graded answers to some questions, and sum up.
+
+        Args:
+            questions: The questions.
+        """
+        result = write_result(self._target, self.journal, questions, self._ids, self._plan, self._failures)
+        result.capped = self.capped
+        return result
 
 
 def _target(output: str | Path) -> Path:
@@ -110,19 +183,17 @@ class _Workers:
         self._plan, self._journal, self._requests = plan, journal, requests
         self._grading, self._failures = grading, failures
 
-    async def run(
-        self, questions: Sequence[Question], models: Sequence[ModelUnderTest], progress: Callable[[int, int], None]
-    ) -> None:
+    async def run(self, pairs: Sequence[tuple[Question, ModelUnderTest]], progress: Callable[[int, int], None]) -> None:
         """Ask and grade everything that is not in the journal yet; ``progress`` is called with (done, total)."""
-        total = len(questions) * len(models)
+        total = len(pairs)
         progress(0, total)
         count = itertools.count(1)
-        by_provider: dict[str, list[ModelUnderTest]] = {}
-        for model in models:
-            by_provider.setdefault(model.profile.provider, []).append(model)
+        by_provider: dict[str, list[tuple[Question, ModelUnderTest]]] = {}
+        for question, model in pairs:
+            by_provider.setdefault(model.profile.provider, []).append((question, model))
         tasks = []
         for provider, group in by_provider.items():
-            jobs = iter(itertools.product(questions, group))  # shared by the provider's workers
+            jobs = iter(group)  # shared by the provider's workers
             for _ in range(self._plan.concurrency_of(provider)):
                 tasks.append(asyncio.ensure_future(self._work(jobs, lambda: progress(next(count), total))))
         try:
@@ -144,7 +215,9 @@ class _Workers:
         if model.id in self._failures.given_up:
             return None
         try:
-            answered = await self._requests.ask(model, question.key, model.id, question.prompt or question.query)
+            answered = await self._requests.ask(
+                model, question.key, model.id, question.prompt or question.query, question.tools
+            )
         except CollectError:
             raise
         except Exception as error:  # whatever a client raises

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -14,7 +14,7 @@ from ..dispatch.pool import ClientProfile
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import TokenUsage
 
-__all__ = ["CollectionPlan", "CollectionResult", "ModelReply", "ModelResult", "ModelUnderTest"]
+__all__ = ["Asker", "CollectionPlan", "CollectionResult", "ModelReply", "ModelResult", "ModelUnderTest"]
 
 
 class ModelReply(msgspec.Struct, frozen=True):
@@ -23,10 +23,24 @@ class ModelReply(msgspec.Struct, frozen=True):
     Attributes:
         text: The text.
         usage: Tokens as the provider reports them, or None if it reports none.
+        tool_calls: Calls of tools, each with ``name`` and ``args``.
     """
 
     text: str
     usage: TokenUsage | None
+    tool_calls: list[dict[str, Any]] = []
+
+
+class Asker(Protocol):
+    """Sends one prompt to a model."""
+
+    def __call__(self, prompt: str, tools: Sequence[dict[str, Any]] = (), /) -> Awaitable[ModelReply]:
+        """Send a prompt.
+
+        Args:
+            prompt: The prompt.
+            tools: Tools that the model may call, in OpenAI's form.
+        """
 
 
 @dataclass(frozen=True)
@@ -36,13 +50,13 @@ class ModelUnderTest:
     Attributes:
         id: Its name in the records.
         profile: Its provider and name, as the client reports them.
-        ask: Sends one prompt.
+        ask: Sends one prompt, and the tools that the model may call.
         tariff: What its tokens cost.
     """
 
     id: str
     profile: ClientProfile
-    ask: Callable[[str], Awaitable[ModelReply]]
+    ask: Asker
     tariff: PriceSchedule
 
 
