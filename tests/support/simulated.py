@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from avengers_core.bank import KINDS, Item
+from avengers_core.bank import KINDS, Item, generate
 from avengers_core.calibrating.questions import QuestionBank
 from avengers_core.calibrating.router_beliefs import LEVEL_SCORES
 
@@ -17,19 +17,20 @@ from tests.support.llm_server import text_of
 Skills = Mapping[str, Callable[[str], float]]
 
 
-def says(skills: Skills, seed: int, count: int = 48) -> Callable[[dict[str, Any]], str | list[tuple[str, Any]]]:
+def says(
+    skills: Skills, seed: int, kinds: Sequence[str] = tuple(KINDS), count: int = 40
+) -> Callable[[dict[str, Any]], str | list[tuple[str, Any]]]:
     """What simulated models say to a request; for `LLMServer.says`.
 
     Args:
         skills: By the model's name in requests.
         seed: Seed of the questions.
-        count: Questions of each kind that are known.
+        kinds: Kinds of questions that are known.
+        count: How many of each.
     """
-    known: dict[str, tuple[str, int, Item]] = {}
+    known = _questions(seed, kinds, count)
 
     def reply(body: dict[str, Any]) -> str | list[tuple[str, Any]]:
-        if not known:
-            known.update(_questions(seed, count))
         prompt = text_of(body["messages"][-1]["content"])
         kind, level, item = known[prompt]
         dice = random.Random(f"{body['model']} {prompt}")
@@ -43,12 +44,10 @@ def says(skills: Skills, seed: int, count: int = 48) -> Callable[[dict[str, Any]
     return reply
 
 
-def _questions(seed: int, count: int) -> dict[str, tuple[str, int, Item]]:
-    from avengers_core.bank import generate
-
-    bank = QuestionBank(list(KINDS), seed)
+def _questions(seed: int, kinds: Sequence[str], count: int) -> dict[str, tuple[str, int, Item]]:
+    bank = QuestionBank(list(kinds), seed)
     found = {}
-    for kind in KINDS:
+    for kind in kinds:
         for place in range(count):
             level = bank.level(place)
             item = generate(kind, level, place, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,17 @@ The SQLite database has these tables; dates are texts such as 2026-03-14, and pr
 ```
 
 Write one SELECT statement in one code block. Return exactly the columns that are asked for, in that order{ordered}."""
+
+#: Names that tables and columns may have instead.
+_SYNONYMS = {
+    "customers": ("customers", "clients", "members"),
+    "products": ("products", "goods", "articles"),
+    "orders": ("orders", "purchases", "sales"),
+    "items": ("items", "order_lines", "positions"),
+    "city": ("city", "town", "place_of_residence"),
+    "quantity": ("quantity", "amount", "pieces"),
+    "price": ("price", "unit_price", "dollars"),
+}
 
 _SPEND = "SUM(i.quantity * p.price)"
 _JOINED = "orders o JOIN items i ON i.order_id = o.id JOIN products p ON p.id = i.product_id"
@@ -78,11 +90,13 @@ def databases(rng: random.Random, level: int) -> Item:
     """Write a query: from a count (1) to running totals and pairs of products (5)."""
     while True:
         question, query, mutations, ordered = rng.choice(_TEMPLATES[level])
-        rows = _rows(rng)
+        names = {name: rng.choice(others) for name, others in _SYNONYMS.items()}
+        schema, rows = _renamed(_SCHEMA, names), _renamed(_rows(rng), names)
         connection = sqlite3.connect(":memory:")
         with connection:
-            connection.executescript(f"{_SCHEMA}\n{rows}")
-        cities = [city for (city,) in connection.execute("SELECT DISTINCT city FROM customers ORDER BY city")]
+            connection.executescript(f"{schema}\n{rows}")
+        listed = _renamed("SELECT DISTINCT city FROM customers ORDER BY city", names)
+        cities = [city for (city,) in connection.execute(listed)]
         places = {
             "city": (city := rng.choice(cities)),
             "other": next(one for one in (*cities, "Oslo") if one != city),
@@ -90,21 +104,27 @@ def databases(rng: random.Random, level: int) -> Item:
             "big": str(rng.randrange(300, 900)),
             "month": f"2026-{rng.randrange(3, 8):02}",
         }
-        text, statement = question.format(**places), query.format(**places)
+        text, statement = question.format(**places), _renamed(query, names).format(**places)
         result = connection.execute(statement).fetchall()
         wrong: list[str] = []
         for old, new in mutations:
-            mutant = statement.replace(old.format(**places), new.format(**places))
+            before, after = (_renamed(part, names).format(**places) for part in (old, new))
+            mutant = statement.replace(before, after)
             other = connection.execute(mutant).fetchall()
             if (other if ordered else sorted(other, key=str)) != (result if ordered else sorted(result, key=str)):
                 wrong.append(mutant)
         connection.close()
         if result and len(set(wrong)) >= WRONG_ANSWERS:
             break
-    answer = {"setup": f"{_SCHEMA}\n{rows}", "rows": [list(row) for row in result], "ordered": ordered}
-    form = _FORM.format(schema=_SCHEMA, ordered="" if ordered else "; the order of the rows does not matter")
+    answer = {"setup": f"{schema}\n{rows}", "rows": [list(row) for row in result], "ordered": ordered}
+    form = _FORM.format(schema=schema, ordered="" if ordered else "; the order of the rows does not matter")
     wrong = [f"```sql\n{one}\n```" for one in dict.fromkeys(wrong)][:WRONG_ANSWERS]
     return Item(text, text + form, "sql", answer, f"```sql\n{statement}\n```", wrong)
+
+
+def _renamed(text: str, names: dict[str, str]) -> str:
+    """A text in SQL with other names of tables and columns."""
+    return re.sub("|".join(rf"(?<![{{'\w]){name}\b" for name in names), lambda found: names[found.group()], text)
 
 
 def _rows(rng: random.Random) -> str:

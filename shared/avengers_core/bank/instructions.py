@@ -26,6 +26,11 @@ _ACROSTICS = {
     5: ("frost", "light", "young", "plums"),
     7: ("bishops", "journal", "flowing"),
 }
+#: What texts are about.
+_TOPICS = (
+    "nature", "a walk", "the sea", "an old house", "winter", "a long road", "the night sky", "a garden", "an island",
+    "a storm", "the harbour", "a forest", "early morning", "a quiet valley", "the moon", "a river",
+)  # fmt: skip
 
 
 def instructions(rng: random.Random, level: int) -> Item:
@@ -38,7 +43,9 @@ def instructions(rng: random.Random, level: int) -> Item:
         wrong = list(dict.fromkeys(one for one in _slips(reference, rules, rng) if not check_text(one, rules)))
         if check_text(reference, rules) and len(wrong) >= WRONG_ANSWERS:
             break
-    query = "Write a text about nature that keeps to these rules:\n" + "\n".join(f"- {rule}" for rule in _told(rules))
+    query = f"Write a text about {rng.choice(_TOPICS)} that keeps to these rules:\n" + "\n".join(
+        f"- {rule}" for rule in _told(rules)
+    )
     return Item(query, query + "\n\nReply with the text alone.", "constraints", rules, reference, wrong[:WRONG_ANSWERS])
 
 
@@ -67,7 +74,7 @@ def check_text(text: str, rules: dict[str, Any]) -> bool:
 
 def _rules(rng: random.Random, level: int) -> dict[str, Any]:
     shape = _LEVELS[level]
-    rules: dict[str, Any] = {"lines": shape["lines"], "words": shape["words"]}
+    rules: dict[str, Any] = {"lines": shape["lines"], "words": shape["words"] + rng.randrange(3)}
     if "acrostic" in shape:
         rules["acrostic"] = rng.choice(_ACROSTICS[shape["lines"]])
     if "forbidden" in shape:

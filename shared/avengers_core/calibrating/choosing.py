@@ -9,6 +9,9 @@ from .beliefs import Beliefs
 
 __all__ = ["choose_cells"]
 
+#: Points of score that an answer must be expected to bring to be asked for.
+_LEAST_WORTH = 1e-7
+
 #: How many of the cells that were worth most at first are judged again for each further question.
 _SHORTLIST = 24
 
@@ -33,7 +36,7 @@ def choose_cells(beliefs: Beliefs, left: NDArray[np.intp], count: int) -> list[t
     allowed = left > 0
     for _ in range(count):
         worth = beliefs.values(allowed) / price
-        if worth.max(initial=0.0) <= 0:
+        if worth.max(initial=0.0) < _LEAST_WORTH:
             break
         if not chosen:  # later choices are made among the cells that are worth something now
             best = np.sort(worth, axis=None)[-_SHORTLIST:]

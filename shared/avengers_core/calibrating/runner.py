@@ -71,7 +71,7 @@ def calibrate(
         progress: Called with (step, done, total, note).
 
     Returns:
-        The artifact that knows the answers, and what was learned.
+        An artifact of these models alone that knows the answers, and what was learned.
 
     Raises:
         CollectError: See `avengers_core.collecting.runner.collect`.
@@ -117,7 +117,7 @@ def calibrate(
         results = _results(beliefs, bank, models, collector, asked)
     artifact = update_artifact(base, records, embedder=router.embedder) if outcome.records else base
     after = _only(Router(artifact, embedder=router.embedder), names)
-    return artifact, Calibration(
+    return after.artifact, Calibration(
         alpha=plan.alpha,
         seed=plan.seed,
         models=names,
@@ -253,7 +253,7 @@ def _results(
                     low=max(center - half, 0.0),
                     high=min(center + half, 1.0),
                     cost_usd=statistics.mean(costs) if costs else None,
-                    seconds=statistics.mean(answer.seconds for answer in answers) if answers else None,
+                    seconds=statistics.median(answer.seconds for answer in answers) if answers else None,
                 )
             )
     return results

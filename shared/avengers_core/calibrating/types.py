@@ -60,7 +60,7 @@ class KindResult(Result):
         low: Lower end of the interval that holds it with a probability of 90%.
         high: Its upper end.
         cost_usd: Mean US dollars of an answer, None if unknown.
-        seconds: Mean seconds of an answer, None if there are none.
+        seconds: Median seconds of an answer, None if there are none.
     """
 
     model: str
