@@ -40,10 +40,19 @@ _MEAN_LEVEL = statistics.mean(LEVEL_SCORES.values())
 
 
 class _Asked(NamedTuple):
-    """How far a run has come: for each model and kind, how many questions were tried and which answers were graded."""
+    """How far a run has come.
+
+    Attributes:
+        tried: (m, j) place of the next question of each kind for each model.
+        scores: By model, kind and place, the grades of the answers.
+    """
 
     tried: NDArray[np.intp]
-    scores: dict[tuple[int, int], list[float]]
+    scores: dict[tuple[int, int, int], float]
+
+    def of(self, model: int, kind: int) -> list[float]:
+        """The grades of a model's answers to questions of a kind."""
+        return [score for (row, column, _), score in self.scores.items() if (row, column) == (model, kind)]
 
 
 def calibrate(
@@ -94,7 +103,7 @@ def calibrate(
         while not reason:
             if progress:
                 note = f"regret {regret:.3f}, ${collector.spent_usd:.4f}"
-                progress("calibrate", sum(map(len, asked.scores.values())), 0, note)
+                progress("calibrate", len(asked.scores), 0, note)
             left = np.maximum(plan.max_questions - asked.tried, 0)
             left[[name in collector.given_up for name in names]] = 0
             for place, model in enumerate(models):
@@ -110,11 +119,9 @@ def calibrate(
             else:
                 beliefs = _ask(chosen, beliefs, bank, models, collector, asked)
                 regret = beliefs.regret()
-        questions = [
-            bank.question(kind, place) for kind in range(len(bank.kinds)) for place in range(asked.tried[:, kind].max())
-        ]
+        questions = [bank.question(kind, place) for kind, place in sorted({key[1:] for key in asked.scores})]
         outcome = collector.write(questions)
-        results = _results(beliefs, bank, models, collector, asked)
+        results = _results(beliefs, bank, models, collector, asked, plan)
     artifact = update_artifact(base, records, embedder=router.embedder) if outcome.records else base
     after = _only(Router(artifact, embedder=router.embedder), names)
     return after.artifact, Calibration(
@@ -122,7 +129,7 @@ def calibrate(
         seed=plan.seed,
         models=names,
         kinds=bank.kinds,
-        answers=sum(map(len, asked.scores.values())),
+        answers=len(asked.scores),
         spent_usd=outcome.spent_usd,
         regret_before=regret_before,
         regret=regret,
@@ -187,8 +194,9 @@ def _resume(
             for place in range(plan.max_questions):
                 question = bank.question(kind, place)
                 if question.key not in known[model.id]:
-                    continue
-                asked.tried[row, kind] = place + 1
+                    continue  # a run that was cut off leaves gaps, which are filled first
+                if asked.tried[row, kind] == place:
+                    asked.tried[row, kind] += 1
                 beliefs = _learn(beliefs, bank, collector, asked, row, model, kind, place)
     return asked, beliefs
 
@@ -224,21 +232,26 @@ def _learn(
 ) -> Beliefs:
     """The beliefs after the answer to a question, if it is graded."""
     score = collector.grade(bank.question(kind, place), model.id)
-    if score is None:
+    if score is None or (row, kind, place) in asked.scores:
         return beliefs
-    asked.scores.setdefault((row, kind), []).append(score)
+    asked.scores[row, kind, place] = score
     return beliefs.observe(row, kind, score, LEVEL_SCORES[bank.level(place)] - _MEAN_LEVEL)
 
 
 def _results(
-    beliefs: Beliefs, bank: QuestionBank, models: Sequence[ModelUnderTest], collector: Collector, asked: _Asked
+    beliefs: Beliefs,
+    bank: QuestionBank,
+    models: Sequence[ModelUnderTest],
+    collector: Collector,
+    asked: _Asked,
+    plan: CalibrationPlan,
 ) -> list[KindResult]:
     expected, deviation = beliefs.expected()
     results = []
     for row, model in enumerate(models):
         for kind, name in enumerate(bank.kinds):
-            scores = asked.scores.get((row, kind), [])
-            questions = [bank.question(kind, place) for place in range(asked.tried[row, kind])]
+            scores = asked.of(row, kind)
+            questions = [bank.question(kind, place) for place in range(plan.max_questions)]
             found = [collector.journal.answer(question.key, model.id) for question in questions]
             answers = [answer for answer in found if answer is not None]
             costs = [answer.cost_pico / PICO for answer in answers if answer.cost_pico is not None]

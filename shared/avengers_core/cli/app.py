@@ -20,6 +20,7 @@ from .ledger import feedback, ledger, monitor
 from .models import models_app
 from .route import inspect, route
 from .serve import serve
+from .shadow import shadow
 from .train import train, update
 
 __all__ = ["app", "main"]
@@ -36,7 +37,7 @@ _PANELS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Records": (collect, calibrate),
     "Routers": (train, update, inspect, route, serve),
     "Evidence": (evaluate, sweep, recommend, report, compare, routerarena),
-    "Production": (ledger, feedback, monitor),
+    "Production": (ledger, feedback, monitor, shadow),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:

@@ -14,7 +14,7 @@ from .journal import Answer, Journal
 from .questions import Question
 from .types import CollectionPlan, CollectionResult, ModelResult
 
-__all__ = ["write_result"]
+__all__ = ["usage_of", "write_result"]
 
 
 def write_result(
@@ -78,11 +78,11 @@ def _record(
             result.graded += 1
             scores[model].append(score)
             record.records[model] = score
-            record.usages[model] = _usage(answer)
+            record.usages[model] = usage_of(answer)
     return record
 
 
-def _usage(answer: Answer) -> Usage:
+def usage_of(answer: Answer) -> Usage:
     """An answer's usage. Kinds other than input and output are left out if they are 0."""
     tokens = {} if answer.usage is None else {kind: getattr(answer.usage, kind) for kind in TOKEN_KINDS}
     always = ("input_tokens", "output_tokens")

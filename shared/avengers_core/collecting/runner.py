@@ -16,7 +16,7 @@ from .._utils.files import user_path
 from .._utils.loops import run_async
 from ..errors import CollectError, MissingExtraError
 from ..ledger.budget import PICO, picodollars
-from .asking import Requests
+from .asking import AnsweredRequest, Requests
 from .failures import Failures
 from .grading import Grading, check_questions, grade_name, make_graders
 from .journal import Answer, Journal
@@ -100,9 +100,9 @@ class Collector:
         self._ids = [model.id for model in models_under_test]
         self.journal = Journal(f"{self._target}.journal", settings)
         self._spending = Spending(self.journal.spent_pico, cap_pico)
-        requests = Requests(self.journal, self._spending, plan)
-        grading = Grading(graders, plan, self.journal, requests, self._failures)
-        self._workers = _Workers(plan, self.journal, requests, grading, self._failures)
+        self._requests = Requests(self.journal, self._spending, plan)
+        grading = Grading(graders, plan, self.journal, self._requests, self._failures)
+        self._workers = _Workers(plan, self.journal, self._requests, grading, self._failures)
 
     def __enter__(self) -> Collector:
         return self
@@ -125,21 +125,53 @@ class Collector:
         """Ids of the models that failed so often that they are asked no more."""
         return set(self._failures.given_up)
 
+    @property
+    def failed(self) -> dict[str, str]:
+        """Why models failed last, by id."""
+        return dict(self._failures.reasons)
+
     def ask(
-        self, pairs: Sequence[tuple[Question, ModelUnderTest]], progress: Callable[..., None] | None = None
+        self,
+        pairs: Sequence[tuple[Question, ModelUnderTest]],
+        progress: Callable[..., None] | None = None,
+        *,
+        graded: bool = True,
     ) -> None:
         """Ask and grade what is not in the journal yet.
 
         Args:
             pairs: Questions, each with a model that is asked.
             progress: Called with (step, done, total, note).
+            graded: Whether to grade the answers.
         """
 
         def show(done: int, total: int) -> None:
             if progress:
                 progress("collect", done, total, f"${self.spent_usd:.4f}")
 
-        run_async(self._workers.run(pairs, show))
+        run_async(self._workers.run(pairs, show, graded))
+
+    async def request(self, model: ModelUnderTest, question: str, label: str, prompt: str) -> AnsweredRequest | None:
+        """Send a prompt that is no question, such as a judge's; see `Requests.ask`. A failure is counted, not raised.
+
+        Args:
+            model: The model.
+            question: Key of the question that it is about.
+            label: What is asked, for the journal.
+            prompt: The prompt.
+
+        Returns:
+            The request and its answer, None if it failed or does not fit into the cap.
+        """
+        try:
+            answered = await self._requests.ask(model, question, label, prompt)
+        except CollectError:
+            raise
+        except Exception as error:  # whatever a client raises
+            self._failures.fail(model.id, error)
+            return None
+        self._failures.succeed(model.id)
+        return answered
 
     def grade(self, question: Question, model: str) -> float | None:
         """The grade of a model's answer, None if there is none."""
@@ -183,7 +215,9 @@ class _Workers:
         self._plan, self._journal, self._requests = plan, journal, requests
         self._grading, self._failures = grading, failures
 
-    async def run(self, pairs: Sequence[tuple[Question, ModelUnderTest]], progress: Callable[[int, int], None]) -> None:
+    async def run(
+        self, pairs: Sequence[tuple[Question, ModelUnderTest]], progress: Callable[[int, int], None], graded: bool
+    ) -> None:
         """Ask and grade everything that is not in the journal yet; ``progress`` is called with (done, total)."""
         total = len(pairs)
         progress(0, total)
@@ -195,7 +229,7 @@ class _Workers:
         for provider, group in by_provider.items():
             jobs = iter(group)  # shared by the provider's workers
             for _ in range(self._plan.concurrency_of(provider)):
-                tasks.append(asyncio.ensure_future(self._work(jobs, lambda: progress(next(count), total))))
+                tasks.append(asyncio.ensure_future(self._work(jobs, lambda: progress(next(count), total), graded)))
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -203,10 +237,12 @@ class _Workers:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _work(self, jobs: Iterator[tuple[Question, ModelUnderTest]], done: Callable[[], None]) -> None:
+    async def _work(
+        self, jobs: Iterator[tuple[Question, ModelUnderTest]], done: Callable[[], None], graded: bool
+    ) -> None:
         for question, model in jobs:
             answer = self._journal.answer(question.key, model.id) or await self._ask(question, model)
-            if answer is not None:
+            if answer is not None and graded:
                 await self._grading.grade(question, model, answer)
             done()
 

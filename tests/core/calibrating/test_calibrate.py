@@ -99,18 +99,24 @@ def test_a_run_learns_who_is_good_at_what(server: LLMServer, answers: Any, tmp_p
 
 def test_records_are_those_of_the_answers(server: LLMServer, answers: Any, tmp_path: Path) -> None:
     server.says = answers
-    run(server, tmp_path, "--max-cost", "0.01")
+    run(server, tmp_path, "--max-regret", "0.03")
     bank = QuestionBank(list(FEW), SEED)
     records = list(read_records(tmp_path / "c.records.jsonl"))
     by_query = {bank.question(kind, place).index: kind for kind in range(3) for place in range(40)}
     assert {record.index for record in records} <= set(by_query)
     assert {record.source for record in records} <= {f"{KINDS[kind].task} (generated)" for kind in FEW}
-    for kind in FEW:  # who was asked fewer questions was asked the first ones
+    assert_in_order(tmp_path / "c.records.jsonl")
+    assert all(usage and usage.seconds for record in records for usage in record.usages.values())
+
+
+def assert_in_order(path: Path) -> None:
+    """Who was asked fewer questions of a kind was asked the first ones."""
+    records = list(read_records(path))
+    for kind in FEW:
         places = {int(str(record.index).split("/")[1]): record for record in records if kind in record.dataset}
-        for model in (MINI, BIG, HAIKU, SONNET):
+        for model in SKILLS:
             asked = sorted(place for place, record in places.items() if model in record.records)
             assert asked == list(range(len(asked)))
-    assert all(usage and usage.seconds for record in records for usage in record.usages.values())
 
 
 @pytest.mark.slow
@@ -123,6 +129,11 @@ def test_a_cap_is_kept_and_a_higher_one_continues(server: LLMServer, answers: An
     assert second["answers"] > first["answers"]
     assert second["spent_usd"] <= 0.01
     assert max(prompts(server).values()) == 1
+    whole = run(server, tmp_path, "--max-cost", "1", "--max-regret", "0.03").json()
+    assert whole["reason"] == "regret"
+    for record in read_records(tmp_path / "c.records.jsonl"):  # gaps of runs that were cut off are filled
+        assert int(str(record.index).split("/")[1]) < 40
+    assert_in_order(tmp_path / "c.records.jsonl")
 
 
 @pytest.mark.slow
