@@ -8,7 +8,9 @@ from typing import Any
 from avengers_core.adapters.collecting import make_model_under_test
 from avengers_core.collecting.types import Asker, ModelReply, ModelUnderTest
 from avengers_core.pricing.types import Price
+from langchain_core.messages import BaseMessage
 
+from ._messages import portable
 from ._models import LANGCHAIN, Client, price_id, token_usage
 from ._structured import bind
 
@@ -40,10 +42,13 @@ def model_under_test(
     before = [("system", system)] if system else []
 
     def asker(client: Client) -> Asker:
-        async def ask(prompt: str, tools: Sequence[dict[str, Any]] = ()) -> ModelReply:
+        provider = LANGCHAIN.describe(client).provider
+
+        async def ask(prompt: str | list[BaseMessage], tools: Sequence[dict[str, Any]] = ()) -> ModelReply:
             given = {**options, **({"tools": [*tools]} if tools else {})}
             model, arguments = bind(client, given, None)
-            message = await model.ainvoke([*before, ("human", prompt)], **arguments)
+            messages = [*before, ("human", prompt)] if isinstance(prompt, str) else portable(prompt, provider)
+            message = await model.ainvoke(messages, **arguments)
             calls = [{"name": call["name"], "args": call["args"]} for call in message.tool_calls]
             return ModelReply(str(message.text), token_usage(message.usage_metadata), calls)
 

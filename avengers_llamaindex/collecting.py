@@ -9,13 +9,14 @@ from avengers_core.adapters.collecting import make_model_under_test
 from avengers_core.collecting.types import Asker, ModelReply, ModelUnderTest
 from avengers_core.pricing.types import Price
 from avengers_core.pricing.usage import read_usage
-from llama_index.core.llms import LLM, ChatMessage
+from llama_index.core.llms import LLM, ChatMessage, ChatResponse
 from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import FunctionTool, ToolMetadata
 from pydantic import BaseModel
 
+from ._messages import portable
 from ._models import LLAMAINDEX, reported_usage
-from .llms.tools import read_tool_calls
 
 __all__ = ["model_under_test", "price_id"]
 
@@ -48,25 +49,32 @@ def model_under_test(
     before = [ChatMessage(role="system", content=system)] if system else []
 
     def asker(client: LLM) -> Asker:
-        async def ask(prompt: str, tools: Sequence[dict[str, Any]] = ()) -> ModelReply:
-            messages = [*before, ChatMessage(role="user", content=prompt)]
+        provider = LLAMAINDEX.describe(client).provider
+
+        async def ask(prompt: str | list[ChatMessage], tools: Sequence[dict[str, Any]] = ()) -> ModelReply:
+            messages = (
+                [*before, ChatMessage(role="user", content=prompt)]
+                if isinstance(prompt, str)
+                else portable(prompt, provider)
+            )
             if not tools:
                 response = await client.achat(messages, **options)
-            elif isinstance(client, FunctionCallingLLM):
-                response = await client.achat_with_tools(
-                    [_tool(tool) for tool in tools], chat_history=messages, allow_parallel_tool_calls=True, **options
-                )
-            else:
+                return _reply(response, [])
+            if not isinstance(client, FunctionCallingLLM):
                 raise NotImplementedError(f"{type(client).__name__} cannot call tools")
-            calls = [
-                {"name": call.tool_name, "args": call.tool_kwargs}
-                for call in read_tool_calls(response, error_on_no_tool_call=False)
-            ]
-            return ModelReply(response.message.content or "", read_usage(reported_usage(response)), calls)
+            response = await client.achat_with_tools(
+                [_tool(tool) for tool in tools], chat_history=messages, allow_parallel_tool_calls=True, **options
+            )
+            return _reply(response, client.get_tool_calls_from_response(response, error_on_no_tool_call=False))
 
         return ask
 
     return make_model_under_test(LLAMAINDEX, id, model, asker, price=price, init_kwargs=init_kwargs)
+
+
+def _reply(response: ChatResponse, calls: Sequence[ToolSelection]) -> ModelReply:
+    called = [{"name": call.tool_name, "args": call.tool_kwargs} for call in calls]
+    return ModelReply(response.message.content or "", read_usage(reported_usage(response)), called)
 
 
 def _tool(tool: Mapping[str, Any]) -> FunctionTool:

@@ -20,7 +20,7 @@ from langchain_core.callbacks import (
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.model_profile import ModelProfile
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, get_buffer_string
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import ConfigDict, PrivateAttr, model_validator
@@ -260,6 +260,7 @@ class ChatAvengers(PlanningChatModel):
                     )
                     run.answer = message_of(result)
                     finish(attempt, run.answer)
+                    self._show(attempt, messages, run.answer)
         return with_decision(result, attempt)
 
     async def _agenerate(
@@ -280,6 +281,7 @@ class ChatAvengers(PlanningChatModel):
                         )
                     run.answer = message_of(result)
                     finish(attempt, run.answer)
+                    self._show(attempt, messages, run.answer)
         return with_decision(result, attempt)
 
     def _stream(
@@ -309,6 +311,7 @@ class ChatAvengers(PlanningChatModel):
                         yield from chunks.add_result(result)
                     yield from chunks.finish()
                     run.answer = chunks.message()
+                    self._show(attempt, messages, run.answer)
                 yield chunks.decision_chunk()
 
     async def _astream(
@@ -341,7 +344,16 @@ class ChatAvengers(PlanningChatModel):
                     for part in chunks.finish():
                         yield part
                     run.answer = chunks.message()
+                    self._show(attempt, messages, run.answer)
                 yield chunks.decision_chunk()
+
+    def _show(self, attempt: Attempt[Client], messages: list[BaseMessage], answer: AIMessage) -> None:
+        """Show an answer to the shadow, if there is one."""
+        if self.shadow is not None and not answer.tool_calls:
+            from ..collecting import model_under_test
+
+            text = str(answer.text)
+            self.shadow.observe(attempt, model_under_test, messages, lambda: get_buffer_string(messages), text)
 
     # --- tools and structured output, before the model is known ---
 

@@ -14,6 +14,7 @@ from avengers_core.adapters import needs_from_arguments, only_models, take
 from avengers_core.dispatch.call import Attempt, Call
 from avengers_core.dispatch.options import CallLabels
 from avengers_core.routing.options import ROUTE_FIELDS, RouteOptions, RouteOverrides, merge_overrides
+from llama_index.core.base.llms.generic_utils import messages_to_history_str
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
@@ -88,7 +89,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                 )
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersLLM:
-        shared = (self.models, self.artifact, self.ledger)  # clients and connections have locks
+        shared = (self.models, self.artifact, self.ledger, self.shadow)  # clients and connections have locks
         return super().__deepcopy__({**(memo or {}), **{id(part): part for part in shared}})
 
     @classmethod
@@ -170,6 +171,16 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             return client, {"prompt": given, **arguments}, None
         return client, *with_model_tools(client, portable(given, attempt.member.provider), arguments)
 
+    def _show(self, attempt: Attempt[LLM], given: str | Sequence[ChatMessage], response: Any) -> None:
+        """Show an answer to the shadow, if there is one."""
+        if self.shadow is None or response is None:
+            return
+        from ..collecting import model_under_test
+
+        sent = list(_as_messages(given))
+        text = response.message.content if isinstance(response, ChatResponse) else response.text
+        self.shadow.observe(attempt, model_under_test, sent, lambda: messages_to_history_str(sent), text or "")
+
     def _ask(self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]) -> Response:
         parent = active_span_id.get()
         for attempt in self._plan(_as_messages(given), kwargs):
@@ -179,6 +190,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                 with ModelSpan(client, method, arguments, parent) as span, span.active():
                     response: Response = attempt.deadline.run(getattr(client, method), **arguments)
                     finish(attempt, response)
+                    self._show(attempt, given, response)
                     response = check(response) if check else response
         response = with_decision(response, attempt)
         span.end(response)
@@ -194,6 +206,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                     async with attempt.deadline.wait():
                         response: Response = await getattr(client, method)(**arguments)
                     finish(attempt, response)
+                    self._show(attempt, given, response)
                     response = check(response) if check else response
         response = with_decision(response, attempt)
         span.end(response)
@@ -218,6 +231,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                         for part in stream:
                             yield from span.passing(chunks.add(part))
                         yield from span.passing(chunks.finish())
+                        self._show(attempt, given, chunks.last_chunk)
             last = chunks.decision_chunk()
             span.progress(last)
             try:
@@ -249,6 +263,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                                 yield chunk
                         for chunk in span.passing(chunks.finish()):
                             yield chunk
+                        self._show(attempt, given, chunks.last_chunk)
             last = chunks.decision_chunk()
             span.progress(last)
             try:

@@ -110,6 +110,9 @@ class RoutingFields(BaseModel):
     retries can take."""
     init_kwargs: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Arguments for models that are made from text, such as ``{"timeout": 60}``."""
+    shadow: Any = Field(default=None, exclude=True, repr=False)
+    """A `avengers_core.shadowing.Shadow`, which asks other models a share of the requests again in the background.
+    Default: none."""
     temperature: float | None = None
     """Sent with each call if it is set."""
     max_tokens: int | None = None
@@ -126,6 +129,13 @@ class RoutingFields(BaseModel):
             return getattr(RouteOptions(**{name: value}), name)
         except TypeError as error:
             raise ValueError(f"{name}: {error}") from None
+
+    @field_validator("shadow")
+    @classmethod
+    def _check_shadow(cls, value: Any) -> Any:
+        if value is not None and not hasattr(value, "observe"):
+            raise ValueError(f"shadow must be a Shadow of avengers_core.shadowing, not {type(value).__name__}")
+        return value
 
     # These two are kept as plain values, which can be dumped and loaded.
 

@@ -34,11 +34,11 @@ class ModelReply(msgspec.Struct, frozen=True):
 class Asker(Protocol):
     """Sends one prompt to a model."""
 
-    def __call__(self, prompt: str, tools: Sequence[dict[str, Any]] = (), /) -> Awaitable[ModelReply]:
+    def __call__(self, prompt: Any, tools: Sequence[dict[str, Any]] = (), /) -> Awaitable[ModelReply]:
         """Send a prompt.
 
         Args:
-            prompt: The prompt.
+            prompt: The prompt, or a list of the framework's messages.
             tools: Tools that the model may call, in OpenAI's form.
         """
 

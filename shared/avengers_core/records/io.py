@@ -26,6 +26,7 @@ __all__ = [
     "parse_record",
     "read_lines",
     "read_records",
+    "record_line",
     "write_lines",
     "write_records",
 ]
@@ -234,7 +235,12 @@ def write_records(path: str | Path, records: Iterable[Record]) -> int:
     Returns:
         How many records were written.
     """
-    return write_lines(path, (msgspec.json.encode(_known_fields(record)) for record in records))
+    return write_lines(path, map(record_line, records))
+
+
+def record_line(record: Record) -> bytes:
+    """A record as a line of JSON, without the end of the line."""
+    return msgspec.json.encode(_known_fields(record))
 
 
 def write_lines(path: str | Path, lines: Iterable[bytes]) -> int:

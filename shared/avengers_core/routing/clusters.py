@@ -36,7 +36,8 @@ class Clusters:
         """The clusters that were trained."""
         size = artifact.statistics.n_queries
         if len(artifact.sources) > 1:  # as many records as a source may have, it is one kind of task
-            size = size / np.bincount(artifact.cluster_sources, size)[artifact.cluster_sources]
+            of_source = np.bincount(artifact.cluster_sources, size)[artifact.cluster_sources]
+            size = size / np.where(of_source > 0, of_source, 1.0)
         if not artifact.agent_runs.all():  # an unfamiliar text is a call, rather than a task for an agent
             size = np.where(artifact.agent_runs, 0.0, size)
         transposed = np.ascontiguousarray(artifact.centers.T)

@@ -55,8 +55,8 @@ def update_artifact(
 
     A model that is not in the artifact is added with what the catalogue knows of it: published scores, its predecessor,
     its price and capabilities; see `avengers_core.routing.extending`. Records of a source that the artifact does not
-    have get clusters of their own. A query that only new models answered is assumed to be in the artifact already, so
-    it is not counted as another query.
+    have get clusters of their own. A query of a known source that only new models answered is assumed to be in the
+    artifact already, so it is not counted as another query.
 
     Args:
         artifact: The artifact to start from; it is not changed.
@@ -114,6 +114,8 @@ def _add_records(
     datasets += [name for name in table.datasets if name not in datasets]
     known = [column for column, name in enumerate(table.models) if name in old.models]
     unseen = np.asarray(~np.isnan(table.scores[:, known]).all(axis=1))
+    if old.manifest.sources:
+        unseen |= table.source >= len(old.manifest.sources)  # no query of a new source is in the artifact already
     added = _added_statistics(artifact, table, unseen)
     statistics = _widen(artifact.statistics, artifact.models, manifest.datasets, artifact.models, datasets)
     statistics += _widen(added, table.models, table.datasets, artifact.models, datasets)

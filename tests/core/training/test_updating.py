@@ -339,3 +339,11 @@ def test_weights_count_as_answers(tmp_path: Path) -> None:
         )
         with pytest.raises(ValueError, match=r"bad.jsonl:1: field 'weights\['m'\]'"):
             load_records(tmp_path / "bad.jsonl")
+
+
+def test_queries_of_a_new_source_count_if_only_new_models_answered_them() -> None:
+    records = [Record(str(n), "new", f"Is {n} a prime?", {"mine": n % 2}, source="mine") for n in range(30)]
+    updated = update_artifact(Router.load().artifact, records)
+    assert updated.statistics.n_queries[updated.cluster_sources == len(updated.sources) - 1].sum() == 30
+    decision = Router(updated).route("Is 31 a prime?", alpha=1)
+    assert np.isfinite(decision.scores).all()
