@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from avengers_core.adapters.collecting import make_model_under_test
 from avengers_core.collecting.types import Asker, ModelReply, ModelUnderTest
 from avengers_core.pricing.types import Price
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 from ._messages import portable
 from ._models import LANGCHAIN, Client, price_id, token_usage
@@ -41,17 +41,29 @@ def model_under_test(
     """
     before = [("system", system)] if system else []
 
-    def asker(client: Client) -> Asker:
-        provider = LANGCHAIN.describe(client).provider
+    def sent(client: Client, prompt: str | list[BaseMessage]) -> list[Any]:
+        if isinstance(prompt, str):
+            return [*before, ("human", prompt)]
+        return portable(prompt, LANGCHAIN.describe(client).provider)
 
+    def asker(client: Client) -> Asker:
         async def ask(prompt: str | list[BaseMessage], tools: Sequence[dict[str, Any]] = ()) -> ModelReply:
             given = {**options, **({"tools": [*tools]} if tools else {})}
             model, arguments = bind(client, given, None)
-            messages = [*before, ("human", prompt)] if isinstance(prompt, str) else portable(prompt, provider)
-            message = await model.ainvoke(messages, **arguments)
-            calls = [{"name": call["name"], "args": call["args"]} for call in message.tool_calls]
-            return ModelReply(str(message.text), token_usage(message.usage_metadata), calls)
+            return _reply(await model.ainvoke(sent(client, prompt), **arguments))
 
         return ask
 
-    return make_model_under_test(LANGCHAIN, id, model, asker, price=price, init_kwargs=init_kwargs)
+    def caller(client: Client) -> Callable[[str | list[BaseMessage]], ModelReply]:
+        def call(prompt: str | list[BaseMessage]) -> ModelReply:
+            model, arguments = bind(client, options, None)
+            return _reply(model.invoke(sent(client, prompt), **arguments))
+
+        return call
+
+    return make_model_under_test(LANGCHAIN, id, model, asker, caller, price=price, init_kwargs=init_kwargs)
+
+
+def _reply(message: AIMessage) -> ModelReply:
+    calls = [{"name": call["name"], "args": call["args"]} for call in message.tool_calls]
+    return ModelReply(str(message.text), token_usage(message.usage_metadata), calls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from avengers_core.adapters.collecting import make_model_under_test
@@ -48,18 +48,15 @@ def model_under_test(
     """
     before = [ChatMessage(role="system", content=system)] if system else []
 
-    def asker(client: LLM) -> Asker:
-        provider = LLAMAINDEX.describe(client).provider
+    def sent(client: LLM, prompt: str | list[ChatMessage]) -> list[ChatMessage]:
+        asked = [*before, ChatMessage(role="user", content=prompt)] if isinstance(prompt, str) else prompt
+        return portable(asked, LLAMAINDEX.describe(client).provider)
 
+    def asker(client: LLM) -> Asker:
         async def ask(prompt: str | list[ChatMessage], tools: Sequence[dict[str, Any]] = ()) -> ModelReply:
-            messages = (
-                [*before, ChatMessage(role="user", content=prompt)]
-                if isinstance(prompt, str)
-                else portable(prompt, provider)
-            )
+            messages = sent(client, prompt)
             if not tools:
-                response = await client.achat(messages, **options)
-                return _reply(response, [])
+                return _reply(await client.achat(messages, **options), [])
             if not isinstance(client, FunctionCallingLLM):
                 raise NotImplementedError(f"{type(client).__name__} cannot call tools")
             response = await client.achat_with_tools(
@@ -69,7 +66,10 @@ def model_under_test(
 
         return ask
 
-    return make_model_under_test(LLAMAINDEX, id, model, asker, price=price, init_kwargs=init_kwargs)
+    def caller(client: LLM) -> Callable[[str | list[ChatMessage]], ModelReply]:
+        return lambda prompt: _reply(client.chat(sent(client, prompt), **options), [])
+
+    return make_model_under_test(LLAMAINDEX, id, model, asker, caller, price=price, init_kwargs=init_kwargs)
 
 
 def _reply(response: ChatResponse, calls: Sequence[ToolSelection]) -> ModelReply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..collecting.types import Asker, ModelUnderTest
+from ..collecting.types import Asker, ModelReply, ModelUnderTest
 from ..dispatch.pool import M
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import Price
@@ -19,6 +19,7 @@ def make_model_under_test(
     id: str,
     model: str | M,
     asker: Callable[[M], Asker],
+    caller: Callable[[M], Callable[[Any], ModelReply]],
     *,
     price: Price | None = None,
     init_kwargs: Mapping[str, Any] | None = None,
@@ -30,6 +31,7 @@ def make_model_under_test(
         id: The model's name in the records.
         model: A model object, or ``provider:model``. A model that is made here does not retry by itself.
         asker: Returns the function that sends one prompt to a model object.
+        caller: Returns its sync twin.
         price: A contract price, in place of list prices.
         init_kwargs: Arguments for making the model.
 
@@ -43,6 +45,5 @@ def make_model_under_test(
     else:
         client = model
     profile = framework.describe(client)
-    return ModelUnderTest(
-        id, profile, asker(client), PriceSchedule.find(() if price else (*profile.price_ids, *price_ids), price)
-    )
+    schedule = PriceSchedule.find(() if price else (*profile.price_ids, *price_ids), price)
+    return ModelUnderTest(id, profile, asker(client), schedule, caller(client))

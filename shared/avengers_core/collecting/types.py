@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -31,6 +31,10 @@ class ModelReply(msgspec.Struct, frozen=True):
     tool_calls: list[dict[str, Any]] = []
 
 
+def _not_here(prompt: Any) -> ModelReply:
+    raise NotImplementedError("this model can be asked in an event loop only")
+
+
 class Asker(Protocol):
     """Sends one prompt to a model."""
 
@@ -51,6 +55,7 @@ class ModelUnderTest:
         id: Its name in the records.
         profile: Its provider and name, as the client reports them.
         ask: Sends one prompt, and the tools that the model may call.
+        call: Sends one prompt without an event loop.
         tariff: What its tokens cost.
     """
 
@@ -58,6 +63,7 @@ class ModelUnderTest:
     profile: ClientProfile
     ask: Asker
     tariff: PriceSchedule
+    call: Callable[[Any], ModelReply] = _not_here
 
 
 @dataclass(frozen=True)

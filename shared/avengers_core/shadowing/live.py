@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
+import queue
 import random
 import threading
 import time
@@ -18,6 +18,7 @@ from .._utils.files import user_path
 from .._utils.tokens import count_tokens
 from ..collecting.types import ModelReply, ModelUnderTest
 from ..dispatch.call import Attempt
+from ..dispatch.deadlines import Deadline
 from ..ledger.budget import PICO, picodollars
 from ..ledger.budget_store import BudgetStore
 from ..ledger.entry import Entry, now
@@ -106,7 +107,8 @@ class Shadow:
         self.counts: Counter[str] = Counter()
         self._random = random.Random()
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._queue: queue.SimpleQueue[tuple[_Seen, MakeModel]] = queue.SimpleQueue()
         self._waiting = 0
         self._idle = threading.Condition(self._lock)
         self._made: dict[str, ModelUnderTest] = {}
@@ -136,9 +138,6 @@ class Shadow:
                 self.counts["dropped"] += 1
                 return
             self._waiting += 1
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="avengers-shadow", daemon=True).start()
         tokens = {} if attempt.usage is None else {kind: getattr(attempt.usage, kind) for kind in TOKEN_KINDS}
         cost = None if attempt.cost_usd is None else float(attempt.cost_usd)
         seen = _Seen(
@@ -150,7 +149,11 @@ class Shadow:
             Usage(**tokens, cost_usd=cost),
             attempt.call.context.budget_store,
         )
-        asyncio.run_coroutine_threadsafe(self._handle(seen, make_model), self._loop)
+        self._queue.put((seen, make_model))
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():  # a child process has no threads of its parent
+                self._thread = threading.Thread(target=self._work, name="avengers-shadow", daemon=True)
+                self._thread.start()
 
     def wait(self, timeout: float = 60.0) -> bool:
         """Wait until nothing is left to be asked.
@@ -171,20 +174,23 @@ class Shadow:
         own = [name for name, model in self._made.items() if model.profile.provider == provider]
         return bias_of(self._comparisons, own)
 
-    async def _handle(self, seen: _Seen, make_model: MakeModel) -> None:
-        try:
-            self.counts[await self._ask_again(seen, make_model)] += 1
-        except _Unaffordable:
-            self.counts["unaffordable"] += 1
-        except Exception as error:  # whatever a client raises: the app goes on
-            self.counts["failed"] += 1
-            _log.warning("shadow: a request could not be asked again (%s: %s)", type(error).__name__, error)
-        finally:
-            with self._idle:
-                self._waiting -= 1
-                self._idle.notify_all()
+    def _work(self) -> None:
+        """Ask what waits, one request after the other; sync, as the app's async clients belong to its event loop."""
+        while True:
+            seen, make_model = self._queue.get()
+            try:
+                self.counts[self._ask_again(seen, make_model)] += 1
+            except _Unaffordable:
+                self.counts["unaffordable"] += 1
+            except Exception as error:  # whatever a client raises: the app goes on
+                self.counts["failed"] += 1
+                _log.warning("shadow: a request could not be asked again (%s: %s)", type(error).__name__, error)
+            finally:
+                with self._idle:
+                    self._waiting -= 1
+                    self._idle.notify_all()
 
-    async def _ask_again(self, seen: _Seen, make_model: MakeModel) -> str:
+    def _ask_again(self, seen: _Seen, make_model: MakeModel) -> str:
         """Ask another model, compare, and write a record. Returns what it counts as."""
         others = [name for name in self.models if name != seen.model]
         if not others:
@@ -194,12 +200,12 @@ class Shadow:
             self._model(other, self.models[other], make_model),
             self._model(self.judge, self.judge, make_model),
         )
-        reply, usage = await self._request(model, seen.messages, seen.text, ANSWER_TOKENS, seen.store)
+        reply, usage = self._request(model, seen.messages, seen.text, ANSWER_TOKENS, seen.store)
         orders = ((seen.answer, reply.text), (reply.text, seen.answer))
         scores = []
         for first, second in orders:
             prompt = COMPARE_PROMPT.format(query=seen.text, first=first, second=second)
-            verdict, _ = await self._request(judge, prompt, prompt, VERDICT_TOKENS, seen.store)
+            verdict, _ = self._request(judge, prompt, prompt, VERDICT_TOKENS, seen.store)
             scores.append(read_choice(verdict.text))
         forward, backward = scores
         if forward is None or backward is None:
@@ -224,7 +230,7 @@ class Shadow:
             self._made[name] = make_model(name, spec)
         return self._made[name]
 
-    async def _request(
+    def _request(
         self, model: ModelUnderTest, messages: Any, text: str, output_tokens: int, store: BudgetStore
     ) -> tuple[ModelReply, Usage]:
         """Ask a model within the day's limit.
@@ -240,11 +246,11 @@ class Shadow:
         )
         scope = f"shadow:{started:%Y-%m-%d}"
         limit = round(self.max_cost_per_day * PICO)
-        if expected is None or not await asyncio.to_thread(store.reserve, expected, {scope: limit}):
+        if expected is None or not store.reserve(expected, {scope: limit}):
             raise _Unaffordable
         reply: ModelReply | None = None
         try:
-            reply = await asyncio.wait_for(model.ask(messages), self.timeout)
+            reply = Deadline(self.timeout).run(model.call, messages)
             return reply, self._usage(model, reply, time.perf_counter() - clock)
         finally:
             usage = None if reply is None else reply.usage
@@ -263,7 +269,7 @@ class Shadow:
                 expected_cost_pico=expected,
                 seconds=time.perf_counter() - clock,
             )
-            await asyncio.to_thread(_record, store, entry, {scope: expected})
+            _record(store, entry, {scope: expected})
 
     @staticmethod
     def _usage(model: ModelUnderTest, reply: ModelReply, seconds: float) -> Usage:

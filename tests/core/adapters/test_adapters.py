@@ -330,10 +330,14 @@ async def test_a_model_under_test() -> None:
 
         return ask
 
-    given = make_model_under_test(FRAMEWORK, "one", Client("mine"), asker, price=Price(1.0, 2.0))
+    def caller(client: Client) -> Any:
+        return lambda prompt: ModelReply(f"{client.name} at once: {prompt}", None)
+
+    given = make_model_under_test(FRAMEWORK, "one", Client("mine"), asker, caller, price=Price(1.0, 2.0))
     assert (given.id, given.profile.name) == ("one", "mine")
     assert (await given.ask("hi")).text == "mine: hi"
+    assert given.call("hi").text == "mine at once: hi"
     assert given.tariff.cost(TokenUsage(input_tokens=10**6)) == 1
-    made = make_model_under_test(FRAMEWORK, "two", "openai:gpt-4o-mini", asker, init_kwargs={"timeout": 5})
+    made = make_model_under_test(FRAMEWORK, "two", "openai:gpt-4o-mini", asker, caller, init_kwargs={"timeout": 5})
     assert (await made.ask("hi")).text == "openai:gpt-4o-mini  ['max_retries', 'timeout']: hi"
     assert made.tariff.cost(TokenUsage(input_tokens=10**6)) == Decimal("0.15")

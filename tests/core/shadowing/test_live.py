@@ -108,13 +108,13 @@ async def test_llamaindex(server: LLMServer, tmp_path: Path, way: str) -> None:
 def test_the_days_money_is_shared_by_all_who_share_a_ledger(server: LLMServer, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.sqlite")
     for _ in range(2):  # two processes, as it were
-        shadow = made(tmp_path, max_cost_per_day=0.009)
+        shadow = made(tmp_path, max_cost_per_day=0.0035)
         llm = chat(server, shadow, ledger=ledger)
         for number in range(3):
             llm.invoke(f"What is {number}?")
             assert shadow.wait()
     spent = sum(row["cost_usd"] for row in ledger.entries() if row["tags"] == ["shadow"])
-    assert 0 < spent <= 0.009
+    assert 0 < spent <= 0.0035
     assert shadow.counts["unaffordable"] == 3, "the first one has spent it"
 
 
