@@ -76,6 +76,8 @@ def setup(folder: Path) -> None:
         write_jsonl(folder / name / "r.jsonl", rows)
     lines = [{"index": n, "query": f"Question {n}?", "answer": "says"} for n in range(60)]
     write_jsonl(folder / "questions.jsonl", lines)
+    asked = [{"query": f"What is {n}?", "answer": "A number.", "model": "mini"} for n in range(4)]
+    write_jsonl(folder / "asked.jsonl", asked)
 
 
 @pytest.fixture
@@ -134,7 +136,8 @@ def run_shell(text: str, folder: Path, env: dict[str, str], where: str, backgrou
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_block_runs(page: Path, folder: Path, env: dict[str, str]) -> None:
+def test_every_block_runs(page: Path, folder: Path, env: dict[str, str], server: LLMServer) -> None:
+    server.says = lambda body: '{"better": 1}' if "Two assistants answered" in str(body["messages"]) else None
     background: list[BaseProcess] = []
     said: list[str] = []
     try:

@@ -50,8 +50,8 @@ class State:
         self.usage: dict[str, Any] = {}
         self.answer: str | None = None
         self.delay = 0.0
-        #: What a model says to a request: a text, or calls of tools as (name, arguments).
-        self.says: Callable[[dict[str, Any]], str | list[tuple[str, Any]]] | None = None
+        #: What a model says to a request: a text, calls of tools as (name, arguments), or None: as ever.
+        self.says: Callable[[dict[str, Any]], str | list[tuple[str, Any]] | None] | None = None
 
 
 class LLMServer(ThreadingHTTPServer):
@@ -170,8 +170,8 @@ class Reply:
             tool = named or tools[len(turn) % len(tools)]
             self.calls = [(tool["name"], fill(tool["schema"], asked))]
             self.text = ""
-        if server.says is not None:
-            said = server.says(body)
+        said = server.says(body) if server.says is not None else None
+        if said is not None:
             self.text, self.calls = (said, []) if isinstance(said, str) else ("", said)
         prompt = sum(len(json.dumps(m)) for m in messages) // 4 + len(json.dumps(body.get("tools", []))) // 4
         self.input = max(1, prompt)
