@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from avengers_langchain import ChatAvengers
 from avengers_langchain.proxy.transport import use_aiohttp
 from tests.support.commands import run_command
-from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer, environment
 from tests.support.processes import start_program
 
 from .conftest import anthropic_model, openai_model, openai_pool
@@ -48,16 +48,6 @@ TOOLS: list[Any] = [
         },
     }
 ]
-
-
-def environment(server: LLMServer) -> dict[str, str]:
-    return {
-        "OPENAI_API_KEY": "sk-canary",
-        "OPENAI_API_BASE": f"{server.url}/v1",
-        "OPENAI_BASE_URL": f"{server.url}/v1",
-        "ANTHROPIC_API_KEY": "sk-ant-canary",
-        "ANTHROPIC_BASE_URL": server.url,
-    }
 
 
 def address_in(log: Path, running: Callable[[], bool]) -> str:

@@ -105,6 +105,17 @@ class LLMServer(ThreadingHTTPServer):
         return state.chaos(body) if state.chaos else None
 
 
+def environment(server: LLMServer) -> dict[str, str]:
+    """Variables with which real clients ask the server."""
+    return {
+        "OPENAI_API_KEY": "sk-canary",
+        "OPENAI_API_BASE": f"{server.url}/v1",
+        "OPENAI_BASE_URL": f"{server.url}/v1",
+        "ANTHROPIC_API_KEY": "sk-ant-canary",
+        "ANTHROPIC_BASE_URL": server.url,
+    }
+
+
 def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content

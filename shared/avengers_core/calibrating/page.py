@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from .._utils.files import replacing
+from .._utils.pages import render_page
 from ..bank import KINDS
-from ..errors import MissingExtraError
 from .types import Calibration, ChoiceChange
 
 __all__ = ["findings", "write_page"]
@@ -67,24 +67,15 @@ def write_page(result: Calibration, path: Path, title: str = "Your models on gen
     Raises:
         MissingExtraError: If jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError:
-        raise MissingExtraError("the page of a calibration", "calibrate") from None
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["choices"] = lambda shares: ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-    text = environment.get_template("page.html").render(
+    text = render_page(
+        Path(__file__).with_name("page.html"),
+        "the page of a calibration",
+        "calibrate",
         title=title,
         findings=findings(result),
         result=result,
         tasks={kind: KINDS[kind].task for kind in result.kinds},
+        choices=lambda shares: ", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
         of={(one.model, one.kind): one for one in result.results},
     )
     with replacing(path) as temporary:

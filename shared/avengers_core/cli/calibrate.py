@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .collect import CONCURRENCY, NamedModels, contract_prices, load_collecting, model_specs, provider_limits
+from .collect import NamedModels, contract_prices, load_collecting, model_specs, provider_limits
 from .console import print_json, print_path, print_result, print_warning, show_progress
-from .options import ArtifactOption, JsonFlag, QuietFlag, split_names
+from .options import (
+    ArtifactOption,
+    ConcurrencyOption,
+    ContractOption,
+    FrameworkOption,
+    JsonFlag,
+    MaxTokensOption,
+    ModelsFromOption,
+    ModelsOption,
+    NoSandboxFlag,
+    OutputTokensOption,
+    QuietFlag,
+    TimeoutOption,
+    split_names,
+)
 
 if TYPE_CHECKING:
     from .._utils.results import Table
@@ -23,19 +37,9 @@ MAX_COST = 2.0
 
 
 def calibrate(
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model", "-m", help="Model to ask, as id=provider:model or provider:model. May be given several times."
-        ),
-    ] = None,
-    models_from: Annotated[
-        str | None,
-        typer.Option(help="Mapping from ids to models of your own, as file.py:name or module:name."),
-    ] = None,
-    framework: Annotated[
-        str, typer.Option("--with", help="Framework that makes the models: langchain or llamaindex.")
-    ] = "langchain",
+    model: ModelsOption = None,
+    models_from: ModelsFromOption = None,
+    framework: FrameworkOption = "langchain",
     artifact: ArtifactOption = None,
     output: Annotated[
         Path,
@@ -66,27 +70,12 @@ def calibrate(
     seed: Annotated[
         int | None, typer.Option(help="Seed of the questions. Default: that of the run to be continued, or a new one.")
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(help="Most output tokens of each request. Default: the provider's.")
-    ] = None,
-    prices: Annotated[
-        Path | None,
-        typer.Option(help="JSON file of contract prices, {id: {input, output}}, in US dollars per million tokens."),
-    ] = None,
-    concurrency: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Requests at a time to each provider, as 8, or to one, as openai=16. May be given several times. "
-            f"Default: {CONCURRENCY}."
-        ),
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Time limit for each request, in seconds.")] = 120.0,
-    output_tokens: Annotated[
-        int, typer.Option(help="Expected output tokens of an answer, for the estimate and the limit on costs.")
-    ] = 500,
-    no_sandbox: Annotated[
-        bool, typer.Option("--no-sandbox", help="Run code that models wrote without a sandbox (bubblewrap).")
-    ] = False,
+    max_tokens: MaxTokensOption = None,
+    prices: ContractOption = None,
+    concurrency: ConcurrencyOption = None,
+    timeout: TimeoutOption = 120.0,
+    output_tokens: OutputTokensOption = 500,
+    no_sandbox: NoSandboxFlag = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what questions would cost, and ask nothing.")
     ] = False,

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import print_result, print_warning, show_progress
-from .options import JsonFlag, QuietFlag
+from .options import (
+    CONCURRENCY,
+    ConcurrencyOption,
+    ContractOption,
+    FrameworkOption,
+    JsonFlag,
+    MaxTokensOption,
+    ModelsFromOption,
+    ModelsOption,
+    NoSandboxFlag,
+    OutputTokensOption,
+    QuietFlag,
+    TimeoutOption,
+)
 from .train import read_prices
 
 if TYPE_CHECKING:
@@ -22,7 +35,6 @@ if TYPE_CHECKING:
     from .adapters import Adapter
 
 __all__ = [
-    "CONCURRENCY",
     "NamedModels",
     "collect",
     "contract_prices",
@@ -30,9 +42,6 @@ __all__ = [
     "model_specs",
     "provider_limits",
 ]
-
-#: Requests at a time to a provider, unless --concurrency gives another number.
-CONCURRENCY = 8
 
 
 @dataclass(frozen=True)
@@ -96,19 +105,9 @@ class NamedModels:
 
 def collect(
     questions: Annotated[Path, typer.Argument(help="JSONL or CSV file of questions, or a folder of such files.")],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model", "-m", help="Model to ask, as id=provider:model or provider:model. May be given several times."
-        ),
-    ] = None,
-    models_from: Annotated[
-        str | None,
-        typer.Option(help="Mapping from ids to models of your own, as file.py:name or module:name."),
-    ] = None,
-    framework: Annotated[
-        str, typer.Option("--with", help="Framework that makes the models: langchain or llamaindex.")
-    ] = "langchain",
+    model: ModelsOption = None,
+    models_from: ModelsFromOption = None,
+    framework: FrameworkOption = "langchain",
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Records to write; the journal of the run lies beside them.")
     ] = Path("records.jsonl"),
@@ -126,38 +125,23 @@ def collect(
     temperature: Annotated[
         float | None, typer.Option(help="Temperature of each request. Default: the provider's.")
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(help="Most output tokens of each request. Default: the provider's.")
-    ] = None,
-    prices: Annotated[
-        Path | None,
-        typer.Option(help="JSON file of contract prices, {id: {input, output}}, in US dollars per million tokens."),
-    ] = None,
+    max_tokens: MaxTokensOption = None,
+    prices: ContractOption = None,
     max_cost: Annotated[
         float | None,
         typer.Option(help="Stop before all runs together cost this many US dollars. Default: no limit."),
     ] = None,
-    concurrency: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Requests at a time to each provider, as 8, or to one, as openai=16. May be given several times. "
-            f"Default: {CONCURRENCY}."
-        ),
-    ] = None,
+    concurrency: ConcurrencyOption = None,
     retries: Annotated[int, typer.Option(help="Tries after the first one, for failures that may pass.")] = 5,
-    timeout: Annotated[float, typer.Option(help="Time limit for each request, in seconds.")] = 120.0,
-    output_tokens: Annotated[
-        int, typer.Option(help="Expected output tokens of an answer, for the estimate and the limit on costs.")
-    ] = 500,
+    timeout: TimeoutOption = 120.0,
+    output_tokens: OutputTokensOption = 500,
     code_timeout: Annotated[
         float, typer.Option(help="Time limit for a program that a model wrote, in seconds.")
     ] = 10.0,
     grader_timeout: Annotated[
         float, typer.Option(help="Time limit for grading one answer, in seconds; a judge has --timeout.")
     ] = 60.0,
-    no_sandbox: Annotated[
-        bool, typer.Option("--no-sandbox", help="Run code that models wrote without a sandbox (bubblewrap).")
-    ] = False,
+    no_sandbox: NoSandboxFlag = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what the run would cost, and ask nothing.")] = False,
     quiet: QuietFlag = False,
     as_json: JsonFlag = False,

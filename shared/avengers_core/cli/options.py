@@ -100,6 +100,49 @@ SeedOption = Annotated[
 JobsOption = Annotated[int | None, typer.Option("--jobs", help="Number of processes. Default: one per core.")]
 SinceOption = Annotated[str, typer.Option("--since", help="First day (UTC), such as 2026-11-24. Default: no limit.")]
 UntilOption = Annotated[str, typer.Option("--until", help="Last day (UTC), such as 2026-11-30. Default: no limit.")]
+#: Requests at a time to a provider, unless --concurrency gives another number.
+CONCURRENCY = 8
+
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", "-m", help="Model to ask, as id=provider:model or provider:model. May be given several times."
+    ),
+]
+ModelsFromOption = Annotated[
+    str | None,
+    typer.Option("--models-from", help="Mapping from ids to models of your own, as file.py:name or module:name."),
+]
+FrameworkOption = Annotated[
+    str, typer.Option("--with", help="Framework that makes the models: langchain or llamaindex.")
+]
+MaxTokensOption = Annotated[
+    int | None, typer.Option("--max-tokens", help="Most output tokens of each request. Default: the provider's.")
+]
+ContractOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prices", help="JSON file of contract prices, {id: {input, output}}, in US dollars per million tokens."
+    ),
+]
+ConcurrencyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--concurrency",
+        help="Requests at a time to each provider, as 8, or to one, as openai=16. May be given several times. "
+        f"Default: {CONCURRENCY}.",
+    ),
+]
+TimeoutOption = Annotated[float, typer.Option("--timeout", help="Time limit for each request, in seconds.")]
+OutputTokensOption = Annotated[
+    int,
+    typer.Option(
+        "--output-tokens", help="Expected output tokens of an answer, for the estimate and the limit on costs."
+    ),
+]
+NoSandboxFlag = Annotated[
+    bool, typer.Option("--no-sandbox", help="Run code that models wrote without a sandbox (bubblewrap).")
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bars.")]
 

@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .collect import CONCURRENCY, NamedModels, contract_prices, load_collecting, model_specs, provider_limits
+from .collect import NamedModels, contract_prices, load_collecting, model_specs, provider_limits
 from .console import print_json, print_path, print_result, print_warning, show_progress
-from .options import ArtifactOption, JsonFlag, QuietFlag, SeedOption, SinceOption, UntilOption
+from .options import (
+    ArtifactOption,
+    ConcurrencyOption,
+    ContractOption,
+    FrameworkOption,
+    JsonFlag,
+    MaxTokensOption,
+    ModelsFromOption,
+    ModelsOption,
+    QuietFlag,
+    SeedOption,
+    SinceOption,
+    TimeoutOption,
+    UntilOption,
+)
 
 if TYPE_CHECKING:
     from .._utils.results import Table
@@ -26,19 +40,9 @@ def shadow(
             help="Ledger with prompts (a path or a URL), or a JSONL file with query and perhaps prompt, answer, model."
         ),
     ],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model", "-m", help="Model to ask, as id=provider:model or provider:model. May be given several times."
-        ),
-    ] = None,
-    models_from: Annotated[
-        str | None,
-        typer.Option(help="Mapping from ids to models of your own, as file.py:name or module:name."),
-    ] = None,
-    framework: Annotated[
-        str, typer.Option("--with", help="Framework that makes the models: langchain or llamaindex.")
-    ] = "langchain",
+    model: ModelsOption = None,
+    models_from: ModelsFromOption = None,
+    framework: FrameworkOption = "langchain",
     judge: Annotated[
         str | None, typer.Option(help="Model that compares the answers two by two, as provider:model.")
     ] = None,
@@ -51,21 +55,10 @@ def shadow(
     sample: Annotated[int, typer.Option(help="Number of requests to ask again.")] = 100,
     artifact: ArtifactOption = None,
     max_cost: Annotated[float, typer.Option(help="Stop before all runs together cost this many US dollars.")] = 1.0,
-    max_tokens: Annotated[
-        int | None, typer.Option(help="Most output tokens of each answer. Default: the provider's.")
-    ] = None,
-    prices: Annotated[
-        Path | None,
-        typer.Option(help="JSON file of contract prices, {id: {input, output}}, in US dollars per million tokens."),
-    ] = None,
-    concurrency: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Requests at a time to each provider, as 8, or to one, as openai=16. May be given several times. "
-            f"Default: {CONCURRENCY}."
-        ),
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Time limit for each request, in seconds.")] = 120.0,
+    max_tokens: MaxTokensOption = None,
+    prices: ContractOption = None,
+    concurrency: ConcurrencyOption = None,
+    timeout: TimeoutOption = 120.0,
     seed: SeedOption = 42,
     since: SinceOption = "",
     until: UntilOption = "",

@@ -7,18 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .._utils.results import Table, to_json
-from ..errors import MissingExtraError
+from .._utils.pages import render_page
+from .._utils.results import Table
 from .evaluate import Evaluation
 from .recommend import Recommendation
 from .report_figures import ReportFigures
 from .sweep_rows import by_alpha, mean_shares
 from .tables import evaluation_tables
-
-try:
-    import jinja2
-except ImportError:
-    raise MissingExtraError("reports", "report") from None
 
 __all__ = ["CAPTIONS", "Picture", "as_html", "as_markdown", "findings", "tables"]
 
@@ -143,16 +138,10 @@ def as_html(figures: ReportFigures, title: str, pictures: Mapping[str, Picture])
         title: Heading of the report.
         pictures: The pictures, by name.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.policies["json.dumps_function"] = lambda value, **_: to_json(value)
-    return environment.get_template("report.html").render(
+    return render_page(
+        Path(__file__).with_name("report.html"),
+        "reports",
+        "report",
         title=title,
         findings=findings(figures),
         pictures=[

@@ -90,7 +90,7 @@ class Person:
 def steps_of(kind: str, level: int) -> float:
     """How many things one has to get right: clues, steps, notes, edits, rules; the mean of some questions."""
     counted = []
-    for number in range(12):
+    for number in range(5):
         query = generate(kind, level, number).query
         counted.append(query.count("\n- ") + query.count("\n") * (kind in ("code", "editing")) + query.count(". "))
     return sum(counted) / len(counted)

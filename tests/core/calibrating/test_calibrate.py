@@ -16,7 +16,7 @@ from avengers_core.dispatch.factory import extended_router
 from avengers_core.records.io import read_records
 
 from tests.support.commands import Result, run_command
-from tests.support.llm_server import BIG, HAIKU, MINI, SONNET, LLMServer, text_of
+from tests.support.llm_server import BIG, HAIKU, MINI, SONNET, LLMServer, environment, text_of
 from tests.support.processes import start_program
 from tests.support.simulated import says
 
@@ -36,16 +36,6 @@ SKILLS = {
 @pytest.fixture(scope="module")
 def answers() -> Any:
     return says(SKILLS, SEED, FEW)
-
-
-def environment(server: LLMServer) -> dict[str, str]:
-    return {
-        "OPENAI_API_KEY": "sk-canary",
-        "OPENAI_BASE_URL": f"{server.url}/v1",
-        "OPENAI_API_BASE": f"{server.url}/v1",
-        "ANTHROPIC_API_KEY": "sk-ant-canary",
-        "ANTHROPIC_BASE_URL": server.url,
-    }
 
 
 def words(folder: Path, *more: object, models: tuple[str, ...] = MODELS) -> list[object]:
@@ -97,6 +87,7 @@ def test_a_run_learns_who_is_good_at_what(server: LLMServer, answers: Any, tmp_p
     assert all(name in page for name in (*models, "SQL queries", "calls of tools"))
 
 
+@pytest.mark.slow
 def test_records_are_those_of_the_answers(server: LLMServer, answers: Any, tmp_path: Path) -> None:
     server.says = answers
     run(server, tmp_path, "--max-regret", "0.03")

@@ -16,7 +16,7 @@ import pytest
 from avengers_core import load_records
 
 from tests.support.commands import run_command
-from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer, environment
 from tests.support.processes import start_program
 
 QUESTIONS = 120
@@ -28,16 +28,6 @@ def questions(tmp_path: Path) -> Path:
     rows = [{"index": n, "query": f"Question {n} ends here", "answer": f"to: Question {n} "} for n in range(QUESTIONS)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-def environment(server: LLMServer) -> dict[str, str]:
-    return {
-        "OPENAI_API_KEY": "sk-canary",
-        "OPENAI_BASE_URL": f"{server.url}/v1",
-        "OPENAI_API_BASE": f"{server.url}/v1",
-        "ANTHROPIC_API_KEY": "sk-ant-canary",
-        "ANTHROPIC_BASE_URL": server.url,
-    }
 
 
 def run(server: LLMServer, *arguments: str | Path, code: int = 0) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from avengers_langchain import ChatAvengers
 from avengers_llamaindex import AvengersLLM
 from tests.langchain.conftest import openai_model as langchain_model
 from tests.llamaindex.conftest import openai_model as llamaindex_model
-from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer, text_of
+from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer, environment, text_of
 
 JUDGE = f"openai:{BIG}"
 
@@ -37,10 +37,7 @@ def says(body: dict[str, Any]) -> str:
 @pytest.fixture
 def server(server: LLMServer, monkeypatch: pytest.MonkeyPatch) -> LLMServer:
     server.says = says
-    for name, value in {
-        "OPENAI_API_KEY": "x", "OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_BASE": f"{server.url}/v1",
-        "ANTHROPIC_API_KEY": "y", "ANTHROPIC_BASE_URL": server.url,
-    }.items():  # fmt: skip
+    for name, value in environment(server).items():
         monkeypatch.setenv(name, value)
     return server
 

@@ -20,7 +20,7 @@ from avengers_core.shadowing.sampling import stratified_sample
 from avengers_core.shadowing.types import ShadowRequest
 
 from tests.support.commands import Result, run_command
-from tests.support.llm_server import BIG, HAIKU, MINI, SONNET, LLMServer, text_of
+from tests.support.llm_server import BIG, HAIKU, MINI, SONNET, LLMServer, environment, text_of
 
 JUDGE = f"openai:{BIG}"
 #: How good the simulated answers are, by model; the judge sees it in the text.
@@ -42,16 +42,6 @@ def says(bias: str = "") -> Any:
         return json.dumps({"better": 0 if first == second else 1 if first > second else 2})
 
     return reply
-
-
-def environment(server: LLMServer) -> dict[str, str]:
-    return {
-        "OPENAI_API_KEY": "sk-canary",
-        "OPENAI_BASE_URL": f"{server.url}/v1",
-        "OPENAI_API_BASE": f"{server.url}/v1",
-        "ANTHROPIC_API_KEY": "sk-ant-canary",
-        "ANTHROPIC_BASE_URL": server.url,
-    }
 
 
 @pytest.fixture
