@@ -32,8 +32,9 @@ from llama_index.core.llms import LLM
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import BaseTool
-from llama_index.core.types import PydanticProgramMode
+from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import ConfigDict
 
 from .._events import without_events
@@ -44,7 +45,14 @@ from ..query_context import QueryContext, follow_questions, open_question, query
 from .fields import LLMFields
 from .streams import ResponseAccumulator, finish, with_decision
 from .structured import StructuredReader, structured_request
-from .tools import PendingTool, Response, ResponseCheck, read_tool_calls, with_model_tools
+from .tools import (
+    PendingTool,
+    Response,
+    ResponseCheck,
+    answering_by_schema,
+    read_tool_calls,
+    with_model_tools,
+)
 
 __all__ = ["AvengersLLM"]
 
@@ -346,6 +354,38 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             return {"messages": messages, **kwargs}
         choice = {"allow_parallel_tool_calls": allow_parallel_tool_calls, "tool_required": tool_required}
         return {"messages": messages, "tools": [PendingTool(tool) for tool in tools], **choice, **kwargs}
+
+    def structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Ask for an answer that fits a schema: by the chosen model's own mode for JSON if it has one, else by a call.
+
+        Args:
+            output_cls: The schema.
+            prompt: The prompt's template.
+            llm_kwargs: Further arguments of the call.
+            prompt_args: What fills the template.
+
+        Raises:
+            ValueError: If the answer does not fit.
+        """
+        with answering_by_schema(output_cls):
+            return cast("Model", super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
+
+    async def astructured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """`structured_predict`, async."""
+        with answering_by_schema(output_cls):
+            return cast("Model", await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
 
     def _structured_stream_call(
         self, output_cls: type[Any], prompt: Any, llm_kwargs: dict[str, Any] | None = None, **prompt_args: Any

@@ -25,6 +25,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 from llama_index.core.llms import ChatMessage
+from llama_index.core.program.function_program import get_function_tool
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
@@ -313,6 +314,38 @@ class Invoice(BaseModel):
 
     customer: str
     total: int
+
+
+async def test_a_models_own_mode_for_json_is_used(make: Make, server: LLMServer) -> None:
+    inner = openai_model(server, MINI)
+    llm = make(models={MINI: inner})
+    prompt = PromptTemplate("The invoice over {total} dollars")
+    expected = Invoice(customer="a word", total=42)
+    for ours, own in (
+        (llm.structured_predict(Invoice, prompt, total=42), inner.structured_predict(Invoice, prompt, total=42)),
+        (
+            await llm.astructured_predict(Invoice, prompt, total=42),
+            await inner.astructured_predict(Invoice, prompt, total=42),
+        ),
+    ):
+        assert ours == own == expected
+        ours_sent, own_sent = (request["body"] for request in server.requests[-2:])
+        assert ours_sent["response_format"] == own_sent["response_format"]
+        assert "tools" not in ours_sent
+        assert ours_sent["messages"] == own_sent["messages"]
+    llm.structured_predict(Invoice, prompt, llm_kwargs={"temperature": 0.3}, total=42)
+    assert server.requests[-1]["body"]["temperature"] == 0.3
+    by_call = make(models={MINI: openai_model(server, MINI, pydantic_program_mode="function")})
+    assert by_call.structured_predict(Invoice, prompt, total=42) == expected
+    assert server.requests[-1]["body"]["tools"], "unless the model is set to answer by a call"
+    server.answer = "I would rather not."
+    server.faults = ["text"]
+    with pytest.raises(ValueError, match="tool call"):
+        by_call.structured_predict(Invoice, prompt, total=42)
+    tool = get_function_tool(Invoice)
+    server.answer = None
+    llm.chat_with_tools([tool], user_msg="hi", tool_required=True)
+    assert server.requests[-1]["body"]["tools"], "a tool that happens to be a schema is a tool"
 
 
 @pytest.mark.parametrize("model", [MINI, HAIKU])
