@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from avengers_core._utils.timeouts import timeout
 from avengers_core.dispatch.pool import ModelPool
-from avengers_core.routing.scoring import check_alpha, check_min_quality
+from avengers_core.routing.options import RouteOptions
+from avengers_core.routing.scoring import check_alpha, check_max_cost, check_max_seconds, check_min_quality
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import ValidationError
@@ -45,8 +46,8 @@ def make_app(
     """The application.
 
     Args:
-        llm: Answers. A request's ``model`` is ``avengers`` (its own alpha), ``avengers:0.4`` (another), or one of its
-            models' ids.
+        llm: Answers. A request's ``model`` is ``avengers`` (its own alpha), ``avengers:0.4`` (another),
+            ``avengers:q0.95,max_cost=0.002`` (see the docs), or one of its models' ids.
         keys: Keys of the clients; None: every client is served.
         hosts: Host names under which it may be asked; None: any. Set them if there are no keys, so that no web page can
             reach it under a name of its own (DNS rebinding).
@@ -122,7 +123,7 @@ class _Endpoints:
     async def show_model(self, request: Request, name: str) -> dict[str, Any]:
         """``GET /v1/models/{name}``."""
         self._authorize(request)
-        _model_overrides(name, self._ids)
+        _model_overrides(name, self._ids, self._llm.route_options())
         return _model(name)
 
     async def complete(self, request: Request) -> Response:
@@ -131,7 +132,7 @@ class _Endpoints:
         started = time.monotonic()
         await self._admit(request, key)
         body = await _read(request, self._max_body_bytes)
-        overrides = _model_overrides(body.model, self._ids)
+        overrides = _model_overrides(body.model, self._ids, self._llm.route_options())
         if field := body.unsupported():
             raise invalid(f"field {field!r} is not supported", "unsupported_parameter", field)
         budget = self._budget(key)
@@ -237,20 +238,41 @@ async def _read(request: Request, limit: int) -> ChatRequest:
         raise invalid("body: not valid, or nested too deeply") from None
 
 
-def _model_overrides(model: str, ids: list[str]) -> dict[str, Any]:
-    """What a request's model name says: the router at its own alpha or at another, or one model."""
+#: Limits that a model name may give, and their checks.
+_LIMITS = {"max_cost": check_max_cost, "max_seconds": check_max_seconds}
+
+
+def _model_overrides(model: str, ids: list[str], own: RouteOptions) -> dict[str, Any]:
+    """What a request's model name says: the router at its own alpha or at another, within limits, or one model.
+
+    Args:
+        model: Such as ``avengers``, ``avengers:0.4``, ``avengers:q0.95,max_cost=0.002`` or a model's id.
+        ids: Ids of the models.
+        own: The options of the proxy. A name lifts none of its limits.
+    """
     if model == "avengers":
         return {}
     if model in ids:
         return {"models": [model]}
-    name, _, aim = model.partition(":")
-    if name == "avengers":
-        try:
-            if aim.startswith("q"):
-                return {"min_quality": check_min_quality(float(aim[1:]))}
-            return {"alpha": check_alpha(float(aim))}
-        except ValueError:
-            message = f"model {model[:60]!r}: avengers:<alpha> and avengers:q<min_quality> take a number from 0 to 1"
-            raise invalid(message, param="model") from None
-    listed = f"avengers, avengers:<alpha>, avengers:q<min_quality>, {', '.join(ids)}"
-    raise invalid(f"no model {model[:60]!r} here: {listed}", "model_not_found", "model", status=404)
+    name, _, aims = model.partition(":")
+    if name != "avengers":
+        listed = f"avengers, avengers:<alpha>, avengers:q<min_quality>, {', '.join(ids)}"
+        raise invalid(f"no model {model[:60]!r} here: {listed}", "model_not_found", "model", status=404)
+    overrides: dict[str, Any] = {}
+    try:
+        for aim in aims.split(","):
+            limit, _, value = aim.partition("=")
+            if limit in _LIMITS:
+                given, least = _LIMITS[limit](float(value)), getattr(own, limit)
+                overrides[limit] = given if least is None else min(given, least)
+            elif aim.startswith("q"):
+                overrides["min_quality"] = check_min_quality(float(aim[1:]))
+            else:
+                overrides["alpha"] = check_alpha(float(aim))
+    except ValueError:
+        message = (
+            f"model {model[:60]!r}: avengers:<alpha> and avengers:q<min_quality> take a number from 0 to 1, and after "
+            "commas max_cost=<US dollars> and max_seconds=<seconds>"
+        )
+        raise invalid(message, param="model") from None
+    return overrides

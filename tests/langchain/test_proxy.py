@@ -130,10 +130,17 @@ def test_alpha_and_models_by_name(url: str, server: LLMServer) -> None:
     enough = api.chat.completions.create(model="avengers:q0", messages=question)
     best = api.chat.completions.create(model="avengers:q1", messages=question)
     assert (enough.model, best.model) == (cheap.model, dear.model)
+    limit = (cheap.avengers["expected_cost_usd"] + dear.avengers["expected_cost_usd"]) / 2  # type: ignore[attr-defined]
+    within = api.chat.completions.create(model=f"avengers:q1,max_cost={limit}", messages=question)
+    assert within.avengers["expected_cost_usd"] <= limit  # type: ignore[attr-defined]
+    assert within.model != dear.model
+    with pytest.raises(openai.BadRequestError, match="its speed is unknown"):
+        api.chat.completions.create(model="avengers:0.5,max_seconds=9", messages=question)
     assert api.chat.completions.create(model=HAIKU, messages=question).model == HAIKU
     assert [one.id for one in api.models.list()] == ["avengers", MINI, BIG, HAIKU]
     refused = openai.BadRequestError
-    for wrong, kind in (("gpt-9", openai.NotFoundError), ("avengers:2", refused), ("avengers:q2", refused)):
+    nonsense = [(f"avengers:{aim}", refused) for aim in ("", "0.4,", "max_cost=-1", "max_cost=nan", "speed=1", "q")]
+    for wrong, kind in (("gpt-9", openai.NotFoundError), ("avengers:2", refused), ("avengers:q2", refused), *nonsense):
         with pytest.raises(kind):
             api.chat.completions.create(model=wrong, messages=question)
 
