@@ -4,7 +4,7 @@ python benchmarks/calibrate.py [--data DIR] [--seeds 10,11] [--pools mmlupro,zer
 
 Each model is hidden in turn; the questions are the recorded ones, and the answers too. AUC0: the router without it;
 AUC1: with all its training records; AUC(n): the first, updated with n of them. Adaptive: in the cluster where answers
-are worth most to the router's choices at alpha .3, .5, .7 and .9 (`avengers_core.calibrating`), five at a time.
+are worth most to the router's choices at alpha .3, .5, .7 and .9 (`avengers_core.calibrating`), six at a time.
 Stratified: clusters in proportion to their size. Published: its mean in each dataset, off by a standard deviation of
 .03, is known before. Recovered: the sum of AUC(n) - AUC0 over the sum of AUC1 - AUC0, over the models that gain.
 """
@@ -61,13 +61,15 @@ def order_of_questions(
     if strategy == "stratified":
         place = {row: (rank + rng.random()) / len(rows) for rows in waiting.values() for rank, row in enumerate(rows)}
         return sorted(place, key=lambda row: place[row])[:count]
-    beliefs = beliefs_at_all_alphas(router, model, artifact.models)
+    beliefs, tried = beliefs_at_all_alphas(router, model, artifact.models), np.zeros((1, len(waiting)))
+    sizes = np.maximum(np.bincount(labels, minlength=len(waiting)) / len(labels) * len(waiting), 0.1)
     while len(order) < count:
         left = np.array([[len(waiting[cell]) for cell in range(len(artifact.centers))]])
-        chosen = choose_cells(beliefs, left, 5) or [(0, int(left.argmax()))]
+        chosen = choose_cells(beliefs, left, 6, tried) or [(0, int(np.where(left > 0, tried, np.inf).argmin()))]
         for _, cell in chosen:
             row = waiting[cell].pop()
             order.append(row)
+            tried[0, cell] += 1 / sizes[cell]
             beliefs = beliefs.observe(0, cell, float(scores[row]))
     return order[:count]
 

@@ -109,7 +109,7 @@ def calibrate(
             for place, model in enumerate(models):
                 if model.profile.capabilities.get("tools") is False and "tools" in bank.kinds:
                     left[place, bank.kinds.index("tools")] = 0
-            chosen = choose_cells(beliefs, left, plan.round_size) if regret > plan.max_regret else []
+            chosen = choose_cells(beliefs, left, plan.round_size, asked.tried) if regret > plan.max_regret else []
             if regret <= plan.max_regret:
                 reason = "regret"
             elif collector.capped:
