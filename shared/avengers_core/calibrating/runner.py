@@ -23,6 +23,8 @@ from ..routing.manifest import Artifact
 from ..routing.prices import with_prices
 from ..routing.router import Router
 from ..routing.statistics import Array
+from ..training.encoding import encode_records
+from ..training.lengths import with_lengths_of
 from ..training.updating import update_artifact
 from .beliefs import Beliefs
 from .choosing import choose_cells
@@ -122,7 +124,10 @@ def calibrate(
         questions = [bank.question(kind, place) for kind, place in sorted({key[1:] for key in asked.scores})]
         outcome = collector.write(questions)
         results = _results(beliefs, bank, models, collector, asked, plan)
-    artifact = update_artifact(base, records, embedder=router.embedder) if outcome.records else base
+    artifact = base
+    if outcome.records:
+        table = encode_records(records, router.embedder)
+        artifact = with_lengths_of(update_artifact(base, table, embedder=router.embedder), table)
     after = _only(Router(artifact, embedder=router.embedder), names)
     return after.artifact, Calibration(
         alpha=plan.alpha,

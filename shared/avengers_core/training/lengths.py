@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..records.partitions import Partitions
 from ..records.table import RecordTable
+from ..routing.costs import predict_output_tokens
+from ..routing.features import split_encoded
+from ..routing.manifest import Artifact
 from ..routing.statistics import OUTPUT, Array
 
-__all__ = ["fit_lengths"]
+__all__ = ["fit_lengths", "with_lengths_of"]
 
 #: Penalty on the squared weights. Raising it pulls every prediction towards the model's mean length.
 LENGTH_RIDGE = 3.0
@@ -64,6 +69,34 @@ def fit_lengths(partitions: Partitions, dimension: int) -> dict[str, NDArray[np.
     if few.any():
         limits[:, few] = limits[:, known & ~few].mean(axis=1, keepdims=True)
     return {"length_weights": weights.astype(np.float32), "length_range": limits.astype(np.float32)}
+
+
+def with_lengths_of(artifact: Artifact, table: RecordTable) -> Artifact:
+    """The artifact whose models are expected to answer as long as they do in these records, on the whole.
+
+    How a model is called (its effort, its instructions, its limits) decides how long its answers are. So a user's own
+    calls say more of that than the records that an artifact was trained with. Each model's expected lengths are
+    multiplied by one number, which leans towards 1 if it has few answers here.
+
+    Args:
+        artifact: A trained artifact with the table's models; it is not changed.
+        table: Encoded records.
+    """
+    assert table.encoded is not None
+    vectors, features, _ = split_encoded(table.encoded)
+    weights, limits = (artifact.arrays[name].copy() for name in ("length_weights", "length_range"))
+    tokens = _call_tokens(table)
+    for place, name in enumerate(table.models):
+        column, known = artifact.models.index(name), np.isfinite(tokens[:, place])
+        n = int(known.sum())
+        if not n or not weights[:, column].any():
+            continue
+        expected = predict_output_tokens(vectors[known], features[known], weights[:, [column]], limits[:, [column]])
+        share = n / (n + MIN_LENGTH_ANSWERS)
+        shift = share * np.log(max(float(tokens[known, place].sum()), 1.0) / float(expected.sum()))
+        weights[0, column] += shift
+        limits[:, column] += shift
+    return dataclasses.replace(artifact, arrays={**artifact.arrays, "length_weights": weights, "length_range": limits})
 
 
 def _standardization(partitions: Partitions, dimension: int) -> tuple[Array, Array]:

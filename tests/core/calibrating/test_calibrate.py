@@ -81,6 +81,13 @@ def test_a_run_learns_who_is_good_at_what(server: LLMServer, answers: Any, tmp_p
     assert max(gained, key=lambda name: gained[name]) == HAIKU
     assert after.tasks[0][0] == "SQL queries (generated)"
     assert after.expected_seconds > 0, "calibrating tells seconds as well"
+    for name in models:
+        told = [
+            one for one in result["results"] if one["model"] == name and one["kind"] == "sql" and one["answers"] > 9
+        ]
+        expected = after.costs[after.candidates.index(name)]
+        for one in told:  # what answers cost here outweighs what they cost in the records of the artifact
+            assert one["cost_usd"] / 4 < expected < one["cost_usd"] * 4
 
     page = (tmp_path / "c.html").read_text()
     assert "http" not in page.replace("http-equiv", "")
