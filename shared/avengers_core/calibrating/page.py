@@ -75,7 +75,6 @@ def write_page(result: Calibration, path: Path, title: str = "Your models on gen
         findings=findings(result),
         result=result,
         tasks={kind: KINDS[kind].task for kind in result.kinds},
-        choices=lambda shares: ", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
         of={(one.model, one.kind): one for one in result.results},
     )
     with replacing(path) as temporary:
