@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from avengers_core._utils.threads import off_loop
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage
 
@@ -54,8 +55,8 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any]:
-        """`wrap_model_call`, async."""
-        chosen, name = self._choose(request)
+        """`wrap_model_call`, async: the choice is made in a thread."""
+        chosen, name = await off_loop(lambda: self._choose(request))
         return _with_choice(await handler(chosen), name)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from avengers_core import Router
+from avengers_core import RouteOptions, Router
+from avengers_core._utils.threads import off_loop
 from avengers_core.dispatch.factory import open_router
 from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -31,13 +32,17 @@ class AvengersSelector(BaseSelector):
     Args:
         artifact: Path or pretrained name of a trained router, or a `Router`. Default: the packaged router.
         alpha: From 0 (cost only) to 1 (quality only). Default: the artifact's.
+        min_quality: In place of alpha; see `avengers_core.routing.options.RouteOptions`.
+        max_cost: US dollars that the first selection may be expected to cost, at most.
+        max_seconds: Seconds that it may be expected to take, at most.
         models: Ids of the artifact by the name of a choice.
         embed_model: The embeddings that the artifact was trained with. Default: made from the artifact's id.
         max_selections: How many choices are selected, best first. More than one goes to a summarizer.
 
     Raises:
         ArtifactError: If the artifact is missing or damaged, or was trained with other embeddings.
-        ValueError: If ``models`` names an id that is not in the artifact, or ``max_selections`` is below 1.
+        ValueError: If ``models`` names an id that is not in the artifact, ``max_selections`` is below 1, or another
+            value is out of its range.
     """
 
     def __init__(
@@ -45,12 +50,15 @@ class AvengersSelector(BaseSelector):
         artifact: str | Path | Router | None = None,
         *,
         alpha: float | None = None,
+        min_quality: float | None = None,
+        max_cost: float | None = None,
+        max_seconds: float | None = None,
         models: Mapping[str, str] | None = None,
         embed_model: BaseEmbedding | None = None,
         max_selections: int = 1,
     ) -> None:
         self.router = open_router(artifact, None if embed_model is None else as_embedder(embed_model))
-        self.alpha = alpha
+        self.options = RouteOptions(alpha=alpha, min_quality=min_quality, max_cost=max_cost, max_seconds=max_seconds)
         self.models = dict(models or {})
         self.max_selections = max_selections
         unknown = sorted(set(self.models.values()) - set(self.router.models))
@@ -74,10 +82,10 @@ class AvengersSelector(BaseSelector):
         return SelectorResult(selections=selections)
 
     async def _aselect(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> SelectorResult:
-        return self._select(choices, query)
+        return await off_loop(lambda: self._select(choices, query))
 
     def _by_record(self, ids: list[str], question: str) -> list[tuple[int, str]]:
-        decision = self.router.route(question, alpha=self.alpha, models=ids)
+        decision = self.router.route(question, self.options, models=ids)
         expected = dict(zip(decision.candidates, zip(decision.scores, decision.costs, strict=True), strict=True))
         return [
             (ids.index(name), f"expected score {expected[name][0]:.2f} for ${expected[name][1]:.2g}")

@@ -50,6 +50,13 @@ def test_records_decide_where_engines_were_trained(tmp_path: Path) -> None:
     chosen = selector.select(engines, "write a poem about river 5 and love")
     assert engines[chosen.ind].name == "big"
     assert "expected score" in chosen.reason
+    for limits, name in (
+        ({"min_quality": 0.0}, "keyword"),
+        ({"max_cost": 1e-4}, "keyword"),
+        ({"min_quality": 1.0}, "big"),
+    ):
+        limited = AvengersSelector(tmp_path / "engines.zip", models={"keyword": "small"}, embed_model=Words(), **limits)
+        assert engines[limited.select(engines, "write a poem about river 5 and love").ind].name == name
 
 
 def test_wrong_arguments() -> None:
@@ -57,6 +64,8 @@ def test_wrong_arguments() -> None:
         AvengersSelector(models={"a": "nobody"})
     with pytest.raises(ValueError, match="max_selections must be at least 1"):
         AvengersSelector(max_selections=0)
+    with pytest.raises(ValueError, match="min_quality must be"):
+        AvengersSelector(min_quality=2)
     with pytest.raises(ValueError, match="nothing to select from"):
         AvengersSelector().select([], "hi")
 
