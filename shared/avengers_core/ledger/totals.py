@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._utils.html import html_table, paragraph
+from .._utils.results import Table
 from ..pricing.types import TokenUsage
 
 __all__ = ["ModelTotals", "Totals"]
@@ -66,6 +68,14 @@ class Totals(ModelTotals):
     def __str__(self) -> str:
         unknown = f", {self.unknown} of unknown cost" if self.unknown else ""
         return f"{self.calls} calls, ${self.cost_usd:.6f}{unknown}, ${self.saved_usd:.6f} saved"
+
+    def _repr_html_(self) -> str:
+        """The totals as a notebook shows them."""
+        rows = [
+            (name, f"{one.calls:,}", f"{one.cost_usd:.6f}", f"{one.unknown:,}" if one.unknown else "")
+            for name, one in sorted(self.models.items(), key=lambda item: -item[1].cost_usd)
+        ]
+        return paragraph(str(self)) + html_table(Table("", ("model", "calls", "$", "of unknown cost"), rows))
 
     def add(self, summary: Mapping[str, Any], usage: TokenUsage | None, *, cached: bool = False) -> None:
         """Count an answer.

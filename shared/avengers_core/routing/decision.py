@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.html import bar, html_table, paragraph
+from .._utils.results import Table
 from .basis import Basis, ModelBasis
 from .costs import infinite_if_unknown
 from .explain import explain
@@ -17,6 +20,9 @@ from .scorers import SCORERS
 from .statistics import Array
 
 __all__ = ["Decision", "Evidence"]
+
+#: Candidates that a notebook shows.
+SHOWN_CANDIDATES = 10
 
 #: Clusters that weigh less are not listed.
 MIN_CLUSTER_WEIGHT = 0.01
@@ -110,6 +116,27 @@ class Decision:
         return (
             f"Decision(model={self.model!r}, alpha={self.alpha:g}, expected_score={self.expected_score:.3f}, "
             f"expected_cost={self.expected_cost:.3g}, confidence={self.confidence:.2f})"
+        )
+
+    def _repr_html_(self) -> str:
+        """The choice and its alternatives as a notebook shows them."""
+        rows, timed = [], not np.isnan(self.seconds).all()
+        for position in self._order().tolist():
+            cost, seconds = float(self.costs[position]), float(self.seconds[position])
+            score, deviation = float(self.scores[position]), float(self.evidence.errors[position])
+            rows.append(
+                (
+                    escape(self.candidates[position]),
+                    f"{score:.2f} {bar(score, deviation)}",
+                    "unknown" if math.isnan(cost) else f"{cost * 1000:.4f}",
+                    *(["unknown" if math.isnan(seconds) else f"{seconds:.2g}"] if timed else []),
+                )
+            )
+        columns = ("model", "expected score", "$ per 1,000 such queries", *(["seconds"] if timed else []))
+        ranking = html_table(Table("", columns, rows[:SHOWN_CANDIDATES]), safe=True)
+        more = f"and {len(rows) - SHOWN_CANDIDATES} more" if len(rows) > SHOWN_CANDIDATES else ""
+        return (
+            f"<p><b>{escape(self.model)}</b></p>{paragraph(self.explain())}{ranking}{paragraph(more) if more else ''}"
         )
 
     def _order(self) -> NDArray[np.intp]:

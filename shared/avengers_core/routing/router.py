@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.html import bar, html_table, paragraph
+from .._utils.results import Table
 from ..embedders.base import Embedder, Vectors, embed_all
 from ..embedders.factory import make_embedder
 from ..errors import ArtifactError
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 __all__ = ["Router"]
 
 _NO_OPTIONS = RouteOptions()
+
+#: Models that a notebook shows.
+_SHOWN_MODELS = 15
 
 
 class _Request(NamedTuple):
@@ -164,6 +170,29 @@ class Router:
             ValueError: If ``prices`` is another string, or names a model that the artifact does not have.
         """
         return cls(load_artifact(find_artifact(name_or_path)), embedder=embedder, prices=prices)
+
+    def _repr_html_(self) -> str:
+        """What the router knows, as a notebook shows it: its best models first."""
+        manifest = self.artifact.manifest
+        order = np.argsort(-self._overall_score, kind="stable")[:_SHOWN_MODELS].tolist()
+        rows = []
+        for column in order:
+            name, score = self.models[column], float(self._overall_score[column])
+            price = self.prices.get(name)
+            rows.append(
+                (
+                    escape(name),
+                    f"{score:.2f} {bar(score)}",
+                    f"{self.artifact.statistics.n_answers[:, column].sum():,.0f}",
+                    "unknown" if price is None else f"{price.input:g} / {price.output:g}",
+                )
+            )
+        summary = (
+            f"A router over {len(self.models)} models, trained on {manifest.n_records:,} queries from "
+            f"{len(self.artifact.sources)} sources; alpha {manifest.settings.alpha:g} unless a call says otherwise."
+        )
+        columns = ("model", "expected score over all queries", "answers", "$ per 1M tokens in / out")
+        return paragraph(summary) + html_table(Table("", columns, rows), safe=True)
 
     @property
     def cost_known(self) -> NDArray[np.bool_]:
