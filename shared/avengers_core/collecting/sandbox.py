@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,7 +206,7 @@ def _uses_too_much(pid: int, folder: Path) -> bool:
         with contextlib.suppress(OSError, IndexError, ValueError):
             memory += int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
     written = 0
-    for file in folder.rglob("*"):
+    for file in _found(folder.rglob("*")):
         with contextlib.suppress(OSError):
             written += file.lstat().st_size
     return memory > ALL_MEMORY_BYTES or written > ALL_FILES_BYTES
@@ -217,10 +218,16 @@ def _descendants(pid: int) -> list[int]:
     for parent in found:
         if len(found) > MAX_PROCESSES:
             break
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        for children in _found(Path(f"/proc/{parent}/task").glob("*/children")):
             with contextlib.suppress(OSError):
                 found += map(int, children.read_text().split())
     return found
+
+
+def _found(paths: Iterator[Path]) -> Iterator[Path]:
+    """Paths as long as they are found: processes end and files go while they are looked for."""
+    with contextlib.suppress(OSError):
+        yield from paths
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -231,10 +238,10 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def _kill_marked(mark: str) -> None:
     """Kill what a program started in sessions of its own."""
     text = f"{_MARK}={mark}".encode()
-    for environment in Path("/proc").glob("[0-9]*/environ"):
+    for process in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
         with contextlib.suppress(OSError):
-            if text in environment.read_bytes():
-                os.kill(int(environment.parent.name), signal.SIGKILL)
+            if text in Path(f"/proc/{process}/environ").read_bytes():
+                os.kill(int(process), signal.SIGKILL)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

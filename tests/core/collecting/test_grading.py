@@ -286,3 +286,16 @@ def test_unusable_questions_are_named(tmp_path: Path, name: str, text: str | Non
         (tmp_path / name).write_text(text)
     with pytest.raises(AvengersError, match=message):
         read_questions(tmp_path / name)
+
+
+def test_processes_that_end_while_they_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As `Path.glob` does, if a folder of /proc goes between two looks."""
+
+    def glob(path: Path, pattern: str) -> Any:
+        yield path / "gone"
+        raise FileNotFoundError(f"{path}/{pattern}")
+
+    monkeypatch.setattr(sandbox.Path, "glob", glob)
+    monkeypatch.setattr(sandbox.Path, "rglob", glob)
+    assert sandbox._descendants(4_000_000) == [4_000_000]
+    assert not sandbox._uses_too_much(4_000_000, tmp_path)
