@@ -82,6 +82,8 @@ class SpeedModel:
         Args:
             output_tokens: (n, m) expected output tokens.
         """
+        if not self.any_known:
+            return np.broadcast_to(self.first_token, output_tokens.shape)
         return np.asarray(self.first_token + output_tokens * self.per_token)
 
     def of(self, column: int) -> Speed | None:

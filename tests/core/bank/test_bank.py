@@ -36,7 +36,7 @@ def check(kind: str, level: int, numbers: range) -> None:
 
 @pytest.mark.parametrize(("kind", "level"), marked)
 def test_references_are_right_and_wrong_answers_are_wrong(kind: str, level: int) -> None:
-    check(kind, level, range(2 if kind == "code" else 15))
+    check(kind, level, range(1 if kind == "code" else 6))
 
 
 @pytest.mark.slow
@@ -47,8 +47,8 @@ def test_two_hundred_of_each_kind_and_level(kind: str, level: int) -> None:
 
 @pytest.mark.parametrize(("kind", "level"), CELLS)
 def test_questions_differ_and_are_the_same_again(kind: str, level: int) -> None:
-    made = [generate(kind, level, number) for number in range(12)]
-    assert len({item.prompt for item in made}) >= 8
+    made = [generate(kind, level, number) for number in range(6)]
+    assert len({item.prompt for item in made}) >= 4
     assert generate(kind, level, 3) == made[3]
     assert generate(kind, level, 3, seed=1).prompt != made[3].prompt
     json.dumps(made[0].answer)
@@ -57,7 +57,7 @@ def test_questions_differ_and_are_the_same_again(kind: str, level: int) -> None:
 def test_levels_grow() -> None:
     """What a level adds can be counted: steps, people, rules, sentences, settings."""
     for kind in ("logic", "code", "instructions", "retrieval", "languages", "editing", "extraction", "grounding"):
-        lengths = [sum(len(generate(kind, level, n).prompt) for n in range(10)) for level in LEVELS]
+        lengths = [sum(len(generate(kind, level, n).prompt) for n in range(6)) for level in LEVELS]
         assert lengths == sorted(lengths), kind
 
 
