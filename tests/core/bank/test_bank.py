@@ -96,6 +96,7 @@ def steps_of(kind: str, level: int) -> float:
     return sum(counted) / len(counted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["logic", "code", "instructions", "languages", "editing"])
 def test_levels_order_simulated_models(kind: str) -> None:
     weak, strong = Person(0.8), Person(0.97)

@@ -78,6 +78,12 @@ def test_answers_are_judged_against_the_one_that_was_given(server: LLMServer, as
     before = dict(server.asked)
     assert run(server, asked, tmp_path, "--judge", JUDGE, "--sample", "10").json() == result
     assert server.asked == before, "nothing is asked twice"
+
+
+@pytest.mark.slow
+def test_update_takes_the_records(server: LLMServer, asked: Path, tmp_path: Path) -> None:
+    server.says = says()
+    run(server, asked, tmp_path, "--judge", JUDGE)
     run_command("update", "default", tmp_path / "shadow.jsonl", "-o", tmp_path / "new.zip")
     assert "old" in Router.load(tmp_path / "new.zip").models
 
