@@ -100,7 +100,7 @@ class _Endpoints:
         self.metrics = Metrics()
         self._llm, self._keys, self._hosts = llm, keys, hosts
         self._max_body_bytes, self._timeout = max_body_bytes, timeout
-        self._ids = self._pool.ids
+        self._ids, self._options = self._pool.ids, llm.route_options()
 
     @property
     def _pool(self) -> ModelPool[Any]:
@@ -123,7 +123,7 @@ class _Endpoints:
     async def show_model(self, request: Request, name: str) -> dict[str, Any]:
         """``GET /v1/models/{name}``."""
         self._authorize(request)
-        _model_overrides(name, self._ids, self._llm.route_options())
+        _model_overrides(name, self._ids, self._options)
         return _model(name)
 
     async def complete(self, request: Request) -> Response:
@@ -132,7 +132,7 @@ class _Endpoints:
         started = time.monotonic()
         await self._admit(request, key)
         body = await _read(request, self._max_body_bytes)
-        overrides = _model_overrides(body.model, self._ids, self._llm.route_options())
+        overrides = _model_overrides(body.model, self._ids, self._options)
         if field := body.unsupported():
             raise invalid(f"field {field!r} is not supported", "unsupported_parameter", field)
         budget = self._budget(key)

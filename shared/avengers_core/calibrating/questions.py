@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from pathlib import Path
 
 from .._utils.tokens import count_tokens
 from ..bank import KINDS, generate
+from ..collecting.journal import read_setting
 from ..collecting.questions import Question
 
-__all__ = ["LEVEL_ORDER", "MAX_QUESTIONS", "QuestionBank", "earlier_seed", "new_seed"]
+__all__ = ["LEVEL_ORDER", "QuestionBank", "earlier_seed", "new_seed"]
 
 #: Levels of the questions of a kind, one after the other, again and again. Models that were asked more questions of a
 #: kind than others were asked the same ones before them, so that their mean scores can be compared.
 LEVEL_ORDER = (3, 4, 2, 5, 4, 3, 5, 1)
-
-#: Questions of a kind that a model is asked at most.
-MAX_QUESTIONS = 40
 
 
 class QuestionBank:
@@ -63,6 +60,14 @@ class QuestionBank:
             )
         return self._made[kind, place]
 
+    def made(self, kind: int) -> list[Question]:
+        """The questions of a kind that were made so far.
+
+        Args:
+            kind: Position of the kind.
+        """
+        return [question for (one, _), question in self._made.items() if one == kind]
+
     def all(self, count: int) -> list[Question]:
         """The first questions of each kind.
 
@@ -87,17 +92,8 @@ def earlier_seed(journal: Path) -> int | None:
     Args:
         journal: Path of the journal.
     """
-    if not journal.is_file():
-        return None
-    try:
-        database = sqlite3.connect(f"{journal.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            row = database.execute("SELECT value FROM settings WHERE name = 'seed'").fetchone()
-        finally:
-            database.close()
-    except sqlite3.Error:
-        return None  # the journal itself says what is wrong when it is opened
-    return None if row is None else int(json.loads(row[0]))
+    seed = read_setting(journal, "seed")
+    return None if seed is None else int(seed)
 
 
 def new_seed() -> int:

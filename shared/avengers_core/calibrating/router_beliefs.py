@@ -38,11 +38,13 @@ class _Queries(NamedTuple):
         design: (n, m, w) how expected scores depend on the factors and effects.
         score: (n, m) expected scores if those are 0.
         fee: (n, m) expected costs in points of score.
+        mixture: (n, k) weights of the clusters.
     """
 
     design: Array
     score: Array
     fee: Array
+    mixture: Array
 
 
 def beliefs_of_bank(
@@ -120,7 +122,7 @@ def beliefs_of_clusters(router: Router, model: str, models: Sequence[str], alpha
     rows = np.hstack([evidence.design[:k], np.eye(k)])
     cells = Cells(rows[None], evidence.row_mean[None, :k], np.zeros((1, k)))
     asked, place = _queries(router, columns, alpha, ()), columns.index(column)
-    mixture, _ = router.mixtures()
+    mixture = asked.mixture
     offset = asked.score - asked.fee + np.einsum("nmw,mw->nm", asked.design, factors.mean[columns])
     offset[:, place] = mixture @ evidence.row_mean[:k] - asked.fee[:, place]
     design = np.zeros((len(offset), len(columns), width + k))
@@ -149,4 +151,4 @@ def _queries(router: Router, columns: Sequence[int], alpha: float, texts: Sequen
     own = costs[:, columns]
     dearest = own[np.isfinite(own)].max(initial=0.0)
     fee = np.where(np.isfinite(own), own, dearest) / max(rate, _LEAST_RATE)
-    return _Queries(np.einsum("nk,kmw->nmw", mixture, design), mixture @ now, fee)
+    return _Queries(np.einsum("nk,kmw->nmw", mixture, design), mixture @ now, fee, mixture)

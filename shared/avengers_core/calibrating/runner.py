@@ -111,7 +111,8 @@ def calibrate(
             for place, model in enumerate(models):
                 if model.profile.capabilities.get("tools") is False and "tools" in bank.kinds:
                     left[place, bank.kinds.index("tools")] = 0
-            chosen = choose_cells(beliefs, left, plan.round_size, asked.tried) if regret > plan.max_regret else []
+            ended = regret <= plan.max_regret or collector.capped
+            chosen = [] if ended else choose_cells(beliefs, left, plan.round_size, asked.tried)
             if regret <= plan.max_regret:
                 reason = "regret"
             elif collector.capped:
@@ -123,7 +124,7 @@ def calibrate(
                 regret = beliefs.regret()
         questions = [bank.question(kind, place) for kind, place in sorted({key[1:] for key in asked.scores})]
         outcome = collector.write(questions)
-        results = _results(beliefs, bank, models, collector, asked, plan)
+        results = _results(beliefs, bank, models, collector, asked)
     artifact = base
     if outcome.records:
         table = encode_records(records, router.embedder)
@@ -249,15 +250,13 @@ def _results(
     models: Sequence[ModelUnderTest],
     collector: Collector,
     asked: _Asked,
-    plan: CalibrationPlan,
 ) -> list[KindResult]:
     expected, deviation = beliefs.expected()
     results = []
     for row, model in enumerate(models):
         for kind, name in enumerate(bank.kinds):
             scores = asked.of(row, kind)
-            questions = [bank.question(kind, place) for place in range(plan.max_questions)]
-            found = [collector.journal.answer(question.key, model.id) for question in questions]
+            found = [collector.journal.answer(question.key, model.id) for question in bank.made(kind)]
             answers = [answer for answer in found if answer is not None]
             costs = [answer.cost_pico / PICO for answer in answers if answer.cost_pico is not None]
             center, half = float(expected[row, kind]), _HALF_WIDTH * float(deviation[row, kind])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from .._utils.results import Result
 
@@ -141,7 +140,3 @@ class Calibration(Result):
     def of(self, model: str) -> list[KindResult]:
         """What is known of one model, by kind."""
         return [result for result in self.results if result.model == model]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return super().to_dict()

@@ -107,7 +107,7 @@ def calibrate(
     if seed is None:
         found = earlier_seed(records.with_name(records.name + ".journal"))
         seed = new_seed() if found is None else found
-    under_test = named.under_test() if max_tokens is None else named.under_test(max_tokens=max_tokens)
+    under_test = named.under_test(max_tokens=max_tokens)
     collection = CollectionPlan(
         grader="final",
         concurrency=provider_limits(concurrency or []),

@@ -65,8 +65,9 @@ class NamedModels:
 
         Args:
             system: System message for all of them.
-            options: Parameters that are sent with each request.
+            options: Parameters that are sent with each request, unless they are None.
         """
+        options = {name: value for name, value in options.items() if value is not None}
         models = {**self.specs, **self._loaded()}
         return [
             self.adapter.model_under_test(name, model, price=self.prices.get(name), system=system, **options)
@@ -162,7 +163,7 @@ def collect(
         print_result(_estimate(asked, models, judge, max_tokens or output_tokens, system), _estimate_view, as_json)
         return
     sent = {"temperature": temperature, "max_tokens": max_tokens}
-    models_under_test = models.under_test(system, **{name: value for name, value in sent.items() if value is not None})
+    models_under_test = models.under_test(system, **sent)
     plan = CollectionPlan(
         grader=grader,
         judge=models.judge(judge),

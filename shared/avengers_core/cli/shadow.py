@@ -91,7 +91,7 @@ def shadow(
         output_tokens=max_tokens or 500,
         settings={"max_tokens": max_tokens, "judge": judge, "grader": grader},
     )
-    under_test = named.under_test() if max_tokens is None else named.under_test(max_tokens=max_tokens)
+    under_test = named.under_test(max_tokens=max_tokens)
     with show_progress(quiet or as_json) as progress:
         result = run(sampled, under_test, output, plan, progress=progress)
     if as_json:

@@ -17,7 +17,7 @@ from .._utils.files import user_path
 from ..errors import CollectError, MissingExtraError
 from ..pricing.types import TokenUsage
 
-__all__ = ["Answer", "Journal", "LostRequests"]
+__all__ = ["Answer", "Journal", "LostRequests", "read_setting"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -255,6 +255,26 @@ class Journal:
         """Close the file and let another process work on it."""
         self._db.close()
         self._lock.release()
+
+
+def read_setting(path: Path, name: str) -> Any:
+    """What a journal's answers have in common under a name, None if there is no journal or no such setting.
+
+    Args:
+        path: The file, which may be in use.
+        name: The setting.
+    """
+    if not path.is_file():
+        return None
+    try:
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            row = database.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        finally:
+            database.close()
+    except sqlite3.Error:
+        return None  # what is wrong with it is said when it is opened
+    return None if row is None else json.loads(row[0])
 
 
 def _acquire_lock(path: Path) -> Any:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from ..dispatch.deadlines import Deadline
 from ..ledger.budget import PICO, picodollars
 from ..ledger.budget_store import BudgetStore
 from ..ledger.entry import Entry, now
+from ..ledger.writer import wait
 from ..pricing.types import TokenUsage
 from ..records.io import record_line
 from ..records.schema import TOKEN_KINDS, Record, Usage
@@ -138,15 +140,13 @@ class Shadow:
                 self.counts["dropped"] += 1
                 return
             self._waiting += 1
-        tokens = {} if attempt.usage is None else {kind: getattr(attempt.usage, kind) for kind in TOKEN_KINDS}
-        cost = None if attempt.cost_usd is None else float(attempt.cost_usd)
         seen = _Seen(
             prompt.text,
             describe(),
             messages,
             answer,
             attempt.member.id,
-            Usage(**tokens, cost_usd=cost),
+            _usage(attempt.usage, attempt.cost_usd),
             attempt.call.context.budget_store,
         )
         self._queue.put((seen, make_model))
@@ -251,7 +251,7 @@ class Shadow:
         reply: ModelReply | None = None
         try:
             reply = Deadline(self.timeout).run(model.call, messages)
-            return reply, self._usage(model, reply, time.perf_counter() - clock)
+            return reply, _usage(reply.usage, model.tariff.cost(reply.usage), time.perf_counter() - clock)
         finally:
             usage = None if reply is None else reply.usage
             entry = Entry(
@@ -269,13 +269,7 @@ class Shadow:
                 expected_cost_pico=expected,
                 seconds=time.perf_counter() - clock,
             )
-            _record(store, entry, {scope: expected})
-
-    @staticmethod
-    def _usage(model: ModelUnderTest, reply: ModelReply, seconds: float) -> Usage:
-        tokens = {} if reply.usage is None else {kind: getattr(reply.usage, kind) for kind in TOKEN_KINDS}
-        cost = model.tariff.cost(reply.usage)
-        return Usage(**tokens, cost_usd=None if cost is None else float(cost), seconds=seconds)
+            wait(store.begin_record(entry, (), {scope: expected}, waits=True))
 
     def __deepcopy__(self, memo: Any) -> Shadow:
         return self  # it has a thread and an open file's name: copies of a model share it
@@ -284,10 +278,10 @@ class Shadow:
         return f"Shadow({list(self.models)}, judge={self.judge!r}, share={self.share:g}, {dict(self.counts)})"
 
 
-def _record(store: BudgetStore, entry: Entry, reserved: Mapping[str, int]) -> None:
-    done = store.begin_record(entry, (), reserved, waits=True)
-    if done is not None:
-        done.result()
+def _usage(usage: TokenUsage | None, cost_usd: Decimal | None, seconds: float | None = None) -> Usage:
+    """An answer's usage as records have it."""
+    tokens = {} if usage is None else {kind: getattr(usage, kind) for kind in TOKEN_KINDS}
+    return Usage(**tokens, cost_usd=None if cost_usd is None else float(cost_usd), seconds=seconds)
 
 
 def _name(spec: str) -> str:

@@ -78,13 +78,13 @@ def shadow(
             bias = _bias(compared, plan.judge, models)
         else:
             scores, bias = _graded(questions, answers, plan), None
-        records = _records(collector, questions, scores, given, source)
+        records = _records(collector, questions, scores, source)
         result = ShadowResult(
             requests=len(requests),
             records=len(records),
             spent_usd=collector.spent_usd,
             capped=collector.capped,
-            models=_by_model(collector, questions, scores, given),
+            models=_by_model(collector, questions, scores),
             bias=bias,
             failed=collector.failed,
         )
@@ -143,7 +143,6 @@ def _records(
     collector: Collector,
     questions: Sequence[Question],
     scores: Mapping[str, Mapping[str, float]],
-    given: Mapping[str, ShadowRequest],
     source: str,
 ) -> list[Record]:
     """The records of the answers that have a score and whose model has a name."""
@@ -164,7 +163,6 @@ def _by_model(
     collector: Collector,
     questions: Sequence[Question],
     scores: Mapping[str, Mapping[str, float]],
-    given: Mapping[str, ShadowRequest],
 ) -> dict[str, ShadowModel]:
     models: dict[str, ShadowModel] = {}
     values: dict[str, list[float]] = {}

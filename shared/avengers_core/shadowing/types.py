@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -118,7 +117,3 @@ class ShadowResult(Result):
     models: dict[str, ShadowModel]
     bias: JudgeBias | None
     failed: dict[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes by name."""
-        return super().to_dict()
