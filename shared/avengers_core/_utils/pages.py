@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingExtraError
 from .results import to_json
 
-__all__ = ["render_page"]
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["page_templates", "render_page"]
 
 
 def render_page(template: Path, feature: str, extra: str, **values: Any) -> str:
@@ -23,12 +26,26 @@ def render_page(template: Path, feature: str, extra: str, **values: Any) -> str:
     Raises:
         MissingExtraError: If jinja2 is not installed.
     """
+    return str(page_templates(template.parent, feature, extra).get_template(template.name).render(**values))
+
+
+def page_templates(folder: Path, feature: str, extra: str) -> jinja2.Environment:
+    """Templates of a folder; all values are escaped.
+
+    Args:
+        folder: The folder.
+        feature: What the pages are, for the error message.
+        extra: The extra of this package that installs what they need.
+
+    Raises:
+        MissingExtraError: If jinja2 is not installed.
+    """
     try:
         import jinja2
     except ImportError:
         raise MissingExtraError(feature, extra) from None
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -36,4 +53,4 @@ def render_page(template: Path, feature: str, extra: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.policies["json.dumps_function"] = lambda value, **_: to_json(value)
-    return environment.get_template(template.name).render(**values)
+    return environment

@@ -24,6 +24,7 @@ __all__ = [
     "missing_key",
     "require_key",
     "routable_models",
+    "why_not_callable",
     "with_efforts",
 ]
 
@@ -97,7 +98,7 @@ def available_models(
             continue
         if provider.id == _ANY_MAKER and models:
             continue
-        if reason := _why_not(provider, framework, environ):
+        if reason := why_not_callable(provider, framework, environ):
             reasons[provider.id] = reason
         else:
             found = catalog.current_models(provider.id, limit)
@@ -175,6 +176,24 @@ def missing_key(provider: Provider, environ: Mapping[str, str] | None = None) ->
     return f"{' or '.join(provider.keys)} is not set"
 
 
+def why_not_callable(provider: Provider, framework: Framework, environ: Mapping[str, str]) -> str:
+    """Why a provider's models cannot be called here; empty if they can.
+
+    Args:
+        provider: The provider.
+        framework: ``langchain`` or ``llamaindex``.
+        environ: Environment variables.
+    """
+    integration: Integration | None = getattr(provider, framework)
+    if integration is None:
+        return f"no {'LangChain' if framework == 'langchain' else 'LlamaIndex'} integration is known"
+    if missing_key(provider, environ):
+        return f"set {' or '.join(provider.keys)}"
+    if not _installed(integration.module):
+        return f"pip install {integration.package}"
+    return ""
+
+
 def find_call(spelling: str, framework: Framework, arguments: Mapping[str, Any]) -> Call | None:
     """How to call a model that is given by a name without a framework's own prefix.
 
@@ -230,18 +249,6 @@ def effort_of(spelling: str, framework: Framework) -> Mapping[str, Any]:
     """
     model, effort = default_catalog().find(spelling), split_effort(spelling)[1]
     return default_catalog().effort_arguments(model, effort, framework) if model is not None and effort else {}
-
-
-def _why_not(provider: Provider, framework: Framework, environ: Mapping[str, str]) -> str:
-    """Why a provider's models are not offered; empty if they are."""
-    integration: Integration | None = getattr(provider, framework)
-    if integration is None:
-        return f"no {'LangChain' if framework == 'langchain' else 'LlamaIndex'} integration is known"
-    if missing_key(provider, environ):
-        return f"set {' or '.join(provider.keys)}"
-    if not _installed(integration.module):
-        return f"pip install {integration.package}"
-    return ""
 
 
 def _installed(module: str) -> bool:

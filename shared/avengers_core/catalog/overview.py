@@ -10,7 +10,7 @@ from .available import Framework, available_models
 from .catalog import default_catalog
 from .types import CatalogEntry
 
-__all__ = ["ListedModel", "ModelOverview", "model_overview"]
+__all__ = ["ListedModel", "ModelOverview", "listed_model", "model_overview"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def model_overview(
         entries = [entry for entry in catalog.entries() if entry.chat]
         ids = [entry.id for entry in entries]
     rows = [
-        _listed(name, entry, (answers or {}).get(entry.id, 0.0), (expected or {}).get(name, {}))
+        listed_model(name, entry, (answers or {}).get(entry.id, 0.0), (expected or {}).get(name, {}))
         for name, entry in zip(ids, entries, strict=True)
         if provider in ("", entry.provider, name.partition("/")[0])
     ]
@@ -91,7 +91,15 @@ def model_overview(
     return ModelOverview(rows, reasons)
 
 
-def _listed(name: str, entry: CatalogEntry, answers: float, expected: Mapping[str, float]) -> ListedModel:
+def listed_model(name: str, entry: CatalogEntry, answers: float, expected: Mapping[str, float]) -> ListedModel:
+    """What a list shows of a model.
+
+    Args:
+        name: Its id.
+        entry: What the catalogue has of it.
+        answers: Answers of it that an artifact has learned from.
+        expected: Expected scores by kind of task.
+    """
     catalog = default_catalog()
     price, able = catalog.price(entry.id), catalog.capabilities(entry.id)
     window, tools, images = able.get("max_input_tokens"), able.get("tools"), able.get("images")

@@ -22,6 +22,7 @@ from .route import inspect, route
 from .serve import serve
 from .shadow import shadow
 from .train import train, update
+from .ui import ui
 
 __all__ = ["app", "main"]
 
@@ -37,7 +38,7 @@ _PANELS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Records": (collect, calibrate),
     "Routers": (train, update, inspect, route, serve),
     "Evidence": (evaluate, sweep, recommend, report, compare, routerarena),
-    "Production": (ledger, feedback, monitor, shadow),
+    "Production": (ui, ledger, feedback, monitor, shadow),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:

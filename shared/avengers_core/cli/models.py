@@ -15,7 +15,6 @@ from .options import ArtifactOption, JsonFlag
 if TYPE_CHECKING:
     from .._utils.results import Table
     from ..catalog.overview import ListedModel, ModelOverview
-    from ..routing.router import Router
 
 __all__ = ["models_app"]
 
@@ -45,6 +44,7 @@ def models(
         return
     from ..catalog.available import available_models
     from ..catalog.overview import model_overview
+    from ..dispatch.factory import expected_by_task
     from ..routing.router import Router
 
     if framework not in ("langchain", "llamaindex"):
@@ -57,20 +57,9 @@ def models(
         every=every,
         provider=provider,
         answers=answers,
-        expected=_expected(router, ids),
+        expected=expected_by_task(router, ids),
     )
     print_result(overview, _overview_view, as_json)
-
-
-def _expected(router: Router, ids: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Expected mean scores by kind of task, by id."""
-    from ..dispatch.factory import extended_router
-
-    if not ids:
-        return {}
-    wide = extended_router(router, {name: name for name in ids})
-    tasks, scores = wide.scores_by_task()
-    return {name: dict(zip(tasks, scores[:, column].tolist(), strict=True)) for column, name in enumerate(wide.models)}
 
 
 @models_app.command()

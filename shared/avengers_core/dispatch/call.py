@@ -330,7 +330,15 @@ class Attempt(Generic[M]):
             cluster=decision.cluster,
             similarity=decision.similarity,
             propensity=call.propensity if member.id == call.order[0] else None,
+            cooldown_seconds=self._cooldown(status),
+            describe_decision=decision.summary_json,
         )
+
+    def _cooldown(self, status: str) -> float | None:
+        """Seconds for which the model is not asked after this attempt, None if it may be."""
+        if status not in RESTING or self.error is None:
+            return None
+        return self.call.context.cooldowns.duration(self.error, gone=status == "not_found")
 
     def summary(self) -> dict[str, Any]:
         """What an answer's metadata says of the choice: plain values, for JSON."""

@@ -21,7 +21,7 @@ from ..routing.router import Router
 from .dispatcher import Dispatcher
 from .pool import ClientProfile, M, ModelPool
 
-__all__ = ["extended_router", "open_dispatcher", "open_router"]
+__all__ = ["expected_by_task", "extended_router", "open_dispatcher", "open_router"]
 
 T = TypeVar("T")
 
@@ -75,6 +75,23 @@ def extended_router(router: Router, spellings: Mapping[str, str], prices: Mappin
     return Router(
         dataclasses.replace(artifact, manifest=manifest), embedder=router.embedder, prices={**own, **(prices or {})}
     )
+
+
+def expected_by_task(router: Router, ids: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Expected mean scores of models by kind of task, by id.
+
+    Args:
+        router: A router.
+        ids: Models that its artifact or the catalogue knows.
+
+    Raises:
+        UnknownModelError: If a model is neither in the artifact nor known to the catalogue.
+    """
+    if not ids:
+        return {}
+    wide = extended_router(router, {name: name for name in ids})
+    tasks, scores = wide.scores_by_task()
+    return {name: dict(zip(tasks, scores[:, column].tolist(), strict=True)) for column, name in enumerate(wide.models)}
 
 
 def open_dispatcher(

@@ -199,10 +199,19 @@ class Cooldowns:
             error: What it failed with.
             gone: Whether its provider does not have it.
         """
-        longest = 10 * self.seconds
-        seconds = longest if gone else max(self.seconds, min(retry_after(error), longest))
+        seconds = self.duration(error, gone=gone)
         with self._lock:
             self._until[model] = time.monotonic() + seconds
+
+    def duration(self, error: BaseException, *, gone: bool = False) -> float:
+        """Seconds that a cooldown lasts.
+
+        Args:
+            error: What a model failed with.
+            gone: Whether its provider does not have it.
+        """
+        longest = 10 * self.seconds
+        return longest if gone else max(self.seconds, min(retry_after(error), longest))
 
     def succeed(self, model: str) -> None:
         """End the cooldown of ``model``."""

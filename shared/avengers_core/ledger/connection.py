@@ -31,17 +31,24 @@ def as_url(value: str | Path) -> sa.URL:
     return sa.URL.create("sqlite", database=str(user_path(value)))
 
 
-def connect(url: sa.URL) -> sa.Engine:
+def connect(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
     """An engine for a database; folders of an SQLite file are made.
+
+    Args:
+        url: The database.
+        read_only: Whether the database is to refuse to be changed (SQLite and PostgreSQL can). Nothing is made then.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: If the URL is of an unknown kind.
         OSError: If the folder of the file cannot be made.
         ImportError: If the database's driver is not installed.
     """
+    options = _pool_options(url)
+    if read_only:
+        return sa.create_engine(_read_only(url, options), **options)
     if _is_sqlite_file(url):
         user_path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, **_pool_options(url))
+    engine = sa.create_engine(url, **options)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -69,6 +76,17 @@ def _pool_options(url: sa.URL) -> dict[str, Any]:
     if not _is_sqlite_file(url):
         return {"poolclass": sa.pool.StaticPool, "connect_args": {"check_same_thread": False}}
     return {"max_overflow": -1, "connect_args": {"timeout": WAIT, "check_same_thread": False}}
+
+
+def _read_only(url: sa.URL, options: dict[str, Any]) -> sa.URL:
+    """The URL of a database that refuses changes; for PostgreSQL, ``options`` say so."""
+    if _is_sqlite_file(url):
+        path = user_path(url.database or "").resolve()
+        return sa.URL.create("sqlite", database=path.as_uri(), query={"mode": "ro", "uri": "true"})
+    if url.get_backend_name() == "postgresql":
+        given = options["connect_args"]
+        given["options"] = f"{given.get('options', '')} -c default_transaction_read_only=on".strip()
+    return url
 
 
 def _time_limits(url: sa.URL) -> dict[str, Any]:

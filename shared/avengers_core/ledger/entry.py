@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -42,6 +43,9 @@ class Entry(msgspec.Struct, kw_only=True):
         similarity: Cosine of the query and that cluster's centre.
         propensity: Probability that the router chooses this model for this query, None if it had no choice (a
             fallback, a step of a tool loop).
+        cooldown_seconds: Seconds for which the model is not asked after this attempt, None if it may be.
+        describe_decision: Gives what the router weighed, as JSON. A ledger keeps it with the first attempt of a call,
+            unless it was made with ``store_decisions=False``.
     """
 
     time: datetime
@@ -67,6 +71,8 @@ class Entry(msgspec.Struct, kw_only=True):
     cluster: int | None = None
     similarity: float | None = None
     propensity: float | None = None
+    cooldown_seconds: float | None = None
+    describe_decision: Callable[[], str] | None = None
 
 
 _THUMBS = {"up": 1.0, "👍": 1.0, "down": 0.0, "👎": 0.0}

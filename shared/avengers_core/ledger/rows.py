@@ -21,6 +21,7 @@ _LONGEST = {"call": 64, "decision": 64, "artifact": 12}
 _SAME = (
     "time", "call", "decision", "attempt", "model", "provider", "status", "alpha", "session", "run", "error", "seconds",
     "artifact", "cluster", "similarity", "propensity", "first_token_seconds",
+    "cooldown_seconds",
 )  # fmt: skip
 
 

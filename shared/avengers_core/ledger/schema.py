@@ -14,7 +14,17 @@ import sqlalchemy as sa
 from ..errors import LedgerError
 from .rows import TOKEN_COLUMNS
 
-__all__ = ["SCHEMA_VERSION", "calls", "feedback", "prepare", "read_version", "schema_version", "spend"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "calls",
+    "decisions",
+    "feedback",
+    "missing",
+    "prepare",
+    "read_version",
+    "schema_version",
+    "spend",
+]
 
 #: Version of the tables below. Ledgers of before it was written down have the same tables.
 SCHEMA_VERSION = 1
@@ -50,6 +60,7 @@ calls = sa.Table(
     sa.Column("similarity", sa.Float),
     sa.Column("propensity", sa.Float),
     sa.Column("first_token_seconds", sa.Float),
+    sa.Column("cooldown_seconds", sa.Float),
     sa.Index("calls_by_day", "day", "model"),
     sa.Index("calls_by_call", "call"),
 )
@@ -66,12 +77,21 @@ feedback = sa.Table(
     sa.Index("feedback_by_call", "call"),
 )
 
-#: Picodollars spent or set aside, by scope.
+#: What the router weighed for a call, as JSON, see `Decision.summary`.
+decisions = sa.Table(
+    "decisions",
+    _metadata,
+    sa.Column("call", sa.String(64), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+#: Picodollars spent or set aside, by scope, and the limit that calls last had for it.
 spend = sa.Table(
     "spend",
     _metadata,
     sa.Column("scope", sa.String(255), primary_key=True),
     sa.Column("picodollars", sa.BigInteger, nullable=False),
+    sa.Column("limit_picodollars", sa.BigInteger),
 )
 
 #: One row: the version of the tables.
@@ -125,9 +145,19 @@ def _create_tables(engine: sa.Engine, attempts: int = 5) -> None:
 
 
 def _add_columns(engine: sa.Engine) -> None:
-    known = {column["name"] for column in sa.inspect(engine).get_columns("calls")}
-    for name in sorted({column.name for column in calls.columns} - known):
-        kind = calls.c[name].type.compile(engine.dialect)
+    for table, name in missing(engine):
+        kind = _metadata.tables[table].c[name].type.compile(engine.dialect)
         # Another worker may be first.
         with contextlib.suppress(sa.exc.OperationalError, sa.exc.ProgrammingError), engine.begin() as db:
-            db.execute(sa.text(f"ALTER TABLE calls ADD COLUMN {name} {kind}"))
+            db.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {name} {kind}"))
+
+
+def missing(engine: sa.Engine) -> list[tuple[str, str]]:
+    """Columns that a ledger of an earlier version lacks, each with its table."""
+    inspector = sa.inspect(engine)
+    return [
+        (table.name, name)
+        for table in _metadata.sorted_tables
+        for known in [{column["name"] for column in inspector.get_columns(table.name)}]
+        for name in sorted({column.name for column in table.columns} - known)
+    ]

@@ -41,6 +41,8 @@ class Ledger:
         url: An SQLAlchemy URL (``postgresql+psycopg://...``) or the path of an SQLite file. Default:
             ``$AVENGERS_LEDGER``, else `default_ledger_path`.
         store_prompts: Whether the text that was routed is kept.
+        store_decisions: Whether what the router weighed is kept: the best candidates with their expected scores, costs
+            and seconds, and why others were left out.
 
     Attributes:
         writer: Writes the rows; its length is how many are not written yet.
@@ -52,7 +54,9 @@ class Ledger:
 
     blocks = True
 
-    def __init__(self, url: str | Path | None = None, *, store_prompts: bool = False) -> None:
+    def __init__(
+        self, url: str | Path | None = None, *, store_prompts: bool = False, store_decisions: bool = True
+    ) -> None:
         try:
             import sqlalchemy as sa
         except ImportError:
@@ -61,7 +65,7 @@ class Ledger:
 
         self._sa, self._schema = sa, schema
         self.url = connection.as_url(url or os.environ.get("AVENGERS_LEDGER") or default_ledger_path())
-        self.store_prompts = store_prompts
+        self.store_prompts, self.store_decisions = store_prompts, store_decisions
         self._scopes_known: set[str] = set()
         self._passing = (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError)
         self._reopening = threading.Lock()
@@ -81,7 +85,10 @@ class Ledger:
         self._insert = schema.calls.insert()
         self._add = add.values(picodollars=spend.picodollars + amount)
         _open_ledgers.add(self)
-        self._take = self._add.where(spend.picodollars + amount <= sa.bindparam("limit", type_=sa.BigInteger))
+        limit = sa.bindparam("limit", type_=sa.BigInteger)
+        self._take = add.values(picodollars=spend.picodollars + amount, limit_picodollars=limit).where(
+            spend.picodollars + amount <= limit
+        )
 
     @property
     def safe_url(self) -> str:
@@ -92,7 +99,7 @@ class Ledger:
         return f"Ledger({self.safe_url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.url.render_as_string(hide_password=False), self.store_prompts)
+        return _reopen, (self.url.render_as_string(hide_password=False), self.store_prompts, self.store_decisions)
 
     def record(self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}) -> None:
         """Write one entry and add its cost to scopes, in one transaction.
@@ -131,7 +138,17 @@ class Ledger:
         row = to_row(entry, store_prompt=self.store_prompts)
         amount = spent_amount(entry)
         amounts = {scope: amount - reserved.get(scope, 0) for scope in sorted({*scopes, *reserved})}
-        return self.writer.add(row, amounts, waits=waits)
+        return self.writer.add(row, amounts, self._described(entry), waits=waits)
+
+    def _described(self, entry: Entry) -> str | None:
+        """What the router weighed; once for each call."""
+        if not self.store_decisions or entry.attempt or entry.describe_decision is None:
+            return None
+        try:
+            return entry.describe_decision()
+        except ValueError as error:  # an id that is no text; the row matters more
+            _log.warning("the decision on call %s cannot be kept: %s", entry.call, error)
+            return None
 
     def _write(self, batch: Sequence[PendingRow]) -> None:
         """Write rows in one transaction."""
@@ -143,6 +160,9 @@ class Ledger:
             for pending in new:
                 amounts.update(pending.amounts)
             db.execute(self._insert, [pending.row for pending in new])
+            weighed = [{"call": one.row["call"], "body": one.decision} for one in new if one.decision is not None]
+            if weighed:
+                db.execute(self._schema.decisions.insert(), weighed)
             scopes = sorted(amounts)  # always in one order, so that two workers cannot wait for each other
             opened = self._open_scopes(db, scopes)
             if scopes:
@@ -363,5 +383,5 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _reopen(url: str, store_prompts: bool) -> Ledger:
-    return Ledger(url, store_prompts=store_prompts)
+def _reopen(url: str, store_prompts: bool, store_decisions: bool) -> Ledger:
+    return Ledger(url, store_prompts=store_prompts, store_decisions=store_decisions)

@@ -40,12 +40,14 @@ class PendingRow:
     Attributes:
         row: Values by column.
         amounts: Picodollars to add, by scope.
+        decision: What the router weighed, as JSON.
         tried: Whether a write of it has failed. It may have come through although its answer was lost.
         done: Set when it is written, refused, or tried and kept for later.
     """
 
     row: dict[str, Any]
     amounts: Mapping[str, int]
+    decision: str | None = None
     tried: bool = False
     done: Future[None] = field(default_factory=Future)
 
@@ -87,19 +89,22 @@ class RowWriter:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, row: dict[str, Any], amounts: Mapping[str, int], *, waits: bool = False) -> Future[None]:
+    def add(
+        self, row: dict[str, Any], amounts: Mapping[str, int], decision: str | None = None, *, waits: bool = False
+    ) -> Future[None]:
         """Write a row as soon as possible.
 
         Args:
             row: Values by column.
             amounts: Picodollars to add, by scope.
+            decision: What the router weighed, as JSON.
             waits: Whether the caller waits for it anyway. It is written here then if nothing else is being written.
 
         Returns:
             What is done when the row is written, or was tried once and is kept for later. It fails with `LedgerError`
             if the database refuses the row.
         """
-        pending = PendingRow(row, amounts)
+        pending = PendingRow(row, amounts, decision)
         with self._changed:
             self._rows.append(pending)
             if len(self._rows) > MOST_ROWS:

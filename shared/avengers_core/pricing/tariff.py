@@ -9,7 +9,7 @@ from functools import cached_property
 import msgspec
 
 from .catalog import lookup_price
-from .list_price import list_price
+from .list_price import linear_rates, list_price
 from .types import PER, Price, TokenUsage
 
 __all__ = ["PriceSchedule"]
@@ -56,6 +56,21 @@ class PriceSchedule:
         if usage is None or not self.known:
             return None
         return _contract_price(self.price, usage) if self.price else list_price(self.price_id, usage)
+
+    def cost_of_many(self, total: TokenUsage, calls: int) -> Decimal | None:
+        """US dollars of several calls, of which only the sums of tokens are known; None if they are unknown.
+
+        It is exact for prices without tiers. With tiers, it takes each call for an average one.
+
+        Args:
+            total: Tokens of all of them.
+            calls: How many they are.
+        """
+        if self.price is not None or linear_rates(self.price_id) is not None:
+            return self.cost(total)
+        mean = TokenUsage(**{kind: round(count / calls) for kind, count in msgspec.structs.asdict(total).items()})
+        one = self.cost(mean)
+        return None if one is None else one * calls
 
     @cached_property
     def cache_discount(self) -> float:

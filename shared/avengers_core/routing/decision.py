@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,9 @@ __all__ = ["Decision", "Evidence"]
 
 #: Candidates that a notebook shows.
 SHOWN_CANDIDATES = 10
+
+#: Clusters, and kinds of task, that a summary lists.
+SHOWN_GROUPS = 5
 
 #: Clusters that weigh less are not listed.
 MIN_CLUSTER_WEIGHT = 0.01
@@ -284,6 +289,43 @@ class Decision:
             "excluded": self.excluded,
             "explanation": self.explain(),
         }
+
+    def summary(self, most: int = 12) -> dict[str, Any]:
+        """What the choice was made from, as plain values: short enough to be kept for every call.
+
+        Args:
+            most: Candidates, and excluded models, that are listed.
+        """
+        listed = self._order()[:most].tolist()
+        return {
+            "model": self.model,
+            "alpha": self.alpha,
+            "min_quality": self.min_quality,
+            "scoring": self.scoring,
+            "exchange_rate": _finite_or_none(self.exchange_rate),
+            "confidence": self.confidence,
+            "out_of_distribution": bool(self.out_of_distribution),
+            "input_tokens": float(self.input_tokens),
+            "tasks": self.tasks[:SHOWN_GROUPS],
+            "clusters": self.clusters[:SHOWN_GROUPS],
+            "n_candidates": len(self.candidates),
+            "candidates": [
+                {
+                    "model": self.candidates[position],
+                    "expected_score": float(self.scores[position]),
+                    "deviation": float(self.evidence.errors[position]),
+                    "expected_cost": _finite_or_none(self.costs[position]),
+                    "expected_seconds": _finite_or_none(self.seconds[position]),
+                }
+                for position in listed
+            ],
+            "n_excluded": len(self.excluded),
+            "excluded": dict(itertools.islice(self.excluded.items(), most)),
+        }
+
+    def summary_json(self) -> str:
+        """`summary` as JSON."""
+        return msgspec.json.encode(self.summary()).decode()
 
 
 def _probability_above_zero(mean: float, deviation: float) -> float:
