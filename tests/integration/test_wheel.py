@@ -35,9 +35,15 @@ def test_it_holds_the_three_packages_and_nothing_else(wheel: Path) -> None:
             assert f"avengers_core/pretrained/{name}.zip" in names
             assert f"avengers_core/pretrained/{name}.md" in names
         assert "avengers_core/evaluation/report.html" in names
+        assert "avengers_core/ui/templates/base.html" in names
+        assert "avengers_core/ui/static/LICENSE.uPlot.txt" in names
         assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
         wanted = (".py", ".typed", ".zip", ".md", ".html", "/data/models.json", "/data/scores.json")
-        strange = [name for name in names if ".dist-info/" not in name and not name.endswith(wanted)]
+        strange = [
+            name
+            for name in names
+            if ".dist-info/" not in name and not name.endswith(wanted) and "/ui/static/" not in name
+        ]
         assert not strange
         assert sum(info.compress_size for info in archive.infolist()) < 2 << 20
         sources = {p.relative_to(ROOT / "shared") for p in (ROOT / "shared/avengers_core").rglob("*.py")}

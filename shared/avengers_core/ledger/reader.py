@@ -27,7 +27,7 @@ from .connection import as_url, connect, error_line
 from .entry import now
 from .reports import between
 from .rows import TOKEN_COLUMNS, from_row
-from .schema import calls, decisions, feedback, missing, read_version, spend
+from .schema import calls, decisions, feedback, missing, spend
 from .store import default_ledger_path
 
 __all__ = ["CallFilter", "LedgerReader"]
@@ -95,8 +95,10 @@ class LedgerReader:
                 raise FileNotFoundError(f"{self.name}: no such ledger; ChatAvengers(ledger={self.name!r}) writes one")
         try:
             self._engine = connect(self.url, read_only=True)
-            read_version(self._engine)
+            sa.inspect(self._engine).get_columns(calls.name)
             lacking = missing(self._engine)
+        except sa.exc.NoSuchTableError:
+            raise LedgerError(f"ledger {self.name}: cannot be read: it has no table of calls") from None
         except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
             raise LedgerError(f"ledger {self.name}: cannot be read: {error_line(error)}") from None
         if lacking:

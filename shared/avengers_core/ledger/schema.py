@@ -155,9 +155,9 @@ def _add_columns(engine: sa.Engine) -> None:
 def missing(engine: sa.Engine) -> list[tuple[str, str]]:
     """Columns that a ledger of an earlier version lacks, each with its table."""
     inspector = sa.inspect(engine)
-    return [
-        (table.name, name)
-        for table in _metadata.sorted_tables
-        for known in [{column["name"] for column in inspector.get_columns(table.name)}]
-        for name in sorted({column.name for column in table.columns} - known)
-    ]
+    found: list[tuple[str, str]] = []
+    for table in _metadata.sorted_tables:
+        there = inspector.get_columns(table.name) if inspector.has_table(table.name) else []
+        known = {column["name"] for column in there}
+        found += [(table.name, column.name) for column in table.columns if column.name not in known]
+    return found

@@ -51,12 +51,12 @@ class Trial:
     """A choice, and how it would change.
 
     Attributes:
-        request: What was routed.
+        needs: Capabilities that a model had to have.
         decision: The choice.
         runs: The models that are chosen as the knob is turned from 0 to 1, each with the first and last step.
     """
 
-    request: TypedRequest
+    needs: dict[str, bool | int]
     decision: Decision
     runs: list[tuple[str, float, float]]
 
@@ -147,7 +147,7 @@ class Console:
                 runs[-1] = (chosen, runs[-1][1], step)
             else:
                 runs.append((chosen, step, step))
-        return Trial(request, decision, runs)
+        return Trial(needs, decision, runs)
 
     def compare(self, rows: Sequence[Mapping[str, Any]]) -> Comparison | None:
         """What the best single model of a period would have cost; None if that is not known.

@@ -70,9 +70,9 @@ class Guard:
             return _refused(403, "the console is not served under that name; --host and --allow-host give others")
         if not _is_own(headers, request.url):
             return _refused(403, "requests of other sites are refused")
-        length = headers.get("content-length", "0")
+        length = headers.get("content-length", "" if request.scope["method"] == "POST" else "0")
         if not length.isdigit() or int(length) > MOST_BYTES:
-            return _refused(413, f"more than {MOST_BYTES} bytes")
+            return _refused(413, f"a body of a known length is needed, of {MOST_BYTES} bytes at most")
         if self.token is None:
             return None
         return self._check_token(request)

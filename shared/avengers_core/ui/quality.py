@@ -143,7 +143,7 @@ def advise(
                 f"avengers shadow {name} -m MODEL --judge JUDGE --max-cost 1 -o shadow.jsonl",
             )
         )
-    if timed and artifact.statistics.timing is None:
+    if timed and not artifact.statistics.timing.any():
         found.append(
             Advice(
                 "The calls were timed, and the artifact knows no speeds: with them, max_seconds can be used.",

@@ -267,3 +267,35 @@ def test_a_server_that_hangs_is_not_waited_for(
     ledger.close()
     again = Ledger(url)
     assert {row["call"] for row in again.entries()} == {"before", "paid"}
+
+
+def test_a_console_reads_it_and_changes_nothing(url: str) -> None:
+    import sqlalchemy as sa
+    from avengers_core.ledger.reader import CallFilter, LedgerReader
+
+    from tests.core.ledger.test_reader import some_entries
+
+    ledger = Ledger(url)
+    for entry in some_entries(100):
+        ledger.record(entry)
+    ledger.reserve(10, {budget_scopes("")["day"]: 100})
+    ledger.add_feedback("call0", 1)
+    reader = LedgerReader(url)
+    assert "canary" not in reader.name
+    for _ in range(2):
+        rows = reader.totals()
+        for told in ledger.report("model"):
+            amount = sum(row["picodollars"] for row in rows if row["model"] == told["model"])
+            assert Decimal(amount) / PICO == told["cost_usd"]
+        ledger.record(some_entries(1)[0])
+    assert [row["tag"] for row in reader.tags()] == [row["tag"] for row in ledger.report("tag")]
+    assert {row["session"] for row in reader.sessions()} == {"s1", "s2"}
+    assert [(row["picodollars"], row["limit_picodollars"]) for row in reader.limits()] == [(10, 100)]
+    assert len(reader.page(CallFilter(tag="a_b"))) == sum("a_b" in row["tags"] for row in ledger.entries())
+    assert len(reader.call("call0")) == 3
+    assert reader.cooling_down() == []
+    assert len(reader.feedback_by_model()) <= 1
+    with pytest.raises(sa.exc.InternalError, match="read-only"), reader._engine.begin() as db:
+        db.execute(sa.text("DELETE FROM calls"))
+    reader.close()
+    ledger.close()

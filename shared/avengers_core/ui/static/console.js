@@ -17,6 +17,7 @@ function draw(box) {
   const data = JSON.parse(box.parentElement.querySelector(".chart-data").textContent);
   const names = Object.keys(data.series);
   const days = data.days.map((day) => Date.parse(day + "T00:00:00Z") / 1000);
+  const last = days[days.length - 1];
   const stacked = [];
   let below = days.map(() => 0);
   for (const name of names) {
@@ -31,7 +32,7 @@ function draw(box) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { y: false, points: { show: false } },
     scales: {
-      x: { range: (_, low, high) => [low - 86400 * 0.7, high + 86400 * 0.7] },
+      x: { range: () => [last - 86400 * Math.max((last - days[0]) / 86400, 6) - 86400 * 0.7, last + 86400 * 0.7] },
       y: { range: (_, low, high) => [0, high * 1.08 || 1] },
     },
     axes: [
