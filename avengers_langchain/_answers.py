@@ -43,7 +43,8 @@ class ChunkAccumulator(StreamAccumulator[Client, ChatGenerationChunk]):
         if self._as_blocks:
             self._put_blocks(message)
         self._texts.append(str(message.text))
-        self._name = self._name or str(message.response_metadata.get("model_name") or "")
+        named = message.response_metadata.get("model_name") or (chunk.generation_info or {}).get("model_name")
+        self._name = self._name or str(named or "")
         if message.usage_metadata:
             self._cached = self._cached or from_cache(message.usage_metadata)
             self._reported = add_usage(self._reported, message.usage_metadata)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from avengers_core.dispatch.call import Attempt
+from avengers_core.dispatch.telemetry import ForeignSpan
 from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.instrumentation.events.exception import ExceptionEvent
 from llama_index.core.instrumentation.events.llm import (
@@ -27,6 +29,8 @@ from llama_index_instrumentation.dispatcher import active_instrument_tags
 from llama_index_instrumentation.events.span import SpanDropEvent
 from typing_extensions import Self
 
+from ._tracing import foreign_spans, tell
+
 __all__ = ["ModelSpan"]
 
 T = TypeVar("T")
@@ -40,14 +44,17 @@ class ModelSpan:
     LlamaIndex's own streams do, and the events that follow name it.
 
     Args:
-        client: The chosen model.
+        attempt: The attempt that the request is.
+        client: The chosen model, as it is asked.
         method: The name of the method that is called.
         arguments: The arguments of the method.
         parent_id: The id of the router's span.
     """
 
-    def __init__(self, client: LLM, method: str, arguments: Mapping[str, Any], parent_id: str | None) -> None:
-        self._client = client
+    def __init__(
+        self, attempt: Attempt[LLM], client: LLM, method: str, arguments: Mapping[str, Any], parent_id: str | None
+    ) -> None:
+        self._attempt, self._client = attempt, client
         self._bound = inspect.signature(getattr(client, method)).bind(**arguments)
         self._chat = "messages" in arguments
         given = "messages" if self._chat else "prompt"
@@ -55,6 +62,7 @@ class ModelSpan:
         self._options = {name: value for name, value in arguments.items() if name not in (given, "formatted")}
         self._parent_id = parent_id
         self._streams = False
+        self._foreign: list[ForeignSpan] = []
         self.id = f"{type(client).__name__}.{method}-{uuid.uuid4()}"
 
     def __enter__(self) -> Self:
@@ -66,6 +74,8 @@ class ModelSpan:
             parent_id=self._parent_id,
             tags=active_instrument_tags.get(),
         )
+        self._foreign = foreign_spans(self.id)
+        tell(self._foreign, self._attempt)
         start = LLMChatStartEvent if self._chat else LLMCompletionStartEvent
         model = {"class_name": self._client.class_name(), **self._client.metadata.model_dump()}
         self._send(start(model_dict=model, additional_kwargs=self._options, span_id=self.id, **self._given))
@@ -111,6 +121,7 @@ class ModelSpan:
         Args:
             response: The response with the decision.
         """
+        tell(self._foreign, self._attempt)
         kind = LLMChatEndEvent if isinstance(response, ChatResponse) else LLMCompletionEndEvent
         self._send(kind(response=response, span_id=self.id, **self._given))
         if not self._streams:

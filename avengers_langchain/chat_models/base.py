@@ -261,6 +261,7 @@ class ChatAvengers(PlanningChatModel):
                     run.answer = message_of(result)
                     finish(attempt, run.answer)
                     self._show(attempt, messages, run.answer)
+        plan.listeners.tell(attempt)
         return with_decision(result, attempt)
 
     async def _agenerate(
@@ -282,6 +283,7 @@ class ChatAvengers(PlanningChatModel):
                     run.answer = message_of(result)
                     finish(attempt, run.answer)
                     self._show(attempt, messages, run.answer)
+        plan.listeners.tell(attempt)
         return with_decision(result, attempt)
 
     def _stream(
@@ -312,6 +314,7 @@ class ChatAvengers(PlanningChatModel):
                     yield from chunks.finish()
                     run.answer = chunks.message()
                     self._show(attempt, messages, run.answer)
+                plan.listeners.tell(attempt)
                 yield chunks.decision_chunk()
 
     async def _astream(
@@ -345,6 +348,7 @@ class ChatAvengers(PlanningChatModel):
                         yield part
                     run.answer = chunks.message()
                     self._show(attempt, messages, run.answer)
+                plan.listeners.tell(attempt)
                 yield chunks.decision_chunk()
 
     def _show(self, attempt: Attempt[Client], messages: list[BaseMessage], answer: AIMessage) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from avengers_core._utils.threads import off_loop
@@ -26,6 +26,7 @@ from langchain_core.runnables import Runnable
 from .._messages import as_prompt
 from .._models import Client
 from .._structured import needs_of, tools_size
+from .._tracing import Listeners
 
 __all__ = ["PLAN_KEY", "RequestPlan", "variant_key"]
 
@@ -43,6 +44,7 @@ class RequestPlan:
         labels: What the call is recorded under.
         manager: Callbacks for the runs of the chosen models, None if nobody listens.
         variant: Digest of the build fields that the request gives, for the key of LangChain's cache.
+        listeners: Who listens to the outer run.
         call: The planned call, until it is used. LangChain's retries plan another one.
     """
 
@@ -51,6 +53,7 @@ class RequestPlan:
     labels: CallLabels
     manager: CallbackManager | AsyncCallbackManager | None = None
     variant: str = ""
+    listeners: Listeners = field(default_factory=Listeners)
     call: Call[Client] | None = None
 
     def __repr__(self) -> str:
@@ -79,8 +82,10 @@ class RequestPlan:
 
     def take_call(self, messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> Call[Client]:
         """The planned call the first time, and a new one each further time; see `new_call`."""
-        call, self.call = self.call, None
-        return call or self.new_call(messages, arguments)
+        planned, self.call = self.call, None
+        call = planned or self.new_call(messages, arguments)
+        call.own_spans = self.listeners.own_spans()
+        return call
 
     async def atake_call(self, messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> Call[Client]:
         """`take_call` that does not hold up the event loop."""

@@ -41,6 +41,7 @@ from .._events import without_events
 from .._messages import KEY, as_prompt, portable, routing_text
 from .._models import streams_usage_on_request
 from .._spans import ModelSpan
+from .._tracing import own_spans
 from ..query_context import QueryContext, follow_questions, open_question, query_context
 from .fields import LLMFields
 from .streams import ResponseAccumulator, finish, with_decision
@@ -159,7 +160,9 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         answer = kwargs.get("max_tokens") or self.max_tokens or 0
         prompt = as_prompt(messages, question, needs_from_arguments(kwargs), tool_tokens=size / 4, answer_tokens=answer)
         labels = CallLabels(context.session or self._instance, active_span_id.get() or "", context.tags)
-        return self.dispatcher.plan(prompt, options, labels)
+        call = self.dispatcher.plan(prompt, options, labels)
+        call.own_spans = own_spans()
+        return call
 
     async def _aplan(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Call[LLM]:
         """`_plan` that does not hold up the event loop."""
@@ -195,7 +198,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             with attempt:
                 client, arguments, check = self._request(attempt, given, kwargs, stream=False)
                 method = _METHODS[kind]
-                with ModelSpan(client, method, arguments, parent) as span, span.active():
+                with ModelSpan(attempt, client, method, arguments, parent) as span, span.active():
                     response: Response = attempt.deadline.run(getattr(client, method), **arguments)
                     finish(attempt, response)
                     self._show(attempt, given, response)
@@ -210,7 +213,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
             async with attempt:
                 client, arguments, check = self._request(attempt, given, kwargs, stream=False)
                 method = f"a{_METHODS[kind]}"
-                with ModelSpan(client, method, arguments, parent) as span, span.active():
+                with ModelSpan(attempt, client, method, arguments, parent) as span, span.active():
                     async with attempt.deadline.wait():
                         response: Response = await getattr(client, method)(**arguments)
                     finish(attempt, response)
@@ -234,7 +237,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                     client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
                     chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
                     method = f"stream_{_METHODS[kind]}"
-                    with ModelSpan(client, method, arguments, parent) as span:
+                    with ModelSpan(attempt, client, method, arguments, parent) as span:
                         stream = span.iterate(attempt.deadline.iterate(partial(getattr(client, method), **arguments)))
                         for part in stream:
                             yield from span.passing(chunks.add(part))
@@ -261,7 +264,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
                     client, arguments, _ = self._request(attempt, given, kwargs, stream=True)
                     chunks: ResponseAccumulator[Response] = ResponseAccumulator(attempt)
                     method = f"astream_{_METHODS[kind]}"
-                    with ModelSpan(client, method, arguments, parent) as span:
+                    with ModelSpan(attempt, client, method, arguments, parent) as span:
                         with span.active():
                             async with attempt.deadline.wait():
                                 opened = await getattr(client, method)(**arguments)

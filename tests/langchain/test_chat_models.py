@@ -873,6 +873,19 @@ def test_metadata_tells_the_decision(make: Make) -> None:
     assert answer.response_metadata["model_name"]
 
 
+async def test_the_model_of_a_stream_is_named_once(make: Make, server: LLMServer) -> None:
+    llm = make(alpha=0)
+    name = llm.invoke("hi").response_metadata["model_name"]
+    whole: Any = None
+    for part in llm.stream("hi"):
+        whole = part if whole is None else whole + part
+    assert whole.response_metadata["model_name"] == name
+    whole = None
+    async for part in llm.astream("hi"):
+        whole = part if whole is None else whole + part
+    assert whole.response_metadata["model_name"] == name
+
+
 def test_opentelemetry_spans(make: Make, server: LLMServer, spans: Any) -> None:
     server.model_faults = {MINI: 429}
     answer = make(alpha=0).invoke("a secret prompt")

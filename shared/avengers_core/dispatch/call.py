@@ -29,7 +29,7 @@ from .failures import FALLBACK, MAY_BE_CHARGED, OTHER_PROVIDER, RESTING, TRANSIE
 from .options import CallLabels, Prompt
 from .pool import M, PoolModel
 from .stickiness import has_choice
-from .telemetry import AttemptSpan
+from .telemetry import AttemptFacts, AttemptSpan, OwnSpans
 
 __all__ = ["Attempt", "Call"]
 
@@ -59,6 +59,7 @@ class Call(Generic[M]):
         options: How the model was chosen.
         labels: What it is filed under in the ledger.
         attempts: The attempts so far.
+        own_spans: What our own spans of the attempts say.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Call(Generic[M]):
         self.options = options
         self.labels = labels
         self.attempts: list[Attempt[M]] = []
+        self.own_spans = OwnSpans.WHOLE
 
     @property
     def first(self) -> PoolModel[M]:
@@ -174,6 +176,7 @@ class Attempt(Generic[M]):
         cost_usd: US dollars, None if unknown.
         deadline: How long it may take.
         response_model: Name that the model answered under, empty if unknown.
+        facts: What tracing tools are told of it.
     """
 
     def __init__(self, call: Call[M], member: PoolModel[M], number: int) -> None:
@@ -192,7 +195,11 @@ class Attempt(Generic[M]):
         self._streamed = 0
         self._finished = False
         self._clock = time.perf_counter()
-        self._span = AttemptSpan(member.provider, member.name, call.decision.id, call.decision.alpha)
+        decision = call.decision
+        self.facts = AttemptFacts(
+            member.id, member.name, member.provider, decision.alpha, number, call.id, decision.id, decision.explain
+        )
+        self._span = AttemptSpan(self.facts, call.own_spans)
         self._reservation = Reservation(
             call.context.budget_store, call.options.budget, call.labels.session, self.expected_cost
         )
@@ -301,7 +308,10 @@ class Attempt(Generic[M]):
         try:
             return self._reservation.settle(self._entry(status), waits=waits)
         finally:
-            self._span.end(self.usage, self.cost_usd, self.response_model, self.error)
+            seconds = time.perf_counter() - self._clock
+            self._span.end(
+                self.usage, self.cost_usd, self.response_model, self.error, seconds, self.first_token_seconds
+            )
 
     def _entry(self, status: str) -> Entry:
         call, decision, member = self.call, self.call.decision, self.member
