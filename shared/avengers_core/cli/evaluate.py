@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,8 +21,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from .._utils.results import Table
-    from ..evaluation import Evaluation
+    pass
 
 __all__ = ["evaluate"]
 
@@ -86,10 +84,4 @@ def evaluate(
             resamples=resamples,
             progress=progress,
         )
-    print_result(evaluation, _view, as_json)
-
-
-def _view(evaluation: Evaluation) -> Iterator[Table]:
-    from ..evaluation.tables import evaluation_tables
-
-    return evaluation_tables(evaluation)
+    print_result(evaluation, lambda found: found.tables(), as_json)

@@ -25,7 +25,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from .._utils.results import Table
-    from ..evaluation import Comparison, Recommendation, SweepRow, SweepSummary
+    from ..evaluation import Recommendation, SweepRow, SweepSummary
 
 __all__ = ["compare", "recommend", "report", "routerarena", "sweep"]
 
@@ -232,32 +232,7 @@ def compare(
 
     routers = Router.load(first), Router.load(second)
     found = compare_routers(*routers, load_records([*files]), alphas=parse_list(alphas, float))
-    print_result(found, _comparison_view, as_json)
-
-
-def _comparison_view(found: Comparison) -> Iterator[Table]:
-    from .._utils.results import Table
-    from ..evaluation.tables import left_out_table
-
-    yield Table(
-        f"{found.queries:,} queries; AUC {found.auc[0]:.4f} and {found.auc[1]:.4f}; 95% intervals",
-        ("alpha", "accuracy", "difference", "p", "wins", "losses", "$ per 1K queries", "difference of $"),
-        [
-            (
-                f"{row.alpha:g}",
-                f"{row.accuracy[0]:.4f}, {row.accuracy[1]:.4f}",
-                f"{row.difference:+.4f} [{row.interval[0]:+.4f}, {row.interval[1]:+.4f}]",
-                f"{row.p_value:.3g}",
-                str(row.wins),
-                str(row.losses),
-                f"{row.cost_usd[0] * 1000:.4f}, {row.cost_usd[1] * 1000:.4f}",
-                f"[{row.cost_usd_interval[0] * 1000:+.4f}, {row.cost_usd_interval[1] * 1000:+.4f}]",
-            )
-            for row in found.settings
-        ],
-    )
-    if found.left_out:
-        yield left_out_table(found.left_out)
+    print_result(found, lambda found: found.tables(), as_json)
 
 
 def routerarena(

@@ -9,8 +9,9 @@ from .calibration import Calibration, UnseenDataset, calibrate, leave_one_out
 from .compare import ComparedSetting, Comparison, compare_routers
 from .curves import ALPHAS, Curve, area_under_curve, measure, singles
 from .drift import Drift, measure_drift
-from .evaluate import Evaluation, PanelEvaluation, PanelMeans, Setting, evaluate_router, router_choices
+from .evaluate import evaluate_router, router_choices
 from .metrics import FIGURES, CurveFigures, PairedTest, curve_figures, paired_test
+from .outcome import Evaluation, PanelEvaluation, PanelMeans, Setting
 from .panels import LeftOut, Panel, find_panels
 from .recommend import Recommendation, recommend_alpha
 from .sweep import Grid, run_sweep

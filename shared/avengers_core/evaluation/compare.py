@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.results import Result
+from .._utils.html import html_table
+from .._utils.results import Result, Table
 from ..embedders.base import embed_all
 from ..records.table import RecordTable
 from ..routing.router import Router
@@ -18,6 +19,7 @@ from .bootstrap import Interval
 from .curves import ALPHAS, area_under_curve, cost_range, measure, singles
 from .evaluate import router_choices
 from .metrics import paired_test
+from .outcome import left_out_table
 from .panels import LeftOut, Panel, find_panels
 
 __all__ = ["ComparedSetting", "Comparison", "compare_routers"]
@@ -70,6 +72,32 @@ class Comparison(Result):
     auc: Pair
     left_out: list[LeftOut]
     settings: list[ComparedSetting]
+
+    def tables(self) -> Iterator[Table]:
+        """Both routers at each alpha, and what is left out."""
+        yield Table(
+            f"{self.queries:,} queries; AUC {self.auc[0]:.4f} and {self.auc[1]:.4f}; 95% intervals",
+            ("alpha", "accuracy", "difference", "p", "wins", "losses", "$ per 1K queries", "difference of $"),
+            [
+                (
+                    f"{row.alpha:g}",
+                    f"{row.accuracy[0]:.4f}, {row.accuracy[1]:.4f}",
+                    f"{row.difference:+.4f} [{row.interval[0]:+.4f}, {row.interval[1]:+.4f}]",
+                    f"{row.p_value:.3g}",
+                    str(row.wins),
+                    str(row.losses),
+                    f"{row.cost_usd[0] * 1000:.4f}, {row.cost_usd[1] * 1000:.4f}",
+                    f"[{row.cost_usd_interval[0] * 1000:+.4f}, {row.cost_usd_interval[1] * 1000:+.4f}]",
+                )
+                for row in self.settings
+            ],
+        )
+        if self.left_out:
+            yield left_out_table(self.left_out)
+
+    def _repr_html_(self) -> str:
+        """The tables as a notebook shows them."""
+        return "".join(map(html_table, self.tables()))
 
 
 def compare_routers(

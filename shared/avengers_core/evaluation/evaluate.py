@@ -8,7 +8,6 @@ from dataclasses import asdict, astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._utils.results import Result
 from ..embedders.base import embed_all
 from ..errors import RecordError
 from ..records.table import RecordTable
@@ -16,26 +15,23 @@ from ..routing.router import Router
 from ..routing.scoring import check_alpha
 from ..routing.statistics import Array
 from .baselines import fixed_choices, knn_choices, oracle_choices, random_choices
-from .bootstrap import FigureInterval, Interval, figure_intervals, setting_intervals
+from .bootstrap import figure_intervals, setting_intervals
 from .curves import ALPHAS, Curve, area_under_curve, available, cost_range, measure, singles
 from .means import PanelCurve, mean_curve, mean_figures
-from .panels import KINDS, LeftOut, Panel, router_panels
+from .outcome import (
+    AlphaCurve,
+    Area,
+    DatasetAccuracy,
+    Evaluation,
+    MeanSetting,
+    PanelEvaluation,
+    PanelMeans,
+    Setting,
+    SingleModel,
+)
+from .panels import KINDS, Panel, router_panels
 
-__all__ = [
-    "AlphaCurve",
-    "Area",
-    "DatasetAccuracy",
-    "Evaluation",
-    "MeanSetting",
-    "PanelEvaluation",
-    "PanelMeans",
-    "Progress",
-    "Setting",
-    "SingleModel",
-    "answer_patterns",
-    "evaluate_router",
-    "router_choices",
-]
+__all__ = ["Progress", "answer_patterns", "evaluate_router", "router_choices"]
 
 #: Alphas that `evaluate_router` lists, unless others are given.
 LISTED_ALPHAS = (0.0, 0.25, 0.39, 0.53, 0.8, 1.0)
@@ -44,201 +40,6 @@ FIGURE_RESAMPLES = 500
 
 #: Called with the name of a step, how much of it is done, and how much there is (0: unknown).
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A router at one alpha, or a baseline. Intervals are 95% bootstrap intervals.
-
-    Attributes:
-        name: Such as ``alpha 0.5``, ``best single: <model>`` or ``oracle, alpha 1``.
-        accuracy: Mean over datasets of each dataset's mean score.
-        accuracy_interval: Its interval.
-        accuracy_queries: Mean score over queries.
-        accuracy_queries_interval: Its interval.
-        cost_usd: Mean US dollars a query.
-        cost_usd_interval: Its interval.
-        total_cost_usd: US dollars of all queries.
-        shares: Share of the queries that each chosen model gets, by model.
-    """
-
-    name: str
-    accuracy: float
-    accuracy_interval: Interval
-    accuracy_queries: float
-    accuracy_queries_interval: Interval
-    cost_usd: float
-    cost_usd_interval: Interval
-    total_cost_usd: float
-    shares: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Area:
-    """Area under an accuracy-cost curve (`area_under_curve`).
-
-    Attributes:
-        datasets: Of the mean over datasets.
-        queries: Of the mean over queries.
-        gap_closed: Share of the way from the single models' area to the oracle's, over datasets. NaN if there is no way
-            to go.
-    """
-
-    datasets: float
-    queries: float
-    gap_closed: float
-
-
-@dataclass(frozen=True)
-class AlphaCurve:
-    """Accuracy and cost along alpha, with one value per alpha in each list.
-
-    Attributes:
-        alpha: The alphas, ascending.
-        accuracy: Mean over datasets of each dataset's mean score.
-        accuracy_queries: Mean score over queries.
-        cost_usd: Mean US dollars a query.
-    """
-
-    alpha: list[float]
-    accuracy: list[float]
-    accuracy_queries: list[float]
-    cost_usd: list[float]
-
-
-@dataclass(frozen=True)
-class SingleModel:
-    """One model for all queries that it answered.
-
-    Attributes:
-        accuracy: Mean over datasets of each dataset's mean score.
-        accuracy_queries: Mean score over queries.
-        cost_usd: Mean US dollars a query.
-    """
-
-    accuracy: float
-    accuracy_queries: float
-    cost_usd: float
-
-
-@dataclass(frozen=True)
-class DatasetAccuracy:
-    """Accuracies on one dataset.
-
-    Attributes:
-        dataset: Its name.
-        queries: Number of queries.
-        accuracy: Mean score by the name of the setting.
-    """
-
-    dataset: str
-    queries: int
-    accuracy: dict[str, float]
-
-
-@dataclass(frozen=True)
-class PanelEvaluation:
-    """A router's accuracy and cost on queries that the same models answered (`panels.Panel`), beside baselines.
-
-    Attributes:
-        sources: Names of the sources: who graded the answers.
-        kind: ``call``, or ``agent_run`` if dollars are those of whole runs of agents.
-        queries: Number of judged queries.
-        models: Number of compared models.
-        estimated_costs: Whether costs are what the router expects, because the sources recorded none.
-        settings: The router at the listed alphas, then the baselines.
-        auc: Areas by curve: ``single models``, ``router``, ``knn 100`` (if training records were given), ``oracle``.
-        figures: `metrics.FIGURES` of the router's curve, by name.
-        budget_range_usd: US dollars a query of the cheapest and of the most expensive single model, between which
-            areas are computed.
-        curves: The curves behind ``auc``, except that of the single models.
-        singles: The single models, by id.
-        datasets: Accuracies by dataset.
-    """
-
-    sources: list[str]
-    kind: str
-    queries: int
-    models: int
-    estimated_costs: bool
-    settings: list[Setting]
-    auc: dict[str, Area]
-    figures: dict[str, FigureInterval]
-    budget_range_usd: Interval
-    curves: dict[str, AlphaCurve]
-    singles: dict[str, SingleModel]
-    datasets: list[DatasetAccuracy]
-
-    def setting(self, name: str) -> Setting:
-        """The setting of a name; ``best single`` and ``cheapest`` are names whatever the model.
-
-        Args:
-            name: Such as ``alpha 0.5`` or ``best single``.
-
-        Raises:
-            KeyError: If there is no such setting.
-        """
-        for setting in self.settings:
-            if setting.name.partition(":")[0] == name:
-                return setting
-        raise KeyError(name)
-
-
-@dataclass(frozen=True)
-class MeanSetting:
-    """A router at one alpha, or a baseline, averaged over panels.
-
-    Attributes:
-        name: Such as ``alpha 0.5``, ``best single`` or ``oracle, alpha 1``.
-        accuracy: Mean over panels of `Setting.accuracy`.
-        relative_cost: Geometric mean over panels of the cost as a multiple of the best single model's.
-        cost_usd: Mean over panels of the US dollars a query.
-    """
-
-    name: str
-    accuracy: float
-    relative_cost: float
-    cost_usd: float
-
-
-@dataclass(frozen=True)
-class PanelMeans:
-    """Figures of one kind of usage, averaged over panels; each panel counts the same.
-
-    Attributes:
-        kind: ``call`` or ``agent_run``.
-        panels: Number of panels.
-        queries: Number of judged queries.
-        settings: The router at the listed alphas, then the baselines that all panels have.
-        auc: Mean areas by curve, of the curves that all panels have.
-        figures: `metrics.FIGURES` by name (`means.mean_figures`). One that does not exist is None.
-    """
-
-    kind: str
-    panels: int
-    queries: int
-    settings: list[MeanSetting]
-    auc: dict[str, Area]
-    figures: dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Evaluation(Result):
-    """A router's accuracy and cost on records, beside baselines.
-
-    Attributes:
-        queries: Number of judged queries.
-        scoring: The router's scoring: ``utility``, ``reference`` or ``simple``.
-        panels: One entry for each set of queries that the same models answered; calls before runs of agents.
-        means: Means over panels; one entry for each kind of usage.
-        left_out: Queries that are not judged and models that are not compared, by source.
-    """
-
-    queries: int
-    scoring: str
-    panels: list[PanelEvaluation]
-    means: list[PanelMeans]
-    left_out: list[LeftOut]
 
 
 def answer_patterns(table: RecordTable, usable: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.intp], list[str]]]:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import MissingExtraError
 from ..routing.statistics import Array
 from .calibration import CalibrationBin
-from .evaluate import Evaluation, PanelEvaluation
+from .outcome import Evaluation, PanelEvaluation
 from .sweep_rows import SweepRow, SweepSummary, by_alpha, mean_shares
 
 try:

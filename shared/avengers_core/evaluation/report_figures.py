@@ -16,7 +16,8 @@ from ..routing.score_model import ScoreModel
 from ..training.encoding import encode_records
 from ..training.estimator import RouterEstimator
 from .calibration import Calibration, UnseenDataset, calibrate, leave_one_out
-from .evaluate import Evaluation, Progress, evaluate_router
+from .evaluate import Progress, evaluate_router
+from .outcome import Evaluation
 from .recommend import Recommendation, recommend_alpha
 from .sweep import Grid, run_sweep
 from .sweep_rows import SweepRow, SweepSummary, main_kind, summarize

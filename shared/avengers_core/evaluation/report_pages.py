@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 from .._utils.pages import render_page
 from .._utils.results import Table
-from .evaluate import Evaluation
+from .outcome import Evaluation
 from .recommend import Recommendation
 from .report_figures import ReportFigures
 from .sweep_rows import by_alpha, mean_shares
-from .tables import evaluation_tables
 
 __all__ = ["CAPTIONS", "Picture", "as_html", "as_markdown", "findings", "tables"]
 
@@ -76,7 +75,7 @@ def _advice(advice: Recommendation | str, best: str) -> str:
 
 def tables(figures: ReportFigures) -> list[Table]:
     """The tables of the report."""
-    shown = [*evaluation_tables(figures.evaluation), *_single_tables(figures.evaluation)]
+    shown = [*figures.evaluation.tables(), *_single_tables(figures.evaluation)]
     return [*shown, _unseen_table(figures)] if figures.unseen else shown
 
 
