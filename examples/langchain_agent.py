@@ -22,7 +22,7 @@ def in_stock(item: str) -> int:
     return {"bolts": 1200, "nuts": 900}.get(item, 0)
 
 
-llm = ChatAvengers(models=["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"], alpha=0.4)
+llm = ChatAvengers(models=["gpt-5-mini", "gpt-5.1"], alpha=0.4)
 agent = create_agent(llm, [add, in_stock], system_prompt="You run a hardware shop.", checkpointer=InMemorySaver())
 thread: Any = {"configurable": {"thread_id": "shop"}}
 

@@ -8,7 +8,7 @@ from avengers_langchain import Budget, ChatAvengers
 
 ledger = f"{tempfile.mkdtemp()}/ledger.sqlite"
 llm = ChatAvengers(
-    models=["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"],
+    models=["gpt-5-mini", "gpt-5.1"],
     alpha=1.0,
     ledger=ledger,
     budget=Budget(per_session=0.01, per_day=5.0),

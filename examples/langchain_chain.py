@@ -4,7 +4,7 @@ from langchain_core.prompts import ChatPromptTemplate
 
 from avengers_langchain import ChatAvengers, get_avengers_callback
 
-llm = ChatAvengers(models=["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"], alpha=0.4)
+llm = ChatAvengers(models=["gpt-5-mini", "gpt-5.1"], alpha=0.4)
 chain = ChatPromptTemplate.from_messages([("system", "Answer in one sentence."), ("human", "{question}")]) | llm
 
 with get_avengers_callback() as spending:

@@ -38,7 +38,7 @@ retriever = store.as_retriever(search_kwargs={"k": 2})
 prompt = ChatPromptTemplate.from_messages(
     [("system", "Answer from these notes only:\n{context}"), ("human", "{question}")]
 )
-llm = ChatAvengers(models=["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"], alpha=0.4)
+llm = ChatAvengers(models=["gpt-5-mini", "gpt-5.1"], alpha=0.4)
 chain = {"context": retriever, "question": RunnablePassthrough()} | prompt | llm
 
 question = "How much does a family with two small children pay?"

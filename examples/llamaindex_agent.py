@@ -19,7 +19,7 @@ def in_stock(item: str) -> int:
 
 
 async def main() -> None:
-    llm = AvengersLLM(models=["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"], alpha=0.4)
+    llm = AvengersLLM(models=["gpt-5-mini", "gpt-5.1"], alpha=0.4)
     agent = FunctionAgent(tools=[add, in_stock], llm=llm, system_prompt="You run a hardware shop.")
     context = Context(agent)
     with get_avengers_callback() as spending:

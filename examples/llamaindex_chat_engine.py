@@ -5,7 +5,7 @@ from local_words import NOTES, LocalWords
 
 from avengers_llamaindex import AvengersLLM, get_avengers_callback
 
-Settings.llm = AvengersLLM(models=["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"], alpha=0.4)
+Settings.llm = AvengersLLM(models=["gpt-5-mini", "gpt-5.1"], alpha=0.4)
 Settings.embed_model = LocalWords()
 engine = VectorStoreIndex.from_documents([Document(text=text) for text in NOTES]).as_chat_engine("context")
 

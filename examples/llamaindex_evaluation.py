@@ -8,7 +8,7 @@ from rich.table import Table
 
 from avengers_llamaindex import AvengersLLM, get_avengers_callback, routing
 
-Settings.llm = AvengersLLM(models=["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"])
+Settings.llm = AvengersLLM(models=["gpt-5-mini", "gpt-5.1"])
 Settings.embed_model = LocalWords()
 engine = VectorStoreIndex.from_documents([Document(text=text) for text in NOTES]).as_query_engine(similarity_top_k=2)
 evaluator = SemanticSimilarityEvaluator()

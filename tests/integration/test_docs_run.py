@@ -111,14 +111,15 @@ def commands(text: str) -> Iterator[str]:
 
 
 def run_shell(text: str, folder: Path, env: dict[str, str], where: str, background: list[BaseProcess]) -> None:
-    """Run command lines: `avengers` in this process, `avengers serve` beside it, anything else in a shell."""
+    """Run command lines: `avengers` in this process, `avengers serve` and `ui` beside it, anything else in a shell."""
     for command in commands(text):
         words = shlex.split(command)
-        if words[:2] == ["avengers", "serve"]:
-            log = folder / "serve.log"
+        if words[:2] in (["avengers", "serve"], ["avengers", "ui"]):
+            log = folder / f"{words[1]}.log"
+            words += ["--no-browser", "--port", "0"] if words[1] == "ui" else []
             background.append(start_program(*words, env=env, cwd=folder, stdout=log, stderr=log))
             deadline = time.monotonic() + 60
-            while not log.exists() or "running on" not in log.read_text():
+            while not log.exists() or not re.search("running on|console is at", log.read_text()):
                 assert background[-1].exitcode is None, log.read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
@@ -155,6 +156,8 @@ def test_every_block_runs(page: Path, folder: Path, env: dict[str, str], server:
                 run_python(page, said, folder, env)
                 prepare(page, folder)
                 run_shell(text, folder, env, where, background)
+            elif language == "javascript":
+                run_javascript(text, folder, where)
             else:
                 assert language == "", f"{where}: a block of {language} is not run by anything"
         run_python(page, said, folder, env)
@@ -163,6 +166,17 @@ def test_every_block_runs(page: Path, folder: Path, env: dict[str, str], server:
             process.terminate()
             process.join(20)
             assert process.exitcode is not None
+
+
+def run_javascript(text: str, folder: Path, where: str) -> None:
+    """Run a block as a module of its own, if there is Node."""
+    node = shutil.which("node")
+    if node is None:
+        return
+    (folder / "block.mjs").write_text(text)
+    done = subprocess.run([node, "block.mjs"], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"{where}\n{done.stderr}"
+    assert done.stdout.strip(), where
 
 
 def run_python(page: Path, said: list[str], folder: Path, env: dict[str, str]) -> None:

@@ -11,24 +11,24 @@ from tests.support.processes import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
-    "langchain_chain": ["What is 17 * 23? -> gpt-4o", "with alpha 1: gpt-4o-2024-08-06", "3 calls"],
-    "langchain_rag": ["answers: This is what gpt-4o", "streamed: This is what gpt-4o"],
+    "langchain_chain": ["What is 17 * 23? -> gpt-5", "with alpha 1: gpt-5.1", "3 calls"],
+    "langchain_rag": ["answers: This is what gpt-5", "streamed: This is what gpt-5"],
     "langchain_agent": ["called", "answered"],
-    "langchain_batch": ["answered", "gpt-4o", "avengers ledger"],
+    "langchain_batch": ["answered", "gpt-5", "avengers ledger"],
     "llamaindex_query_engine": [
-        "in memory: This is what gpt-4o",
+        "in memory: This is what gpt-5",
         "FAISS: This is what",
-        "with alpha 1: gpt-4o-2024-08-06",
+        "with alpha 1: gpt-5.1",
     ],
-    "llamaindex_chat_engine": ["Fridays? -> This is what gpt-4o", "2 calls, $0."],
-    "llamaindex_agent": ["called add", "called in_stock", "answered by gpt-4o", "calls, $0."],
+    "llamaindex_chat_engine": ["Fridays? -> This is what gpt-5", "2 calls, $0."],
+    "llamaindex_agent": ["called add", "called in_stock", "answered by gpt-5", "calls, $0."],
     "zero_config": [
         "routing among: openai/gpt-",
         "What is 17 * 23? -> openai/gpt-",
         "LlamaIndex -> openai/gpt-",
         "answered by openai/gpt-",
     ],
-    "llamaindex_evaluation": ["What does a ticket cost?", "gpt-4o-2024-08-06", "0.0000"],
+    "llamaindex_evaluation": ["What does a ticket cost?", "gpt-5.1", "0.0000"],
 }
 
 
