@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from avengers_core import RouteOptions, Router
 from avengers_core._utils.threads import off_loop
-from avengers_core.dispatch.factory import open_router
+from avengers_core.catalog.catalog import default_catalog
+from avengers_core.dispatch.factory import extended_router, open_router
 from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.prompts.mixin import PromptDictType
@@ -24,10 +25,10 @@ __all__ = ["AvengersSelector"]
 class AvengersSelector(BaseSelector):
     """Selects by what each choice is expected to score and cost, or by what its description says.
 
-    If all choices are named by ids of the artifact (trained on records in which the "models" are your query engines, or
-    mapped to ids with ``models``), the router decides, as it decides between models. Otherwise the choices whose
-    descriptions are most like the question win, by the router's embedder. No text is generated, so none can be
-    malformed.
+    If all choices are named by models, the router decides, as it decides between models. The names are ids of the
+    artifact (which may be trained on records in which the "models" are your query engines), or any spelling of a model
+    that the catalogue knows; ``models`` maps other names to these. Otherwise the choices whose descriptions are most
+    like the question win, by the router's embedder. No text is generated, so none can be malformed.
 
     Args:
         artifact: Path or pretrained name of a trained router, or a `Router`. Default: the packaged router.
@@ -35,14 +36,14 @@ class AvengersSelector(BaseSelector):
         min_quality: In place of alpha; see `avengers_core.routing.options.RouteOptions`.
         max_cost: US dollars that the first selection may be expected to cost, at most.
         max_seconds: Seconds that it may be expected to take, at most.
-        models: Ids of the artifact by the name of a choice.
+        models: Ids of models by the name of a choice.
         embed_model: The embeddings that the artifact was trained with. Default: made from the artifact's id.
         max_selections: How many choices are selected, best first. More than one goes to a summarizer.
 
     Raises:
         ArtifactError: If the artifact is missing or damaged, or was trained with other embeddings.
-        ValueError: If ``models`` names an id that is not in the artifact, ``max_selections`` is below 1, or another
-            value is out of its range.
+        ValueError: If ``models`` names an id that neither the artifact nor the catalogue knows, ``max_selections`` is
+            below 1, or another value is out of its range.
     """
 
     def __init__(
@@ -61,9 +62,13 @@ class AvengersSelector(BaseSelector):
         self.options = RouteOptions(alpha=alpha, min_quality=min_quality, max_cost=max_cost, max_seconds=max_seconds)
         self.models = dict(models or {})
         self.max_selections = max_selections
-        unknown = sorted(set(self.models.values()) - set(self.router.models))
-        if unknown:
-            raise ValueError(f"models: the artifact has no {unknown[0]!r}: it has {', '.join(self.router.models)}")
+        self._wide: dict[frozenset[str], Router] = {}
+        for name in sorted(self.models.values()):
+            if not self._is_known(name):
+                listed = ", ".join(self.router.models)
+                raise ValueError(
+                    f"models: the artifact has no {name!r}, and the catalogue does not know it: it has {listed}"
+                )
         if max_selections < 1:
             raise ValueError(f"max_selections must be at least 1, not {max_selections}")
 
@@ -76,16 +81,28 @@ class AvengersSelector(BaseSelector):
         if not choices:
             raise ValueError("there is nothing to select from")
         ids = [self.models.get(choice.name or "", choice.name or "") for choice in choices]
-        trained = set(ids) <= set(self.router.models) and len(set(ids)) == len(ids)
-        ranked = self._by_record(ids, query.query_str) if trained else self._by_description(choices, query.query_str)
+        by_model = all(map(self._is_known, ids)) and len(set(ids)) == len(ids)
+        ranked = self._by_record(ids, query.query_str) if by_model else self._by_description(choices, query.query_str)
         selections = [SingleSelection(index=index, reason=reason) for index, reason in ranked[: self.max_selections]]
         return SelectorResult(selections=selections)
 
     async def _aselect(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> SelectorResult:
         return await off_loop(lambda: self._select(choices, query))
 
+    def _is_known(self, name: str) -> bool:
+        return name in self.router.models or default_catalog().knows(name)
+
+    def _router_over(self, ids: list[str]) -> Router:
+        """The router, with the models that only the catalogue knows."""
+        if set(ids) <= set(self.router.models):
+            return self.router
+        key = frozenset(ids)
+        if key not in self._wide:
+            self._wide[key] = extended_router(self.router, {name: name for name in ids})
+        return self._wide[key]
+
     def _by_record(self, ids: list[str], question: str) -> list[tuple[int, str]]:
-        decision = self.router.route(question, self.options, models=ids)
+        decision = self._router_over(ids).route(question, self.options, models=ids)
         expected = dict(zip(decision.candidates, zip(decision.scores, decision.costs, strict=True), strict=True))
         return [
             (ids.index(name), f"expected score {expected[name][0]:.2f} for ${expected[name][1]:.2g}")

@@ -83,3 +83,14 @@ async def test_llama_index_17396_a_selector_that_needs_no_valid_json(server: LLM
     for answer in (engine.query(question), await engine.aquery(question)):
         assert answer.metadata
         assert answer.metadata["selector_result"].ind == 1
+
+
+def test_models_that_the_artifact_was_not_trained_with_decide_as_well() -> None:
+    """Any spelling that the catalogue knows, as everywhere else."""
+    choices = [ToolMetadata(name=name, description="answers") for name in ("gpt-5-nano", "gpt-5.1")]
+    cheap, best = (AvengersSelector(alpha=alpha).select(choices, "What is 17 * 23?") for alpha in (0, 1))
+    assert [choices[one.ind].name for one in (cheap, best)] == ["gpt-5-nano", "gpt-5.1"]
+    assert "expected score" in best.reason
+    engines = [ToolMetadata(name=name, description="answers") for name in ("fast", "good")]
+    mapped = AvengersSelector(alpha=0, models={"fast": "openai:gpt-5-nano", "good": "openai/gpt-5.1"})
+    assert engines[mapped.select(engines, "What is 17 * 23?").ind].name == "fast"
