@@ -53,6 +53,8 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         Raises:
             ValueError: If it gives other models than this model's own, although ``models`` was not made configurable.
         """
+        if not configurable:
+            return {}
         names = self._option_names()
         overrides = {name: configurable[key] for key, name in names.items() if key in configurable}
         known = {name for name in CONFIGURABLE_FIELDS if f"{self.config_prefix}{name}" in configurable}

@@ -221,13 +221,38 @@ _FOREIGN: dict[str, Callable[[AttemptFacts, float | None], Mapping[str, Any]]] =
 }
 
 
+class _Telemetry(NamedTuple):
+    """OpenTelemetry, if it is installed."""
+
+    trace: Any
+    metrics: Any
+    tracer: Any
+    instruments: _Metrics
+
+
 @functools.cache
-def _tracer() -> Any | None:
+def _telemetry() -> _Telemetry | None:
     try:
-        from opentelemetry import trace
+        from opentelemetry import metrics, trace
     except ImportError:
         return None
-    return trace.get_tracer("avengers")
+    return _Telemetry(trace, metrics, trace.get_tracer("avengers"), _Metrics(metrics.get_meter("avengers")))
+
+
+def _tracer() -> Any | None:
+    """What makes spans; None if nobody has set up tracing."""
+    found = _telemetry()
+    if found is None or isinstance(found.trace.get_tracer_provider(), found.trace.ProxyTracerProvider):
+        return None
+    return found.tracer
+
+
+def _metrics() -> _Metrics | None:
+    """What counts attempts; None if nobody has set up metrics."""
+    found = _telemetry()
+    if found is None or not hasattr(found.metrics.get_meter_provider(), "force_flush"):  # those that export have it
+        return None
+    return found.instruments
 
 
 class _Metrics:
@@ -270,12 +295,3 @@ class _Metrics:
             self._tokens.record(usage.output_tokens, {**attributes, "gen_ai.token.type": "output"})
         if cost_usd is not None:
             self._dollars.add(float(cost_usd), attributes)
-
-
-@functools.cache
-def _metrics() -> _Metrics | None:
-    try:
-        from opentelemetry import metrics
-    except ImportError:
-        return None
-    return _Metrics(metrics.get_meter("avengers"))

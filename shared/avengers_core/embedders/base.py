@@ -48,10 +48,9 @@ class Embedder(Protocol):
 
 def normalize(vectors: Vectors) -> Vectors:
     """(n, d) rows scaled to unit length; a zero row stays zero."""
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    out = np.zeros_like(vectors)
-    np.divide(vectors, norms, out=out, where=norms > 0)
-    return out
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    norms[norms == 0] = 1
+    return np.asarray(vectors / norms[:, None])
 
 
 def check_vectors(vectors: Any, n: int, dimension: int | None, name: str) -> Vectors:
@@ -114,4 +113,6 @@ def embed_all(
         batches.append(normalize(check_vectors(embedder.embed(batch), len(batch), embedder.dimension, embedder.id)))
         if progress:
             progress(len(batch))
+    if len(batches) == 1:
+        return batches[0]
     return np.concatenate(batches) if batches else np.zeros((0, embedder.dimension), dtype=np.float32)

@@ -120,5 +120,5 @@ def budget_scopes(session: str, now: datetime | None = None) -> dict[str, str]:
         session: The call's session.
         now: The time (UTC) whose day counts. If None, it is the present time.
     """
-    day = (now or datetime.now(timezone.utc)).strftime("%Y-%m-%d")
+    day = (now or datetime.now(timezone.utc)).date().isoformat()
     return {"day": f"day:{day}", "session": f"session:{storable(session)}"}

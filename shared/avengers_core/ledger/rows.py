@@ -36,7 +36,7 @@ def to_row(entry: Entry, *, store_prompt: bool) -> dict[str, Any]:
     row |= {name: storable(row[name], _LONGEST.get(name, 200)) for name in row if isinstance(row[name], str)}
     row |= {kind: None if entry.usage is None else getattr(entry.usage, kind) for kind in TOKEN_COLUMNS}
     return row | {
-        "day": entry.time.strftime("%Y-%m-%d"),
+        "day": entry.time.date().isoformat(),
         "tags": json.dumps([storable(tag) for tag in entry.tags]),
         "picodollars": entry.cost_pico,
         "expected_picodollars": entry.expected_cost_pico,

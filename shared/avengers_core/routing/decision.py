@@ -57,12 +57,7 @@ class Evidence(NamedTuple):
     @property
     def tasks(self) -> list[tuple[str, float]]:
         """Kinds of task with shares of 1% or more, and these shares, largest first."""
-        order = np.argsort(-self.task_shares, kind="stable")
-        return [
-            (self.basis.tasks[code], float(self.task_shares[code]))
-            for code in order.tolist()
-            if self.task_shares[code] >= MIN_CLUSTER_WEIGHT
-        ]
+        return [(self.basis.tasks[code], share) for code, share in _heaviest(self.task_shares)]
 
 
 #: Standard deviation that two expectations have between them at least.
@@ -190,9 +185,7 @@ class Decision:
     @property
     def clusters(self) -> list[tuple[int, float]]:
         """Clusters that weigh 1% or more in the decision, with their weights, heaviest first."""
-        weights = self.evidence.weights
-        order = np.argsort(-weights, kind="stable")
-        return [(int(c), float(weights[c])) for c in order if weights[c] >= MIN_CLUSTER_WEIGHT]
+        return _heaviest(self.evidence.weights)
 
     @property
     def confidence(self) -> float:
@@ -326,6 +319,13 @@ class Decision:
     def summary_json(self) -> str:
         """`summary` as JSON."""
         return msgspec.json.encode(self.summary()).decode()
+
+
+def _heaviest(weights: Array) -> list[tuple[int, float]]:
+    """Positions of weights of 1% or more, and these weights, largest first."""
+    positions = np.flatnonzero(weights >= MIN_CLUSTER_WEIGHT)
+    found = zip(positions.tolist(), weights[positions].tolist(), strict=True)
+    return sorted(found, key=lambda one: -one[1])
 
 
 def _probability_above_zero(mean: float, deviation: float) -> float:

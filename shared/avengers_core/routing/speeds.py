@@ -83,7 +83,8 @@ class SpeedModel:
             output_tokens: (n, m) expected output tokens.
         """
         if not self.any_known:
-            return np.broadcast_to(self.first_token, output_tokens.shape)
+            rows = self.first_token[None]
+            return rows if len(output_tokens) == 1 else np.broadcast_to(rows, output_tokens.shape)
         return np.asarray(self.first_token + output_tokens * self.per_token)
 
     def of(self, column: int) -> Speed | None:
