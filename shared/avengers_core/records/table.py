@@ -18,7 +18,9 @@ import dataclasses
 import math
 from array import array
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -200,35 +202,37 @@ class TableBuilder:
         self._dataset_codes: dict[str, int] = {}
         self._source_codes: dict[str, int] = {}
         self._dataset, self._source = array("i"), array("i")  # one item for each record
-        self._text = array("Q")  # as well
-        self._row, self._model = array("q"), array("i")  # one item for each answer, as in the next line
-        self._score, self._cost, self._weight = array("d"), array("d"), array("d")
-        self._tokens = array("d")  # len(TOKEN_KINDS) items for each answer
+        self._text, self._answers = array("Q"), array("i")  # as well
+        self._model = array("i")  # one item for each answer, as in the next line
+        self._score, self._cost, self._weight = array("f"), array("d"), array("f")
+        self._tokens = array("f")  # len(TOKEN_KINDS) items for each answer
         self._agent_run = array("b")  # and one here
         self._timed_cell = array("q")  # one item for each answer whose duration is known: its number among the answers
         self._durations = array("d")  # and len(DURATIONS) items here
         self._weighted = False
+        self._thread = ThreadPoolExecutor(1, "avengers-encode")
+        self._running: Future[NDArray[np.float32]] | None = None
 
     def add(self, record: Record) -> None:
         """Append a validated record."""
-        row = len(self._index)
         self._index.append(str(record.index))
         self._dataset.append(self._dataset_codes.setdefault(record.dataset, len(self._dataset_codes)))
         source = record.dataset if record.source is None else record.source
         self._source.append(self._source_codes.setdefault(source, len(self._source_codes)))
         self._text.append(text_key(record.query))
         self._weighted = self._weighted or bool(record.weights)
-        for model, score in record.records.items():
-            usage = record.usages.get(model)
-            self._row.append(row)
-            self._model.append(self._model_codes.setdefault(model, len(self._model_codes)))
-            self._score.append(0.0 if score is None else float(score))
-            self._weight.append(record.weights.get(model, 1.0))
-            self._cost.append(math.nan if usage is None or usage.cost_usd is None else usage.cost_usd)
+        scores, codes, first_cell = record.records, self._model_codes, len(self._model)
+        usages = [record.usages.get(model) for model in scores]
+        self._answers.append(len(scores))
+        self._model.extend([codes.setdefault(model, len(codes)) for model in scores])
+        self._score.extend([0.0 if score is None else score for score in scores.values()])
+        self._weight.extend([record.weights.get(model, 1.0) for model in scores])
+        self._cost.extend([math.nan if one is None or one.cost_usd is None else one.cost_usd for one in usages])
+        self._agent_run.extend([one is not None and one.kind == "agent_run" for one in usages])
+        for cell, usage in enumerate(usages, first_cell):
             self._tokens.extend(_token_counts(usage))
-            self._agent_run.append(usage is not None and usage.kind == "agent_run")
             if usage is not None and usage.seconds is not None:
-                self._timed_cell.append(len(self._row) - 1)
+                self._timed_cell.append(cell)
                 first = usage.first_token_seconds
                 self._durations.extend((usage.seconds, math.nan if first is None else first))
         self._queries.append(record.query)
@@ -247,20 +251,20 @@ class TableBuilder:
         models, columns = _sorted_names(self._model_codes, self._model)
         datasets, dataset = _sorted_names(self._dataset_codes, self._dataset)
         sources, source = _sorted_names(self._source_codes, self._source)
-        cells = np.frombuffer(self._row, dtype=np.int64), columns
+        cells = np.repeat(np.arange(len(self._index)), np.frombuffer(self._answers, dtype=np.int32)), columns
         shape = (len(self._index), len(models))
         scores = np.full(shape, np.nan, dtype=np.float32)
         cost = np.full(shape, np.nan)
         tokens = np.full((*shape, len(TOKEN_KINDS)), np.nan, dtype=np.float32)
         agent_run = np.zeros(shape, dtype=bool)
-        scores[cells] = np.frombuffer(self._score)
+        scores[cells] = np.frombuffer(self._score, dtype=np.float32)
         cost[cells] = np.frombuffer(self._cost)
-        tokens[cells] = np.frombuffer(self._tokens).reshape(-1, len(TOKEN_KINDS))
+        tokens[cells] = np.frombuffer(self._tokens, dtype=np.float32).reshape(-1, len(TOKEN_KINDS))
         agent_run[cells] = np.frombuffer(self._agent_run, dtype=np.int8)
         weights = None
         if self._weighted:
             weights = np.zeros(shape, dtype=np.float32)
-            weights[cells] = np.frombuffer(self._weight)
+            weights[cells] = np.frombuffer(self._weight, dtype=np.float32)
         durations = None
         if self._durations:
             durations = np.full((*shape, len(DURATIONS)), np.nan, dtype=np.float32)
@@ -279,23 +283,46 @@ class TableBuilder:
             agent_run,
             np.array(self._text, dtype=np.uint64),
             list(self._queries),
-            np.concatenate(self._encoded) if self._encoded else None,
+            self._take_encoded(),
             weights,
             durations,
         )
 
     def _encode_queries(self) -> None:
-        if self._encode is not None and self._queries:
-            self._encoded.append(self._encode(self._queries))
-            self._queries = []
+        """Encode a batch while the next one is read."""
+        if self._encode is None or not self._queries:
+            return
+        if self._running is not None:
+            self._encoded.append(self._running.result())
+        self._running = self._thread.submit(self._encode, self._queries)
+        self._queries = []
+
+    def _take_encoded(self) -> NDArray[np.float32] | None:
+        """The batches as one array, each let go once it is copied, so that they are not held twice."""
+        if self._running is not None:
+            self._encoded.append(self._running.result())
+        self._thread.shutdown()
+        if not self._encoded:
+            return None
+        whole = np.empty((len(self._index), self._encoded[0].shape[1]), dtype=np.float32)
+        end = len(whole)
+        while self._encoded:
+            batch = self._encoded.pop()
+            whole[end - len(batch) : end] = batch
+            end -= len(batch)
+        return whole
+
+
+_tokens_of = attrgetter(*TOKEN_KINDS)
+_NO_TOKENS = (math.nan,) * len(TOKEN_KINDS)
 
 
 def _token_counts(usage: Usage | None) -> tuple[float, ...]:
     """Tokens by `TOKEN_KINDS`, NaN if there is no usage."""
     if usage is None:
-        return (math.nan,) * len(TOKEN_KINDS)
-    counts = (getattr(usage, kind) for kind in TOKEN_KINDS)
-    return tuple(default if count is None else count for count, default in zip(counts, _UNREPORTED, strict=True))
+        return _NO_TOKENS
+    counts: tuple[float | None, ...] = _tokens_of(usage)
+    return tuple([default if count is None else count for count, default in zip(counts, _UNREPORTED, strict=True)])
 
 
 def _sorted_names(numbers: dict[str, int], items: array[int]) -> tuple[list[str], NDArray[np.int32]]:
