@@ -47,13 +47,13 @@ class ModelBasis:
 
 @dataclass(frozen=True)
 class Basis:
-    """What the expectations of c models rest on.
+    """What the expectations of an artifact's m models rest on.
 
     Attributes:
-        answers: (c,) answers to all training queries.
-        published: (c,) published scores.
+        answers: (m,) answers to all training queries.
+        published: (m,) published scores.
         assumed_from: For each model, what it starts from; see `ModelBasis`.
-        cost_estimated: (c,) whether a model's cost is estimated.
+        cost_estimated: (m,) whether a model's cost is estimated.
         tasks: Names of the t kinds of task: the sources' labels, or the datasets if there is one source.
     """
 
@@ -76,28 +76,19 @@ class Basis:
         assumed = tuple(model.assumed_from for model in artifact.manifest.models)
         return cls(artifact.statistics.n_answers.sum(axis=0), published, assumed, costs.estimated, tasks)
 
-    def take(self, columns: NDArray[np.intp]) -> Basis:
-        """That of some of the models.
-
-        Args:
-            columns: Their positions.
-        """
-        assumed = tuple(self.assumed_from[column] for column in columns.tolist())
-        return Basis(self.answers[columns], self.published[columns], assumed, self.cost_estimated[columns], self.tasks)
-
-    def of(self, position: int, nearby: Array) -> ModelBasis:
+    def of(self, column: int, nearby: float) -> ModelBasis:
         """What the expectation of one model rests on.
 
         Args:
-            position: The model's position.
-            nearby: (c,) answers to queries near the query at hand.
+            column: The model's column.
+            nearby: Answers of it to queries near the query at hand.
         """
         return ModelBasis(
-            answers_nearby=float(nearby[position]),
-            answers=float(self.answers[position]),
-            published=int(self.published[position]),
-            assumed_from=self.assumed_from[position],
-            cost_estimated=bool(self.cost_estimated[position]),
+            answers_nearby=nearby,
+            answers=float(self.answers[column]),
+            published=int(self.published[column]),
+            assumed_from=self.assumed_from[column],
+            cost_estimated=bool(self.cost_estimated[column]),
         )
 
 

@@ -124,13 +124,16 @@ class Eligibility:
 
     Args:
         artifact: A trained artifact.
+
+    Attributes:
+        default: The models that may be chosen if nothing is asked for.
     """
 
     def __init__(self, artifact: Artifact) -> None:
         self._models = artifact.manifest.models
         self._ids = frozenset(model.id for model in self._models)
         self._too_few = _too_few_records(artifact)
-        self._default = self._select(self._ids, {}, {})
+        self.default = self._select(self._ids, {}, {})
 
     def select(
         self,
@@ -149,7 +152,7 @@ class Eligibility:
             NoCandidateError: If the artifact has no model of that id.
         """
         if models is None and not exclude_models and not require:
-            return self._default
+            return self.default
         named = None if models is None else list(models)
         reasons = exclusion_reasons(exclude_models)
         if named is not None:

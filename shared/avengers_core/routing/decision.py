@@ -41,7 +41,8 @@ class Evidence(NamedTuple):
         errors: (c,) standard deviations of the candidates' expected scores.
         overall_scores: (c,) the candidates' expected scores over all training queries.
         task_shares: (t,) how near the query is to each kind of task; they sum to 1.
-        basis: What the expectations rest on, and the names of the kinds of task.
+        basis: What the expectations of all models rest on, and the names of the kinds of task.
+        columns: (c,) the candidates' columns among all models.
         nearby: (c,) answers to the training queries near the query, weighted by cluster.
         ood_threshold: Cosine similarity below which a query is out of distribution.
     """
@@ -51,6 +52,7 @@ class Evidence(NamedTuple):
     overall_scores: Array
     task_shares: Array
     basis: Basis
+    columns: NDArray[np.intp]
     nearby: Array
     ood_threshold: float
 
@@ -231,7 +233,7 @@ class Decision:
             ValueError: If it is not a candidate.
         """
         evidence, position = self.evidence, self.candidates.index(self.model if model is None else model)
-        return evidence.basis.of(position, evidence.nearby)
+        return evidence.basis.of(int(evidence.columns[position]), float(evidence.nearby[position]))
 
     def deviation(self, model: str | None = None) -> float:
         """Standard deviation of a candidate's expected score: how far it may be off.

@@ -145,6 +145,10 @@ class Router:
         self._eligibility = Eligibility(artifact)
 
     @cached_property
+    def _default_of_known_cost(self) -> Candidates:
+        return self._eligibility.default.known_cost(self._costs.known)
+
+    @cached_property
     def exchange_rates(self) -> ExchangeRates:
         """What a point of score is worth at each alpha."""
         return ExchangeRates(self.artifact.manifest.typical_cost, self._expect_probes())
@@ -387,7 +391,8 @@ class Router:
             alpha = self.artifact.manifest.settings.alpha if options.max_cost is None else 1.0
         candidates = self._eligibility.select(models, options.exclude_models, require)
         if not self._costs.all_known and (limited or scorer.requires_known_cost(alpha)):
-            candidates = candidates.known_cost(self._costs.known)
+            every = candidates is self._eligibility.default
+            candidates = self._default_of_known_cost if every else candidates.known_cost(self._costs.known)
         candidates = candidates.require_any()
         return _Request(
             scorer,
@@ -445,7 +450,6 @@ class Router:
         manifest = self.artifact.manifest
         names, excluded = list(candidates.names), dict(candidates.ineligible)
         overall_scores = candidates.take(self._overall_score)
-        basis = self._basis if candidates.every else self._basis.take(candidates.columns)
         rows = zip(
             chosen,
             batch.scores,
@@ -488,7 +492,14 @@ class Router:
                 excluded=excluded,
                 propensity=propensity,
                 evidence=Evidence(
-                    row_weights, errors, overall_scores, task_shares, basis, nearby, manifest.ood_threshold
+                    row_weights,
+                    errors,
+                    overall_scores,
+                    task_shares,
+                    self._basis,
+                    candidates.columns,
+                    nearby,
+                    manifest.ood_threshold,
                 ),
             )
 
