@@ -101,6 +101,8 @@ class RecordTable:
         Args:
             keep: (n,) boolean mask, or positions of the rows in the order wanted.
         """
+        if keep.dtype == bool and keep.all():  # their arrays are not changed, so both may have them
+            return dataclasses.replace(self)
         positions = np.flatnonzero(keep) if keep.dtype == bool else keep
         return RecordTable(
             [self.index[i] for i in positions],
@@ -159,7 +161,8 @@ class RecordTable:
         table = self.rows(allowed[self.dataset] & ~np.isnan(self.scores[:, columns]).all(axis=1))
         if not len(table) or not columns.any():
             raise RecordError("no record is left after the exclusions")
-        table = table.columns(np.flatnonzero(columns))
+        if not columns.all():
+            table = table.columns(np.flatnonzero(columns))
         table.datasets = [name for name, kept in zip(self.datasets, allowed, strict=True) if kept]
         table.dataset = (np.cumsum(allowed) - 1).astype(np.int32)[table.dataset]
         left, source = np.unique(table.source, return_inverse=True)

@@ -6,7 +6,9 @@ machines finds the centres that one machine finds.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -43,16 +45,16 @@ _BATCH_SIZE = 8192
 
 
 def unit_vectors(table: RecordTable, dimension: int) -> NDArray[np.float32]:
-    """(n, d) unit embeddings of a partition."""
+    """(n, d) unit embeddings of a partition: a view, whose rows do not follow one another in memory."""
     assert table.encoded is not None
-    return np.ascontiguousarray(table.encoded[:, :dimension])
+    return table.encoded[:, :dimension]
 
 
 def nearest(vectors: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.intp]:
     """(n,) number of the centre at the least Euclidean distance from each vector."""
     offset = 0.5 * np.einsum("kd,kd->k", centers, centers)
     labels = [
-        np.argmax(vectors[start : start + _BATCH_SIZE] @ centers.T - offset, axis=1)
+        np.argmax(np.ascontiguousarray(vectors[start : start + _BATCH_SIZE]) @ centers.T - offset, axis=1)
         for start in range(0, len(vectors), _BATCH_SIZE)
     ]
     return np.concatenate(labels) if labels else np.zeros(0, dtype=np.intp)
@@ -129,11 +131,14 @@ def find_centers(
         return _find_centers(partitions, dimension, count, random_state, progress, None), []
     sizes = partitions.reduce(source_sizes)
     present = [code for code, size in enumerate(sizes) if size]
-    centers, sources = [], []
-    for code, count in zip(present, clusters_per_source(sizes[present].tolist(), n_clusters), strict=True):
-        found = _find_centers(partitions, dimension, count, random_state, progress, code)
-        centers.append(found)
-        sources += [code] * len(found)
+    counts = clusters_per_source(sizes[present].tolist(), n_clusters)
+
+    def find(code: int, count: int) -> NDArray[np.float32]:
+        return _find_centers(partitions, dimension, count, random_state, progress, code)
+
+    with ThreadPoolExecutor(min(len(present), os.cpu_count() or 1)) as threads:
+        centers = list(threads.map(find, present, counts))
+    sources = [code for code, found in zip(present, centers, strict=True) for _ in found]
     return np.concatenate(centers), sources
 
 
@@ -238,6 +243,7 @@ def max_similarity(table: RecordTable, dimension: int, centers: NDArray[np.float
     """(n,) cosine of each query with the centre that it is most similar to."""
     vectors = unit_vectors(table, dimension)
     batches = [
-        (vectors[start : start + _BATCH_SIZE] @ centers.T).max(axis=1) for start in range(0, len(vectors), _BATCH_SIZE)
+        (np.ascontiguousarray(vectors[start : start + _BATCH_SIZE]) @ centers.T).max(axis=1)
+        for start in range(0, len(vectors), _BATCH_SIZE)
     ]
     return np.concatenate(batches) if batches else np.zeros(0)

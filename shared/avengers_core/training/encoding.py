@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -45,7 +46,7 @@ def encode_records(
 
     table = records if isinstance(records, RecordTable) else load_records(records, encode=encode)
     if table.encoded is None:
-        table = table.rows(np.arange(len(table)))
+        table = dataclasses.replace(table)
         table.encoded = encode(table.queries)
     elif table.encoded.shape[1] != encoded_width(embedder.dimension):
         raise ValueError(f"table.encoded is {table.encoded.shape[1]} wide: not made by this embedder's encoder")
