@@ -20,6 +20,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Generic
 
+from .._utils.tokens import encoding
 from ..embedders.base import Vectors
 from ..errors import AvengersError, BudgetError, NoCandidateError, UnavailableError
 from ..ledger.budget import PICO, budget_scopes, within
@@ -128,6 +129,7 @@ class Dispatcher(Generic[M]):
         for name in self.pool.ids:
             with contextlib.suppress(UnavailableError):
                 self.pool.get(name)
+        encoding()  # long requests are counted exactly
         with contextlib.suppress(AvengersError):
             self.plan(Prompt("Hello"), RouteOptions())
 

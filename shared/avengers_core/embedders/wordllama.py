@@ -13,6 +13,9 @@ from .base import Vectors, digest
 
 __all__ = ["WordLlamaEmbedder"]
 
+#: Tokens whose vectors are added up at a time.
+_PIECE = 4096
+
 
 class WordLlamaEmbedder:
     """The default: the mean of wordllama's static token vectors (256 dimensions). Microseconds a query, no network.
@@ -54,6 +57,13 @@ class WordLlamaEmbedder:
             for row, encoding in enumerate(encode(texts[start : start + 256], add_special_tokens=False), start):
                 ids = encoding.ids
                 if ids:
-                    np.add.reduce(self._table.take(ids, axis=0, mode="clip"), axis=0, out=out[row])
+                    self._add_up(ids, out[row])
                     out[row] /= len(ids)
         return out
+
+    def _add_up(self, ids: list[int], out: NDArray[np.float32]) -> None:
+        """The sum of token vectors, in pieces, so that other threads have their turn while a long text is embedded."""
+        np.add.reduce(self._table.take(ids[:_PIECE], axis=0, mode="clip"), axis=0, out=out)
+        for start in range(_PIECE, len(ids), _PIECE):
+            vectors = self._table.take(ids[start : start + _PIECE], axis=0, mode="clip")
+            np.add.reduce(np.vstack([out, vectors]), axis=0, out=out)  # as one sum would add them
