@@ -82,7 +82,7 @@ class Ledger:
             raise LedgerError(f"ledger {self.safe_url}: cannot be opened: {reason}") from None
         spend, amount = schema.spend.c, sa.bindparam("amount", type_=sa.BigInteger)
         add = schema.spend.update().where(spend.scope == sa.bindparam("key"))
-        self._insert = schema.calls.insert()
+        self._insert, self._insert_decision = schema.calls.insert(), schema.decisions.insert()
         self._add = add.values(picodollars=spend.picodollars + amount)
         _open_ledgers.add(self)
         limit = sa.bindparam("limit", type_=sa.BigInteger)
@@ -162,7 +162,7 @@ class Ledger:
             db.execute(self._insert, [pending.row for pending in new])
             weighed = [{"call": one.row["call"], "body": one.decision} for one in new if one.decision is not None]
             if weighed:
-                db.execute(self._schema.decisions.insert(), weighed)
+                db.execute(self._insert_decision, weighed if len(weighed) > 1 else weighed[0])
             scopes = sorted(amounts)  # always in one order, so that two workers cannot wait for each other
             opened = self._open_scopes(db, scopes)
             if scopes:
