@@ -6,19 +6,16 @@ runs in a place of its own, so this module knows where LangSmith, OpenInference,
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from avengers_core.dispatch.call import Attempt
-from avengers_core.dispatch.telemetry import AttemptFacts, ForeignSpan, OwnSpans, shares_provider
+from avengers_core.dispatch.telemetry import AttemptFacts, ForeignSpan, OwnSpans, shares_provider, tolerant
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers import BaseTracer
 
 __all__ = ["Listeners"]
-
-_log = logging.getLogger("avengers")
 
 
 class Listeners(NamedTuple):
@@ -45,7 +42,9 @@ class Listeners(NamedTuple):
         Args:
             attempt: The attempt that was answered.
         """
-        try:
+        if not self.handlers:
+            return
+        with tolerant():
             for one in self._spans():
                 one.tell(attempt.facts, attempt.cost_usd)
             for handler in self.handlers:
@@ -53,23 +52,24 @@ class Listeners(NamedTuple):
                 if run is not None:
                     cost = None if attempt.cost_usd is None else float(attempt.cost_usd)
                     run.extra["metadata"] = _Metadata(run.extra.get("metadata", {}), attempt.facts, cost)
-        except Exception as error:  # another tool's insides may change; the answer is paid for
-            _log.warning("a trace could not be told which model answered (%s: %s)", type(error).__name__, error)
 
-    def _spans(self) -> Iterator[ForeignSpan]:
+    def _spans(self) -> list[ForeignSpan]:
         """The spans that other tools have of the run."""
+        found: list[ForeignSpan] = []
         for handler in self.handlers:
-            tool = type(handler).__module__.partition(".")[0]
-            span: Any = None
-            if tool == "openinference":
-                span = handler.get_span(self.run_id)  # type: ignore[attr-defined]
-            elif tool == "langfuse":
-                observation = getattr(handler, "_runs", {}).get(self.run_id)
-                span = getattr(observation, "_otel_span", None)
-            elif tool == "mlflow":
-                span = handler._get_span_by_run_id(self.run_id)  # type: ignore[attr-defined]
-            if span is not None:
-                yield ForeignSpan(tool, span)
+            find = _FIND.get(type(handler).__module__.partition(".")[0])
+            with tolerant():
+                if find is not None and (span := find(handler, self.run_id)) is not None:
+                    found.append(ForeignSpan(type(handler).__module__.partition(".")[0], span))
+        return found
+
+
+#: How each tool's handler gives the span of a run.
+_FIND: dict[str, Callable[[Any, UUID | None], Any]] = {
+    "openinference": lambda handler, run_id: handler.get_span(run_id),
+    "langfuse": lambda handler, run_id: getattr(handler._runs.get(run_id), "_otel_span", None),
+    "mlflow": lambda handler, run_id: handler._get_span_by_run_id(run_id),
+}
 
 
 class _Metadata(dict[str, Any]):

@@ -5,18 +5,15 @@ OpenInference (Phoenix, Langfuse) and MLflow have a span for each of LlamaIndex'
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from avengers_core.dispatch.call import Attempt
-from avengers_core.dispatch.telemetry import ForeignSpan, OwnSpans, shares_provider
+from avengers_core.dispatch.telemetry import ForeignSpan, OwnSpans, shares_provider, tolerant
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 
 __all__ = ["foreign_spans", "own_spans", "tell"]
-
-_log = logging.getLogger("avengers")
 
 #: Where each tool's span has the span that it exports.
 _EXPORTED = {"openinference": "_otel_span", "mlflow": "_mlflow_span"}
@@ -40,9 +37,10 @@ def foreign_spans(span_id: str) -> list[ForeignSpan]:
     """
     found: list[ForeignSpan] = []
     for tool, handler in _handlers():
-        span = getattr(handler.open_spans.get(span_id), _EXPORTED[tool], None)
-        if span is not None:
-            found.append(ForeignSpan(tool, span))
+        with tolerant():
+            span = getattr(handler.open_spans.get(span_id), _EXPORTED[tool], None)
+            if span is not None:
+                found.append(ForeignSpan(tool, span))
     return found
 
 
@@ -53,11 +51,9 @@ def tell(spans: Iterable[ForeignSpan], attempt: Attempt[Any]) -> None:
         spans: Their spans.
         attempt: The attempt.
     """
-    try:
+    with tolerant():
         for span in spans:
             span.tell(attempt.facts, attempt.cost_usd)
-    except Exception as error:  # another tool's insides may change; the answer is paid for
-        _log.warning("a trace could not be told which model answered (%s: %s)", type(error).__name__, error)
 
 
 def _handlers() -> Iterator[tuple[str, BaseSpanHandler[Any]]]:

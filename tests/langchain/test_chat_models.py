@@ -898,6 +898,12 @@ def test_opentelemetry_spans(make: Make, server: LLMServer, spans: Any) -> None:
     assert "secret prompt" not in failed.to_json() + worked.to_json()
 
 
+def test_a_tracing_tool_whose_insides_have_changed_costs_no_answer(make: Make, caplog: Any) -> None:
+    changed = type("Changed", (BaseCallbackHandler,), {"__module__": "langfuse.changed"})
+    assert make(alpha=0).invoke("hi", {"callbacks": [changed()]}).text
+    assert "a trace could not be told which model answered (AttributeError" in caplog.text
+
+
 # --- ledger and budget ---
 
 

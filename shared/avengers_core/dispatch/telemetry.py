@@ -6,16 +6,20 @@ happens. Messages and texts of errors are left out, as they may quote prompts.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 from ..pricing.types import TokenUsage
 
-__all__ = ["AttemptFacts", "AttemptSpan", "ForeignSpan", "OwnSpans", "shares_provider"]
+__all__ = ["AttemptFacts", "AttemptSpan", "ForeignSpan", "OwnSpans", "shares_provider", "tolerant"]
+
+_log = logging.getLogger("avengers")
 
 Attributes: TypeAlias = dict[str, "str | float | int"]
 
@@ -168,6 +172,15 @@ class ForeignSpan(NamedTuple):
         attributes: Mapping[str, Any] = _FOREIGN[self.tool](facts, None if cost_usd is None else float(cost_usd))
         for name, value in attributes.items():
             self.span.set_attribute(name, value)
+
+
+@contextlib.contextmanager
+def tolerant() -> Iterator[None]:
+    """Go on whatever happens inside: another tool's insides may change, and an answer is paid for."""
+    try:
+        yield
+    except Exception as error:
+        _log.warning("a trace could not be told which model answered (%s: %s)", type(error).__name__, error)
 
 
 def shares_provider(resource: object) -> bool:

@@ -271,11 +271,7 @@ class Decision:
             "clusters": [{"cluster": cluster, "weight": weight} for cluster, weight in self.clusters],
             "candidates": [
                 {
-                    "model": self.candidates[position],
-                    "expected_score": float(self.scores[position]),
-                    "deviation": float(self.evidence.errors[position]),
-                    "expected_cost": _finite_or_none(self.costs[position]),
-                    "expected_seconds": _finite_or_none(self.seconds[position]),
+                    **self._expected(position),
                     "total": _finite_or_none(self.totals[position]),
                     "basis": asdict(self.basis(self.candidates[position])),
                 }
@@ -304,18 +300,18 @@ class Decision:
             "tasks": self.tasks[:SHOWN_GROUPS],
             "clusters": self.clusters[:SHOWN_GROUPS],
             "n_candidates": len(self.candidates),
-            "candidates": [
-                {
-                    "model": self.candidates[position],
-                    "expected_score": float(self.scores[position]),
-                    "deviation": float(self.evidence.errors[position]),
-                    "expected_cost": _finite_or_none(self.costs[position]),
-                    "expected_seconds": _finite_or_none(self.seconds[position]),
-                }
-                for position in listed
-            ],
+            "candidates": [self._expected(position) for position in listed],
             "n_excluded": len(self.excluded),
             "excluded": dict(itertools.islice(self.excluded.items(), most)),
+        }
+
+    def _expected(self, position: int) -> dict[str, Any]:
+        return {
+            "model": self.candidates[position],
+            "expected_score": float(self.scores[position]),
+            "deviation": float(self.evidence.errors[position]),
+            "expected_cost": _finite_or_none(self.costs[position]),
+            "expected_seconds": _finite_or_none(self.seconds[position]),
         }
 
     def summary_json(self) -> str:

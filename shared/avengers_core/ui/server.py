@@ -56,6 +56,7 @@ def run(
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
+            listening.listen()  # who comes before the server runs has to wait, and is not refused
         except OSError as error:
             raise OSError(f"cannot listen on {host}:{port}: {error.strerror}; --port 0 takes a free port") from None
         address = f"http://{_name(host)}:{listening.getsockname()[1]}/"
