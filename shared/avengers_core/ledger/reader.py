@@ -20,10 +20,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .._utils.files import user_path
 from ..errors import LedgerError
 from .budget import PICO
-from .connection import as_url, connect, error_line
+from .connection import as_url, connect, error_line, sqlite_file
 from .entry import now
 from .reports import between
 from .rows import TOKEN_COLUMNS, from_row
@@ -89,9 +88,10 @@ class LedgerReader:
     def __init__(self, url: str | Path | None = None) -> None:
         self.url = as_url(url or os.environ.get("AVENGERS_LEDGER") or default_ledger_path())
         self.name = str(self.url.render_as_string(hide_password=True))
-        if self.url.drivername == "sqlite":
-            self.name = str(self.url.database)
-            if not user_path(self.name).is_file():
+        file = sqlite_file(self.url)
+        if file is not None:
+            self.name = str(file)
+            if not file.is_file():
                 raise FileNotFoundError(f"{self.name}: no such ledger; ChatAvengers(ledger={self.name!r}) writes one")
         try:
             self._engine = connect(self.url, read_only=True)
