@@ -57,10 +57,10 @@ class Listeners(NamedTuple):
         """The spans that other tools have of the run."""
         found: list[ForeignSpan] = []
         for handler in self.handlers:
-            find = _FIND.get(type(handler).__module__.partition(".")[0])
+            tool = type(handler).__module__.partition(".")[0]
             with tolerant():
-                if find is not None and (span := find(handler, self.run_id)) is not None:
-                    found.append(ForeignSpan(type(handler).__module__.partition(".")[0], span))
+                if tool in _FIND and (span := _FIND[tool](handler, self.run_id)) is not None:
+                    found.append(ForeignSpan(tool, span))
         return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from avengers_core import RouteOptions, Router
 from avengers_core._utils.threads import off_loop
 from avengers_core.catalog.catalog import default_catalog
-from avengers_core.dispatch.factory import extended_router, open_router
+from avengers_core.dispatch.factory import open_router, router_over
 from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.prompts.mixin import PromptDictType
@@ -62,7 +62,6 @@ class AvengersSelector(BaseSelector):
         self.options = RouteOptions(alpha=alpha, min_quality=min_quality, max_cost=max_cost, max_seconds=max_seconds)
         self.models = dict(models or {})
         self.max_selections = max_selections
-        self._wide: dict[frozenset[str], Router] = {}
         for name in sorted(self.models.values()):
             if not self._is_known(name):
                 listed = ", ".join(self.router.models)
@@ -92,17 +91,8 @@ class AvengersSelector(BaseSelector):
     def _is_known(self, name: str) -> bool:
         return name in self.router.models or default_catalog().knows(name)
 
-    def _router_over(self, ids: list[str]) -> Router:
-        """The router, with the models that only the catalogue knows."""
-        if set(ids) <= set(self.router.models):
-            return self.router
-        key = frozenset(ids)
-        if key not in self._wide:
-            self._wide[key] = extended_router(self.router, {name: name for name in ids})
-        return self._wide[key]
-
     def _by_record(self, ids: list[str], question: str) -> list[tuple[int, str]]:
-        decision = self._router_over(ids).route(question, self.options, models=ids)
+        decision = router_over(self.router, ids).route(question, self.options, models=ids)
         expected = dict(zip(decision.candidates, zip(decision.scores, decision.costs, strict=True), strict=True))
         return [
             (ids.index(name), f"expected score {expected[name][0]:.2f} for ${expected[name][1]:.2g}")

@@ -164,13 +164,14 @@ class PlanningChatModel(ChatFields, BaseChatModel):
     def _take_plan(self, kwargs: dict[str, Any], run_manager: Any) -> RequestPlan:
         """The plan of a request. It is made now if LangChain came in by another way than `invoke` or `stream`."""
         plan: RequestPlan | None = kwargs.pop(PLAN_KEY, None)
-        if plan is None and run_manager is None:
-            return self._plan_request(_take_overrides(kwargs), CallLabels(self._instance), None)
-        if plan is None:
-            labels = CallLabels(self._instance, str(run_manager.run_id), tuple(run_manager.tags))
-            manager = child_manager(run_manager, run_manager.run_id)
-            plan = self._plan_request(_take_overrides(kwargs), labels, manager)
-            plan.listeners = Listeners(run_manager.handlers, run_manager.run_id)
+        if plan is not None:
+            return plan
+        overrides = _take_overrides(kwargs)
+        if run_manager is None:
+            return self._plan_request(overrides, CallLabels(self._instance), None)
+        labels = CallLabels(self._instance, str(run_manager.run_id), tuple(run_manager.tags))
+        plan = self._plan_request(overrides, labels, child_manager(run_manager, run_manager.run_id))
+        plan.listeners = Listeners(run_manager.handlers, run_manager.run_id)
         return plan
 
     def plan(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Call[Client]:

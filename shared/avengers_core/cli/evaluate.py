@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,9 +19,6 @@ from .options import (
     parse_list,
     split_names,
 )
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["evaluate"]
 

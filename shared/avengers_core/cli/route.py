@@ -63,14 +63,12 @@ def route(
 ) -> None:
     """Choose a model for one query, and explain the choice."""
     from ..catalog.available import routable_models
-    from ..dispatch.factory import extended_router
+    from ..dispatch.factory import router_over
     from ..routing.router import Router
 
     router = Router.load(artifact, prices="latest" if latest_prices else None)
     named = split_names(models) or (routable_models() if artifact is None else [])
-    if any(name not in router.models for name in named):
-        router = extended_router(router, {name: name for name in named})
-    decision = router.route(
+    decision = router_over(router, named).route(
         sys.stdin.read() if text == "-" else text,
         alpha=alpha,
         models=named or None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from ..routing.router import Router
 from .dispatcher import Dispatcher
 from .pool import ClientProfile, M, ModelPool
 
-__all__ = ["expected_by_task", "extended_router", "open_dispatcher", "open_router"]
+__all__ = ["expected_by_task", "extended_router", "open_dispatcher", "open_router", "router_over"]
 
 T = TypeVar("T")
 
@@ -75,6 +75,25 @@ def extended_router(router: Router, spellings: Mapping[str, str], prices: Mappin
     return Router(
         dataclasses.replace(artifact, manifest=manifest), embedder=router.embedder, prices={**own, **(prices or {})}
     )
+
+
+def router_over(router: Router, models: Iterable[str]) -> Router:
+    """A router that knows these models: itself, or else one over them alone, which is kept for the next time.
+
+    Args:
+        router: A router.
+        models: Ids that its artifact has, or spellings that the catalogue resolves.
+
+    Raises:
+        UnknownModelError: If a model is neither in the artifact nor known to the catalogue.
+    """
+    names = tuple(dict.fromkeys(models))
+    return router if set(names) <= set(router.models) else _kept_router(router, names)
+
+
+@functools.lru_cache(maxsize=16)
+def _kept_router(router: Router, names: tuple[str, ...]) -> Router:
+    return extended_router(router, {name: name for name in names})
 
 
 def expected_by_task(router: Router, ids: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 
-__all__ = ["PICO", "Budget", "budget_scopes", "picodollars", "plain_budget", "storable", "within"]
+__all__ = ["PICO", "Budget", "budget_scopes", "dollars", "picodollars", "plain_budget", "storable", "within"]
 
 #: Picodollars in a dollar.
 PICO = 10**12
@@ -22,6 +22,11 @@ def picodollars(dollars: Decimal | float | None) -> int | None:
     if dollars is None or (isinstance(dollars, float) and not math.isfinite(dollars)):
         return None
     return min(round(dollars * PICO), MOST_PICODOLLARS)
+
+
+def dollars(picodollars: int) -> Decimal:
+    """US dollars, exactly."""
+    return Decimal(int(picodollars)) / PICO
 
 
 def storable(text: str, longest: int = 200) -> str:

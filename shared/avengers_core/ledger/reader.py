@@ -10,18 +10,16 @@ import json
 import math
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from ..errors import LedgerError
-from .budget import PICO
 from .connection import as_url, connect, error_line, sqlite_file
 from .entry import now
 from .reports import between
@@ -87,12 +85,10 @@ class LedgerReader:
 
     def __init__(self, url: str | Path | None = None) -> None:
         self.url = as_url(url or os.environ.get("AVENGERS_LEDGER") or default_ledger_path())
-        self.name = str(self.url.render_as_string(hide_password=True))
         file = sqlite_file(self.url)
-        if file is not None:
-            self.name = str(file)
-            if not file.is_file():
-                raise FileNotFoundError(f"{self.name}: no such ledger; ChatAvengers(ledger={self.name!r}) writes one")
+        self.name = str(file or self.url.render_as_string(hide_password=True))
+        if file is not None and not file.is_file():
+            raise FileNotFoundError(f"{self.name}: no such ledger; ChatAvengers(ledger={self.name!r}) writes one")
         try:
             self._engine = connect(self.url, read_only=True)
             sa.inspect(self._engine).get_columns(calls.name)
@@ -106,7 +102,7 @@ class LedgerReader:
                 f"ledger {self.name}: it was written by an earlier version of avengers-router; `avengers ledger "
                 f"{self.name}` brings it up to date"
             )
-        self._sums = DailySums(self._engine)
+        self._sums = DailySums(self._all)
 
     def newest(self) -> int:
         """Number of the newest row, which grows with each attempt; 0 if there is none."""
@@ -260,18 +256,22 @@ class LedgerReader:
         self._engine.dispose()
 
     def _all(self, query: sa.Select[Any]) -> Sequence[Any]:
-        return _rows(self._engine, self.name, query)
+        try:
+            with self._engine.connect() as db:
+                return db.execute(query).all()
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(f"ledger {self.name}: cannot be read: {error_line(error)}") from None
 
 
 class DailySums:
     """Sums of attempts, which are kept for days that have as many rows as when they were summed.
 
     Args:
-        engine: Of the ledger's database.
+        read: Gives all rows of a query.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, read: Callable[[sa.Select[Any]], Sequence[Any]]) -> None:
+        self._all = read
         self._days: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         self._lock = threading.Lock()
 
@@ -307,27 +307,6 @@ class DailySums:
             *(sa.func.coalesce(sa.func.sum(c[name]), 0).label(name) for name in sums),
         ).group_by(*keys)
         return [_numbers(row._mapping) for row in self._all(query.where(c.day.in_(days)))]
-
-    def _all(self, query: sa.Select[Any]) -> Sequence[Any]:
-        return _rows(self._engine, str(self._engine.url), query)
-
-
-def dollars(picodollars: int) -> Decimal:
-    """US dollars."""
-    return Decimal(picodollars) / PICO
-
-
-def _rows(engine: sa.Engine, name: str, query: sa.Select[Any]) -> Sequence[Any]:
-    """All rows of a query.
-
-    Raises:
-        LedgerError: If the database does not give them.
-    """
-    try:
-        with engine.connect() as db:
-            return db.execute(query).all()
-    except sa.exc.SQLAlchemyError as error:
-        raise LedgerError(f"ledger {name}: cannot be read: {error_line(error)}") from None
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:

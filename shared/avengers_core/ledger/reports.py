@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from ..records.schema import TIMING
-from .budget import PICO
+from .budget import dollars
 from .schema import calls
 
 __all__ = ["GROUPS", "between", "report", "timing"]
@@ -74,7 +73,7 @@ def report(
         streamed = total.pop("streamed")
         total["seconds"] = total["seconds"] / total["calls"] if total["calls"] else None
         total["first_token_seconds"] = total["first_token_seconds"] / streamed if streamed else None
-    costs = {key: Decimal(total.pop("picodollars")) / PICO for key, total in totals.items()}
+    costs = {key: dollars(total.pop("picodollars")) for key, total in totals.items()}
     rows = [{by: key, **total, "cost_usd": costs[key]} for key, total in totals.items()]
     return sorted(rows, key=lambda row: (-row["cost_usd"], row[by]))
 

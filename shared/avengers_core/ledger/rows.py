@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from ..pricing.types import TokenUsage
-from .budget import PICO, storable
+from .budget import dollars, storable
 from .entry import Entry
 
 __all__ = ["TOKEN_COLUMNS", "from_row", "to_row"]
@@ -50,5 +49,5 @@ def from_row(row: Mapping[Any, Any]) -> dict[str, Any]:
     values["tags"] = json.loads(values["tags"])
     for name, column in (("cost_usd", "picodollars"), ("expected_cost_usd", "expected_picodollars")):
         amount = values.pop(column)
-        values[name] = None if amount is None else Decimal(int(amount)) / PICO
+        values[name] = None if amount is None else dollars(amount)
     return values

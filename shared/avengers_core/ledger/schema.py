@@ -154,10 +154,7 @@ def _add_columns(engine: sa.Engine) -> None:
 
 def missing(engine: sa.Engine) -> list[tuple[str, str]]:
     """Columns that a ledger of an earlier version lacks, each with its table."""
-    inspector = sa.inspect(engine)
-    found: list[tuple[str, str]] = []
-    for table in _metadata.sorted_tables:
-        there = inspector.get_columns(table.name) if inspector.has_table(table.name) else []
-        known = {column["name"] for column in there}
-        found += [(table.name, column.name) for column in table.columns if column.name not in known]
-    return found
+    there = sa.inspect(engine).get_multi_columns(filter_names=list(_metadata.tables))
+    known = {(table, column["name"]) for (_, table), columns in there.items() for column in columns}
+    wanted = [(table.name, column.name) for table in _metadata.sorted_tables for column in table.columns]
+    return [one for one in wanted if one not in known]

@@ -7,7 +7,7 @@ machines finds the centres that one machine finds.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -53,11 +53,14 @@ def unit_vectors(table: RecordTable, dimension: int) -> NDArray[np.float32]:
 def nearest(vectors: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.intp]:
     """(n,) number of the centre at the least Euclidean distance from each vector."""
     offset = 0.5 * np.einsum("kd,kd->k", centers, centers)
-    labels = [
-        np.argmax(np.ascontiguousarray(vectors[start : start + _BATCH_SIZE]) @ centers.T - offset, axis=1)
-        for start in range(0, len(vectors), _BATCH_SIZE)
-    ]
+    labels = [np.argmax(batch @ centers.T - offset, axis=1) for batch in _batches(vectors)]
     return np.concatenate(labels) if labels else np.zeros(0, dtype=np.intp)
+
+
+def _batches(vectors: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """A few thousand rows at a time, one after the other in memory."""
+    for start in range(0, len(vectors), _BATCH_SIZE):
+        yield np.ascontiguousarray(vectors[start : start + _BATCH_SIZE])
 
 
 def nearest_of_source(
@@ -242,8 +245,5 @@ def _assigned_sums(table: RecordTable, centers: NDArray[np.float32], source: int
 def max_similarity(table: RecordTable, dimension: int, centers: NDArray[np.float32]) -> NDArray[Any]:
     """(n,) cosine of each query with the centre that it is most similar to."""
     vectors = unit_vectors(table, dimension)
-    batches = [
-        (np.ascontiguousarray(vectors[start : start + _BATCH_SIZE]) @ centers.T).max(axis=1)
-        for start in range(0, len(vectors), _BATCH_SIZE)
-    ]
+    batches = [(batch @ centers.T).max(axis=1) for batch in _batches(vectors)]
     return np.concatenate(batches) if batches else np.zeros(0)

@@ -22,8 +22,9 @@ from .._utils.results import to_json
 from .._version import __version__
 from ..catalog.catalog import default_catalog
 from ..errors import AvengersError
+from ..ledger.budget import dollars
 from ..ledger.entry import now
-from ..ledger.reader import CallFilter, dollars
+from ..ledger.reader import CallFilter
 from ..routing.options import RouteOverrides
 from .console import Console
 from .guard import Guard
@@ -286,7 +287,7 @@ def _usd(value: Any, *, pico: bool = False) -> str:
     """US dollars, with as many digits as such an amount needs."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "unknown"
-    amount = dollars(int(value)) if pico else Decimal(value)
+    amount = dollars(value) if pico else Decimal(value)
     if amount == 0:
         return "$0"
     sign, amount = "-" if amount < 0 else "", abs(amount)

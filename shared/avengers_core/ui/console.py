@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +13,11 @@ from ..catalog.available import routable_models, why_not_callable
 from ..catalog.catalog import default_catalog
 from ..catalog.overview import ListedModel, listed_model
 from ..catalog.providers import providers
-from ..dispatch.factory import expected_by_task, extended_router, open_router
+from ..dispatch.factory import expected_by_task, open_router, router_over
 from ..ledger.reader import LedgerReader
 from ..pricing.tariff import PriceSchedule
 from ..routing.decision import Decision
 from ..routing.options import RouteOverrides
-from ..routing.router import Router
 from .spending import Comparison, compare_with
 from .typed import TypedRequest
 
@@ -86,29 +84,11 @@ class Console:
         self.reader = LedgerReader(ledger)
         self.router = open_router(artifact)
         self.artifact, self.records, self.framework = artifact, tuple(records), framework
-        self._routers: dict[tuple[str, ...], Router] = {}
-        self._lock = threading.Lock()
 
     @property
     def default_models(self) -> list[str]:
         """The models that a request is tried with: those of a given artifact, else current ones (see ``route``)."""
         return self.router.models if self.artifact else routable_models()
-
-    def router_over(self, models: Sequence[str]) -> Router:
-        """A router that knows these models.
-
-        Raises:
-            UnknownModelError: If neither the artifact nor the catalogue knows one.
-        """
-        names = tuple(dict.fromkeys(models))
-        if all(name in self.router.models for name in names):
-            return self.router
-        with self._lock:
-            if names not in self._routers:
-                if len(self._routers) >= 16:
-                    self._routers.clear()
-                self._routers[names] = extended_router(self.router, {name: name for name in names})
-            return self._routers[names]
 
     def try_request(
         self, request: TypedRequest, models: Sequence[str], require: Mapping[str, bool | int], options: RouteOverrides
@@ -127,7 +107,7 @@ class Console:
             ValueError: If an option is out of its range.
         """
         names = list(models) or self.default_models
-        router, needs = self.router_over(names), {**request.needs, **require}
+        router, needs = router_over(self.router, names), {**request.needs, **require}
         vectors, texts = router.embed([request.text]), [request.text]
 
         def route(given: RouteOverrides) -> Decision:
@@ -160,7 +140,7 @@ class Console:
         known = [name for name in used if name in self.router.models or catalog.knows(name)]
         if not known:
             return None
-        router = self.router_over(known)
+        router = router_over(self.router, known)
         best = router.best_single(known)
         info = next(info for info in router.artifact.manifest.models if info.id == best)
         return compare_with(best, PriceSchedule.find((info.price_id,), info.price), rows)

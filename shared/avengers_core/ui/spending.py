@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from ..ledger.budget import PICO
+from ..ledger.budget import PICO, dollars
 from ..ledger.rows import TOKEN_COLUMNS
 from ..pricing.tariff import PriceSchedule
 from ..pricing.types import TokenUsage
@@ -62,8 +62,8 @@ class ModelSpending:
         self.failed += attempts * (not answered)
         self.fallbacks += attempts * answered * row["fallback"]
         self.unknown += attempts * (not row["known"])
-        self.cost_usd += Decimal(row["picodollars"]) / PICO
-        self.expected_usd += Decimal(row["expected_picodollars"]) / PICO
+        self.cost_usd += dollars(row["picodollars"])
+        self.expected_usd += dollars(row["expected_picodollars"])
         self.input_tokens += row["input_tokens"]
         self.output_tokens += row["output_tokens"]
         self.seconds += row["seconds"] * answered
@@ -157,7 +157,7 @@ def compare_with(model: str, schedule: PriceSchedule, rows: Sequence[Mapping[str
     for row in rows:
         if row["status"] != "ok" or not (row["known"] and row["routed"] and row["attempts"]):
             continue
-        amount = Decimal(row["picodollars"]) / PICO
+        amount = dollars(row["picodollars"])
         if row["model"] == model:
             one: Decimal | None = amount
         else:
