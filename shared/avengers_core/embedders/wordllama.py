@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from ..errors import EmbeddingError
 from .base import Vectors, digest
+from .words import WordTokenizer
 
 __all__ = ["WordLlamaEmbedder"]
 
+#: The fingerprint of the files whose texts can be tokenized word by word.
+_WORD_BY_WORD = "7469785bdcbc4eef6675fdcb7cdf74e39bd361cba5803de7a3f14a5ef6f31e40"
 #: Tokens whose vectors are added up at a time.
 _PIECE = 4096
 
@@ -48,20 +51,24 @@ class WordLlamaEmbedder:
         self._tokenizer.no_truncation()
         self.dimension: int = self._table.shape[1]
         self.fingerprint: str = digest(self.id, data, config)
+        words = WordTokenizer(self._tokenizer).encode if self.fingerprint == _WORD_BY_WORD else None
+        self._token_ids = words or self._whole_texts
 
     def embed(self, texts: list[str]) -> Vectors:
         """Mean token vector of each text, (n, 256) float32; a text without tokens has a zero row."""
-        encode = self._tokenizer.encode_batch_fast
         out = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for start in range(0, len(texts), 256):
-            for row, encoding in enumerate(encode(texts[start : start + 256], add_special_tokens=False), start):
-                ids = encoding.ids
-                if ids:
+            for row, ids in enumerate(self._token_ids(texts[start : start + 256]), start):
+                if len(ids):
                     self._add_up(ids, out[row])
                     out[row] /= len(ids)
         return out
 
-    def _add_up(self, ids: list[int], out: NDArray[np.float32]) -> None:
+    def _whole_texts(self, texts: list[str]) -> list[NDArray[np.int64]]:
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int64) for encoding in encodings]
+
+    def _add_up(self, ids: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         """The sum of token vectors, in pieces, so that other threads have their turn while a long text is embedded."""
         np.add.reduce(self._table.take(ids[:_PIECE], axis=0, mode="clip"), axis=0, out=out)
         for start in range(_PIECE, len(ids), _PIECE):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,9 +19,11 @@ from avengers_core import (
     Embedder,
     EmbeddingError,
     WordLlamaEmbedder,
+    load_records,
     make_embedder,
 )
 from avengers_core._utils import tokens as _tokens
+from avengers_core.embedders import words
 from avengers_core.embedders.base import embed_all, normalize
 
 TEXTS = ["What is 2 + 2?", "", "def f(x):\n    return x", "ünïcödé 日本語 🎉", "word " * 2000]
@@ -41,6 +45,60 @@ def test_wordllama_is_what_its_package_computes(wordllama: WordLlamaEmbedder) ->
         Tokenizer.from_file(str(root / "tokenizers" / "l2_supercat_tokenizer_config.json")),
     )
     np.testing.assert_allclose(wordllama.embed(TEXTS), theirs.embed(TEXTS), atol=1e-5)
+
+
+#: Of these, texts are made whose words may be taken apart wrongly.
+PIECES = (
+    *(
+        " ",
+        "  ",
+        "\n",
+        "\t",
+        "\r\n",
+        "\u2581",
+        " <s>",
+        "</s> ",
+        "<unk>",
+        "a",
+        "B",
+        "the",
+        "1",
+        ".",
+        "  x",
+        " . ",
+        "def f():\n    ",
+    ),
+    *("é", "漢字", "🎉", "\u200b", "\x00", "\ufb01", "\u3000", "\xa0", "long" * 5000),
+)
+
+
+def test_a_text_is_tokenized_word_by_word_as_it_would_be_in_one_piece(
+    wordllama: WordLlamaEmbedder, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wordllama._token_ids != wordllama._whole_texts, "wordllama's files have changed: see _WORD_BY_WORD"
+    monkeypatch.setattr(words, "_CACHE_BYTES", 3000)  # words are forgotten again and again
+    rng = random.Random(0)
+    made = ["".join(rng.choices(PIECES[:-1], k=rng.randrange(14))) for _ in range(5000)]
+    texts_of_all_kinds = [*TEXTS, PIECES[-1], "", *made, *load_records(data_folder / "mmlupro.train.jsonl.gz").queries]
+    for start in range(0, 6000, 100):
+        texts = texts_of_all_kinds[start : start + 100]
+        found = wordllama._token_ids(texts)
+        assert [ids.tolist() for ids in found] == [ids.tolist() for ids in wordllama._whole_texts(texts)]
+
+
+def test_threads_may_share_an_embedder_whose_words_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_CACHE_BYTES", 1000)
+    embedder = WordLlamaEmbedder()
+    texts = [f"what is {n} plus {n + 1}?" for n in range(40)]
+    expected = WordLlamaEmbedder().embed(texts)
+    with ThreadPoolExecutor(8) as threads:
+        for vectors in threads.map(embedder.embed, [texts] * 200):
+            np.testing.assert_array_equal(vectors, expected)
+
+
+def test_no_token_of_the_vocabulary_goes_beyond_a_word(wordllama: WordLlamaEmbedder) -> None:
+    vocabulary = wordllama._tokenizer.get_vocab()
+    assert not [token for token in vocabulary if re.search("[^\u2581]\u2581", token) or "\n" in token], "see words.py"
 
 
 def test_wordllama_does_not_touch_logging_or_import_its_package() -> None:
