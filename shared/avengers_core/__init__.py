@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from .ledger.store import Ledger
     from .pricing.types import Price
     from .records.io import read_records
+    from .records.loading import load_records
     from .records.schema import Record, Usage
-    from .records.table import RecordTable, load_records
+    from .records.table import RecordTable
     from .routing.artifact import load_artifact, save_artifact
     from .routing.decision import Decision
     from .routing.manifest import Artifact
@@ -68,14 +69,12 @@ _HOME = {
     "ledger.store": ("Ledger",),
     "pricing.types": ("Price",),
     "records.io": ("read_records",),
+    "records.loading": ("load_records",),
     "records.schema": (
         "Record",
         "Usage",
     ),
-    "records.table": (
-        "RecordTable",
-        "load_records",
-    ),
+    "records.table": ("RecordTable",),
     "routing.artifact": (
         "load_artifact",
         "save_artifact",

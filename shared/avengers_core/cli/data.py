@@ -42,7 +42,7 @@ def check(
     cannot be compared, agent runs among calls, models without a price, and models with few answers.
     """
     from ..records.check import check_records
-    from ..records.table import load_records
+    from ..records.loading import load_records
     from .check_view import check_view
 
     table = load_records(files, source_from_file=source_from_file)
@@ -198,7 +198,7 @@ def choose(
     from ..embedders.base import embed_all
     from ..embedders.factory import make_embedder
     from ..records.io import write_lines
-    from ..records.table import load_records
+    from ..records.loading import load_records
 
     table = load_records(files)
     by_name: dict[tuple[str, str], Question] = {}

@@ -10,7 +10,8 @@ from typing import Any
 from .._utils.results import Result
 from ..embedders.factory import make_embedder
 from ..records.io import Source
-from ..records.table import RecordTable, load_records
+from ..records.loading import load_records
+from ..records.table import RecordTable
 from ..routing.manifest import Artifact
 from ..routing.score_model import ScoreModel
 from ..training.encoding import encode_records

@@ -27,7 +27,8 @@ from .._utils.files import user_path
 from ..embedders.factory import make_embedder
 from ..errors import AvengersError, MissingExtraError
 from ..records.io import Source
-from ..records.table import RecordTable, load_records
+from ..records.loading import load_records
+from ..records.table import RecordTable
 from ..routing.router import Router
 from ..routing.scoring import check_alpha, check_scoring
 from ..training.encoding import encode_records

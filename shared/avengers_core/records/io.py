@@ -8,16 +8,16 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import msgspec
 
 from .._utils.files import replacing, user_path
 from ..errors import RecordError
-from .schema import DURATIONS, OLD_NAMES, TOKEN_KINDS, USAGE_KINDS, Record, Usage
+from .schema import DURATIONS, OLD_NAMES, TOKEN_KINDS, USAGE_KINDS, Amount, Record, Score, Usage, Weight
 
 __all__ = [
     "MAX_LINE_BYTES",
@@ -79,24 +79,22 @@ def read_records(source: Source, *, source_from_file: bool = False) -> Iterator[
         RecordError: If a record is not valid (the message names the file, the line and the field), an index occurs
             twice in a dataset, or a file has no records.
     """
-    seen: dict[int, tuple[int, int]] = {}
+    seen: set[int] = set()
     files = find_files(source)
-    for number, path in enumerate(files):
+    for path in files:
         count = 0
         for line_number, line in read_lines(path):
-            where = f"{path}:{line_number}"
             try:
                 record = parse_record(line)
             except ValueError as error:
-                raise RecordError(f"{where}: {error}") from None
-            key = hash((record.dataset, str(record.index)))
+                raise RecordError(f"{path}:{line_number}: {error}") from None
+            key = _index_key(record)
             if key in seen:
-                first_file, first_line = seen[key]
                 raise RecordError(
-                    f"{where}: field 'index': {record.index!r} of dataset {record.dataset!r} already stands at "
-                    f"{files[first_file]}:{first_line}; give each record of a dataset an index of its own"
+                    f"{path}:{line_number}: field 'index': {record.index!r} of dataset {record.dataset!r} already "
+                    f"stands at {_first_place(files, key)}; give each record of a dataset an index of its own"
                 )
-            seen[key] = (number, line_number)
+            seen.add(key)
             count += 1
             if source_from_file and record.source is None:
                 record = msgspec.structs.replace(record, source=path.name.partition(".")[0] or path.name)
@@ -105,8 +103,48 @@ def read_records(source: Source, *, source_from_file: bool = False) -> Iterator[
             raise RecordError(f"{path}: the file has no records")
 
 
-_decoder = msgspec.json.Decoder(Record)
-#: What `_with_new_names` changes: the names of older files, and a kind that a table's row has and its usage does not.
+def _index_key(record: Record) -> int:
+    return hash((record.dataset, str(record.index)))
+
+
+def _first_place(files: list[Path], key: int) -> str:
+    """Where a record stands first, as file and line. It is looked for again, so that places need not be kept."""
+    places = ((path, number, line) for path in files for number, line in read_lines(path))
+    return next(f"{path}:{number}" for path, number, line in places if _index_key(parse_record(line)) == key)
+
+
+class _OldUsage(Usage, frozen=True, gc=False):
+    """A usage of an older file, or one whose kind is null, as a table's row has it."""
+
+    kind: Literal["call", "agent_run"] | None = "call"  # type: ignore[assignment]
+    prompt_tokens: Amount | None = None
+    completion_tokens: Amount | None = None
+    cost: Amount | None = None
+
+    def renewed(self) -> Usage:
+        """The usage with today's names, which come first if both are given."""
+        inputs, outputs, read, written, reasoning, audio_in, audio_out, cost, seconds, first = _amounts_of(self)
+        return Usage(
+            self.prompt_tokens if inputs is None else inputs,
+            self.completion_tokens if outputs is None else outputs,
+            read,
+            written,
+            reasoning,
+            audio_in,
+            audio_out,
+            self.cost if cost is None else cost,
+            seconds,
+            first,
+            self.kind or "call",
+        )
+
+
+class _OldRecord(Record, frozen=True):
+    usages: dict[str, _OldUsage | None] = msgspec.field(default_factory=dict)  # type: ignore[assignment]
+
+
+_decoder, _old_decoder = msgspec.json.Decoder(Record), msgspec.json.Decoder(_OldRecord)
+#: What lines of the old form have: the names of older files, and a kind that a table's row has and its usage does not.
 _OLD_FORM = re.compile(rb'"(?:%s)"\s*:|"kind"\s*:\s*null' % "|".join(OLD_NAMES).encode())
 #: What a line of the old form has somewhere: to look for these is faster.
 _OLD_MARKS = (*(f'"{name}"'.encode() for name in OLD_NAMES), b'"kind"')
@@ -128,11 +166,16 @@ def parse_record(line: bytes) -> Record:
         if (b"NaN" in line or b"Infinity" in line) and _NO_NUMBER.search(line):
             line = _without_nan(line)
         is_old = any(mark in line for mark in _OLD_MARKS) and _OLD_FORM.search(line)
-        record = _decoder.decode(_with_new_names(line) if is_old else line)
+        record = _renewed(_old_decoder.decode(line)) if is_old else _decoder.decode(line)
         _check_record(record)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ValueError(_name_fault(line, error)) from None
     return record
+
+
+def _renewed(old: _OldRecord) -> Record:
+    usages = {model: None if usage is None else usage.renewed() for model, usage in old.usages.items()}
+    return Record(old.index, old.dataset, old.query, old.records, usages, old.weights, old.source)
 
 
 def _without_nan(line: bytes) -> bytes:
@@ -158,22 +201,6 @@ def _null_for_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _with_new_names(line: bytes) -> bytes:
-    """The line with `OLD_NAMES` replaced in its usages, and without kinds that are null."""
-    fields = msgspec.json.decode(line)
-    usages = fields.get("usages") if isinstance(fields, dict) else None
-    found = usages.values() if isinstance(usages, dict) else ()
-    for usage in (item for item in found if isinstance(item, dict)):
-        if usage.get("kind", "") is None:
-            del usage["kind"]
-        for old, new in OLD_NAMES.items():
-            if old in usage:
-                value = usage.pop(old)
-                if usage.get(new) is None:
-                    usage[new] = value
-    return msgspec.json.encode(fields)
-
-
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, plain or gzip, that are not blank, with their numbers.
 
@@ -191,7 +218,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     raise RecordError(f"{path}:{line_number}: the line is longer than {MAX_LINE_BYTES >> 20} MiB")
                 if line_number == 1:
                     line = line.removeprefix(_BOM)
-                if line.strip():
+                if not line.isspace():
                     yield line_number, line
     except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
         raise RecordError(f"{path}: cannot be read: {error}") from error
@@ -200,33 +227,14 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _check_record(record: Record) -> None:
     if not record.records:
         raise ValueError("field 'records': no model; remove the line or add a score")
-    if not record.query.strip():
+    if not record.query or record.query.isspace():
         raise ValueError("field 'query': empty")
     if record.source is not None and not record.source.strip():
         raise ValueError("field 'source': empty; name who graded the answers, or leave the field out")
-    for model, score in record.records.items():
-        if score is not None and not 0 <= score <= 1:
-            raise ValueError(f"field 'records[{model!r}]': score {score} is not in [0, 1]")
-    for model, usage in record.usages.items():
-        if usage is not None:
-            _check_usage(model, usage, record.records)
-    for model, weight in record.weights.items():
-        _check_weight(model, weight, record.records)
-
-
-def _check_usage(model: str, usage: Usage, scores: Mapping[str, Any]) -> None:
-    if model not in scores:
-        raise ValueError(f"field 'usages[{model!r}]': the model has no score in 'records'")
-    for name, value in zip(_AMOUNTS, _amounts_of(usage), strict=True):
-        if value is not None and not 0 <= value < math.inf:
-            raise ValueError(f"field 'usages[{model!r}].{name}': {value} is not a finite number of 0 or more")
-
-
-def _check_weight(model: str, weight: float, scores: Mapping[str, Any]) -> None:
-    if model not in scores:
-        raise ValueError(f"field 'weights[{model!r}]': the model has no score in 'records'")
-    if not (weight > 0 and math.isfinite(weight)):
-        raise ValueError(f"field 'weights[{model!r}]': {weight} is not a finite number above 0")
+    for name, values in (("usages", record.usages), ("weights", record.weights)):
+        for model in values.keys() - record.records.keys():
+            if values[model] is not None:
+                raise ValueError(f"field '{name}[{model!r}]': the model has no score in 'records'")
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> int:
@@ -292,34 +300,44 @@ def _name_fault(line: bytes, error: Exception) -> str:
         message = _name_model(line, message)
     elif not message.startswith("field"):
         return f"not valid JSON: {message}"
-    for old, new in OLD_NAMES.items():
-        if f'"{old}"'.encode() in line:
-            message = message.replace(f"].{new}'", f"].{old}'")
     return message
 
 
 def _name_model(line: bytes, message: str) -> str:
     """A message of msgspec's with the model's name: its path says ``[...]`` for the value of a dictionary."""
     try:
-        raw = msgspec.json.decode(_with_new_names(line), type=_RawFields)
+        raw = msgspec.json.decode(line, type=_RawFields)
     except (msgspec.DecodeError, RecursionError):
         raw = _RawFields()
-    for name, kind in (("records", float | bool | None), ("usages", Usage | None), ("weights", float)):
+    for name, kind in (("records", Score | bool | None), ("usages", _OldUsage | None), ("weights", Weight)):
         for model, value in getattr(raw, name).items():
             try:
                 msgspec.json.decode(value, type=kind)
             except msgspec.DecodeError as error:
                 reason, path = _reason_and_path(str(error))
-                if path == ".kind":
-                    reason = _kind_hint(value, reason)
+                reason = _kind_hint(value, reason) if path == ".kind" else _number_fault(name, value, path) or reason
                 return f"field '{name}[{model!r}]{path}': {reason}"
     reason, path = _reason_and_path(message)
     return f"field '{path.removeprefix('.')}': {reason}" if path else reason
 
 
+def _number_fault(name: str, value: msgspec.Raw, path: str) -> str | None:
+    """What is wrong with a number that is out of its range; None if it is no number."""
+    number = msgspec.json.decode(value)
+    if path:
+        number = number[path.removeprefix(".")]
+    ranges = {"records": "in [0, 1]", "usages": "a finite number of 0 or more", "weights": "a finite number above 0"}
+    return (
+        None
+        if isinstance(number, (str, bool)) or not isinstance(number, (int, float))
+        else f"{number} is not {ranges[name]}"
+    )
+
+
 def _kind_hint(usage: msgspec.Raw, reason: str) -> str:
     """The reason why a usage's kind is refused, with the kinds that there are and the one that may be meant."""
     given = msgspec.json.decode(usage)["kind"]
+    reason = reason.replace("`str | null`", "`str`")
     if not isinstance(given, str):
         return f"{reason}; one of {', '.join(USAGE_KINDS)}"
     close = difflib.get_close_matches(given[:40].lower(), USAGE_KINDS, 1, cutoff=0.5)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-__all__ = ["DURATIONS", "OLD_NAMES", "TIMING", "TOKEN_KINDS", "USAGE_KINDS", "Record", "Usage"]
+__all__ = [
+    "DURATIONS",
+    "OLD_NAMES",
+    "TIMING",
+    "TOKEN_KINDS",
+    "USAGE_KINDS",
+    "Amount",
+    "Record",
+    "Score",
+    "Usage",
+    "Weight",
+]
 
 #: Token kinds are kept apart because providers price them apart. Input and output are totals: cached and audio input
 #: tokens are part of ``input_tokens``, reasoning and audio output tokens part of ``output_tokens``.
@@ -38,7 +49,13 @@ USAGE_KINDS = ("call", "agent_run")
 OLD_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "cost": "cost_usd"}
 
 
-class Usage(msgspec.Struct, frozen=True):
+#: What numbers may be. They are checked when a record is decoded.
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Weight = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens, US dollars and seconds of one answer. ``None`` means unknown, never zero.
 
     Attributes:
@@ -56,16 +73,16 @@ class Usage(msgspec.Struct, frozen=True):
             calls, never those of one call.
     """
 
-    input_tokens: float | None = None
-    output_tokens: float | None = None
-    cache_read_tokens: float | None = None
-    cache_write_tokens: float | None = None
-    reasoning_tokens: float | None = None
-    input_audio_tokens: float | None = None
-    output_audio_tokens: float | None = None
-    cost_usd: float | None = None
-    seconds: float | None = None
-    first_token_seconds: float | None = None
+    input_tokens: Amount | None = None
+    output_tokens: Amount | None = None
+    cache_read_tokens: Amount | None = None
+    cache_write_tokens: Amount | None = None
+    reasoning_tokens: Amount | None = None
+    input_audio_tokens: Amount | None = None
+    output_audio_tokens: Amount | None = None
+    cost_usd: Amount | None = None
+    seconds: Amount | None = None
+    first_token_seconds: Amount | None = None
     kind: Literal["call", "agent_run"] = "call"
 
 
@@ -85,7 +102,7 @@ class Record(msgspec.Struct, frozen=True):
     index: str | int
     dataset: str
     query: str
-    records: dict[str, float | bool | None]
+    records: dict[str, Score | bool | None]
     usages: dict[str, Usage | None] = {}
-    weights: dict[str, float] = {}
+    weights: dict[str, Weight] = {}
     source: str | None = None

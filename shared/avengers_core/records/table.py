@@ -15,30 +15,20 @@ each usage's ``kind``: ``call``, or ``agent_run`` if its tokens and dollars are 
 from __future__ import annotations
 
 import dataclasses
-import math
-from array import array
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
-from .io import Source, read_records
-from .schema import DURATIONS, TOKEN_KINDS, Record, Usage
 from .splits import split_rows, text_key
 
-__all__ = ["CONTENT_KEYS", "RecordTable", "TableBuilder", "load_records"]
+__all__ = ["CONTENT_KEYS", "RecordTable"]
 
 #: How many content keys there are: they fit into 63 bits, as integers of msgpack and SQL do.
 CONTENT_KEYS = 1 << 63
-
-#: What a token kind counts when a usage does not report it: input and output are unknown, the other kinds are rare.
-_UNREPORTED = tuple(math.nan if kind in ("input_tokens", "output_tokens") else 0.0 for kind in TOKEN_KINDS)
 
 
 @dataclass
@@ -183,185 +173,3 @@ class RecordTable:
             raise ValueError(f"train_ratio must be in [0, 1], not {train_ratio}")
         train = split_rows(self.dataset, self.texts, train_ratio, random_state)
         return self.rows(train), self.rows(~train)
-
-
-class TableBuilder:
-    """Collects records and turns them into a `RecordTable`, in memory proportional to the answers, not to ``n * m``.
-
-    Args:
-        encode: Called with batches of query texts. Its (b, p) results are kept and the texts are dropped, so that a
-            million records fit in memory. Default: the texts are kept.
-        batch_size: Texts per call of ``encode``.
-    """
-
-    def __init__(
-        self, encode: Callable[[list[str]], NDArray[np.float32]] | None = None, batch_size: int = 4096
-    ) -> None:
-        self._encode, self._batch_size = encode, batch_size
-        self._index: list[str] = []
-        self._queries: list[str] = []
-        self._encoded: list[NDArray[np.float32]] = []
-        self._model_codes: dict[str, int] = {}
-        self._dataset_codes: dict[str, int] = {}
-        self._source_codes: dict[str, int] = {}
-        self._dataset, self._source = array("i"), array("i")  # one item for each record
-        self._text, self._answers = array("Q"), array("i")  # as well
-        self._model = array("i")  # one item for each answer, as in the next line
-        self._score, self._cost, self._weight = array("f"), array("d"), array("f")
-        self._tokens = array("f")  # len(TOKEN_KINDS) items for each answer
-        self._agent_run = array("b")  # and one here
-        self._timed_cell = array("q")  # one item for each answer whose duration is known: its number among the answers
-        self._durations = array("d")  # and len(DURATIONS) items here
-        self._weighted = False
-        self._thread = ThreadPoolExecutor(1, "avengers-encode")
-        self._running: Future[NDArray[np.float32]] | None = None
-
-    def add(self, record: Record) -> None:
-        """Append a validated record."""
-        self._index.append(str(record.index))
-        self._dataset.append(self._dataset_codes.setdefault(record.dataset, len(self._dataset_codes)))
-        source = record.dataset if record.source is None else record.source
-        self._source.append(self._source_codes.setdefault(source, len(self._source_codes)))
-        self._text.append(text_key(record.query))
-        self._weighted = self._weighted or bool(record.weights)
-        scores, codes, first_cell = record.records, self._model_codes, len(self._model)
-        usages = [record.usages.get(model) for model in scores]
-        self._answers.append(len(scores))
-        self._model.extend([codes.setdefault(model, len(codes)) for model in scores])
-        self._score.extend([0.0 if score is None else score for score in scores.values()])
-        self._weight.extend([record.weights.get(model, 1.0) for model in scores])
-        self._cost.extend([math.nan if one is None or one.cost_usd is None else one.cost_usd for one in usages])
-        self._agent_run.extend([one is not None and one.kind == "agent_run" for one in usages])
-        for cell, usage in enumerate(usages, first_cell):
-            self._tokens.extend(_token_counts(usage))
-            if usage is not None and usage.seconds is not None:
-                self._timed_cell.append(cell)
-                first = usage.first_token_seconds
-                self._durations.extend((usage.seconds, math.nan if first is None else first))
-        self._queries.append(record.query)
-        if len(self._queries) >= self._batch_size:
-            self._encode_queries()
-
-    def build(self) -> RecordTable:
-        """The table of all records that were added.
-
-        Raises:
-            RecordError: If no record was added.
-        """
-        if not self._index:
-            raise RecordError("no record was given")
-        self._encode_queries()
-        models, columns = _sorted_names(self._model_codes, self._model)
-        datasets, dataset = _sorted_names(self._dataset_codes, self._dataset)
-        sources, source = _sorted_names(self._source_codes, self._source)
-        cells = np.repeat(np.arange(len(self._index)), np.frombuffer(self._answers, dtype=np.int32)), columns
-        shape = (len(self._index), len(models))
-        scores = np.full(shape, np.nan, dtype=np.float32)
-        cost = np.full(shape, np.nan)
-        tokens = np.full((*shape, len(TOKEN_KINDS)), np.nan, dtype=np.float32)
-        agent_run = np.zeros(shape, dtype=bool)
-        scores[cells] = np.frombuffer(self._score, dtype=np.float32)
-        cost[cells] = np.frombuffer(self._cost)
-        tokens[cells] = np.frombuffer(self._tokens, dtype=np.float32).reshape(-1, len(TOKEN_KINDS))
-        agent_run[cells] = np.frombuffer(self._agent_run, dtype=np.int8)
-        weights = None
-        if self._weighted:
-            weights = np.zeros(shape, dtype=np.float32)
-            weights[cells] = np.frombuffer(self._weight, dtype=np.float32)
-        durations = None
-        if self._durations:
-            durations = np.full((*shape, len(DURATIONS)), np.nan, dtype=np.float32)
-            timed = np.frombuffer(self._timed_cell, dtype=np.int64)
-            durations[cells[0][timed], columns[timed]] = np.frombuffer(self._durations).reshape(-1, len(DURATIONS))
-        return RecordTable(
-            list(self._index),
-            datasets,
-            dataset,
-            models,
-            scores,
-            tokens,
-            cost,
-            sources,
-            source,
-            agent_run,
-            np.array(self._text, dtype=np.uint64),
-            list(self._queries),
-            self._take_encoded(),
-            weights,
-            durations,
-        )
-
-    def _encode_queries(self) -> None:
-        """Encode a batch while the next one is read."""
-        if self._encode is None or not self._queries:
-            return
-        if self._running is not None:
-            self._encoded.append(self._running.result())
-        self._running = self._thread.submit(self._encode, self._queries)
-        self._queries = []
-
-    def _take_encoded(self) -> NDArray[np.float32] | None:
-        """The batches as one array, each let go once it is copied, so that they are not held twice."""
-        if self._running is not None:
-            self._encoded.append(self._running.result())
-        self._thread.shutdown()
-        if not self._encoded:
-            return None
-        whole = np.empty((len(self._index), self._encoded[0].shape[1]), dtype=np.float32)
-        end = len(whole)
-        while self._encoded:
-            batch = self._encoded.pop()
-            whole[end - len(batch) : end] = batch
-            end -= len(batch)
-        return whole
-
-
-_tokens_of = attrgetter(*TOKEN_KINDS)
-_NO_TOKENS = (math.nan,) * len(TOKEN_KINDS)
-
-
-def _token_counts(usage: Usage | None) -> tuple[float, ...]:
-    """Tokens by `TOKEN_KINDS`, NaN if there is no usage."""
-    if usage is None:
-        return _NO_TOKENS
-    counts: tuple[float | None, ...] = _tokens_of(usage)
-    return tuple([default if count is None else count for count, default in zip(counts, _UNREPORTED, strict=True)])
-
-
-def _sorted_names(numbers: dict[str, int], items: array[int]) -> tuple[list[str], NDArray[np.int32]]:
-    """The names sorted, and each item's position among them; names are numbered in the order of the dictionary."""
-    positions = np.argsort(np.argsort(list(numbers)))
-    return sorted(numbers), positions[np.frombuffer(items, dtype=np.int32)].astype(np.int32)
-
-
-def load_records(
-    source: Source | Iterable[Record],
-    *,
-    encode: Callable[[list[str]], NDArray[np.float32]] | None = None,
-    batch_size: int = 4096,
-    source_from_file: bool = False,
-) -> RecordTable:
-    """Read records into columns.
-
-    Args:
-        source: A file or folder, several of them, or records already in memory.
-        encode: Called with batches of query texts. Its (b, p) results are kept and the texts are dropped, so that a
-            million records fit in memory. Default: the texts are kept.
-        batch_size: Texts per call of ``encode``.
-        source_from_file: Whether a record of a file that has no source gets the file's name as its source.
-
-    Raises:
-        RecordError: If a record is not valid; see `read_records`.
-    """
-    builder = TableBuilder(encode, batch_size)
-    for record in _records(source, source_from_file):
-        builder.add(record)
-    return builder.build()
-
-
-def _records(source: Source | Iterable[Record], source_from_file: bool) -> Iterable[Record]:
-    if isinstance(source, (str, Path)):
-        return read_records(source, source_from_file=source_from_file)
-    items: list[Any] = source if isinstance(source, list) else list(source)
-    in_memory = bool(items) and all(isinstance(item, Record) for item in items)
-    return items if in_memory else read_records(items, source_from_file=source_from_file)

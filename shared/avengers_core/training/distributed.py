@@ -21,9 +21,10 @@ from ..embedders.base import Embedder
 from ..embedders.factory import make_embedder
 from ..errors import MissingExtraError, RecordError
 from ..records.io import Source, find_files, parse_record, read_records
+from ..records.loading import load_records
 from ..records.partitions import add
 from ..records.schema import Record
-from ..records.table import RecordTable, load_records
+from ..records.table import RecordTable
 from .encoding import encode_records
 from .estimator import RouterEstimator
 

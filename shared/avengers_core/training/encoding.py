@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ..embedders.base import Embedder, embed_all
 from ..records.io import Source
+from ..records.loading import load_records
 from ..records.schema import Record
-from ..records.table import RecordTable, load_records
+from ..records.table import RecordTable
 from ..routing.features import encoded_width, feature_matrix
 
 __all__ = ["encode_records"]

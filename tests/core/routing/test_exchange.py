@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 from avengers_core import Router, RouterEstimator
+from avengers_core.records.loading import load_records
 from avengers_core.records.partitions import LocalPartitions
-from avengers_core.records.table import load_records
 from avengers_core.routing.artifact import load_artifact, save_artifact
 from avengers_core.routing.exchange import (
     ExchangeRates,

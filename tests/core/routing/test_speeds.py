@@ -16,8 +16,8 @@ from avengers_core.ledger.entry import Entry
 from avengers_core.ledger.store import Ledger
 from avengers_core.pricing.types import TokenUsage
 from avengers_core.records.io import read_records, write_records
+from avengers_core.records.loading import load_records
 from avengers_core.records.schema import Record, Usage
-from avengers_core.records.table import load_records
 from avengers_core.routing.artifact import load_artifact, save_artifact
 from avengers_core.routing.inspection import describe
 from avengers_core.routing.speeds import SpeedModel
