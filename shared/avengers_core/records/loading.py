@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from operator import attrgetter
 from pathlib import Path
@@ -18,7 +18,7 @@ from .schema import DURATIONS, TOKEN_KINDS, Record, Usage
 from .splits import text_key
 from .table import RecordTable
 
-__all__ = ["TableBuilder", "load_records"]
+__all__ = ["TableBuilder", "load_parts", "load_records"]
 
 #: Token kinds that are unknown if a usage does not report them. The others are rare: there are none.
 _REQUIRED = np.array([kind in ("input_tokens", "output_tokens") for kind in TOKEN_KINDS])
@@ -206,10 +206,38 @@ def load_records(
     Raises:
         RecordError: If a record is not valid; see `read_records`.
     """
-    builder = TableBuilder(encode, batch_size)
-    for record in _records(source, source_from_file):
-        builder.add(record)
-    return builder.build()
+    (table,) = load_parts(source, None, encode=encode, batch_size=batch_size, source_from_file=source_from_file)
+    return table
+
+
+def load_parts(
+    source: Source | Iterable[Record],
+    size: int | None,
+    *,
+    encode: Callable[[list[str]], NDArray[np.float32]] | None = None,
+    batch_size: int = 4096,
+    source_from_file: bool = False,
+) -> Iterator[RecordTable]:
+    """Read records into tables of ``size`` rows, each with the models, datasets and sources that it has rows of.
+
+    Args:
+        source: A file or folder, several of them, or records already in memory.
+        size: Number of rows of each table but the last. None: one table.
+        encode: Called with batches of query texts; see `load_records`.
+        batch_size: Texts per call of ``encode``.
+        source_from_file: Whether a record of a file that has no source gets the file's name as its source.
+
+    Raises:
+        RecordError: If a record is not valid, or there is none; see `read_records`.
+    """
+    with ThreadPoolExecutor(1, "avengers-encode") as thread:
+        builder = TableBuilder(encode, batch_size, thread)
+        for record in _records(source, source_from_file):
+            if size is not None and len(builder) == size:
+                yield builder.build()
+                builder = TableBuilder(encode, batch_size, thread)
+            builder.add(record)
+        yield builder.build()
 
 
 def _records(source: Source | Iterable[Record], source_from_file: bool) -> Iterable[Record]:

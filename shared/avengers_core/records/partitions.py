@@ -6,7 +6,10 @@ Training is a map-reduce over partitions, so one process and a Dask cluster prod
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,22 +33,34 @@ class Partitions(Protocol):
 
 
 class LocalPartitions:
-    """Partitions in the memory of this process.
+    """Partitions in this process, on each core one at a time.
 
     Args:
-        tables: The partitions.
+        tables: The partitions, or functions that load one.
     """
 
-    def __init__(self, tables: Sequence[RecordTable]) -> None:
+    def __init__(self, tables: Sequence[RecordTable | Callable[[], RecordTable]]) -> None:
         self.tables = list(tables)
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         """``function(table, *arguments)`` for each partition, in order."""
-        return [function(table, *arguments) for table in self.tables]
+        return list(self._each(function, arguments))
 
     def reduce(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The sum of ``function(table, *arguments)`` over all partitions; see `add`."""
-        return functools.reduce(add, self.map(function, *arguments))
+        return functools.reduce(add, self._each(function, arguments))
+
+    def _each(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterator[Any]:
+        def call(position: int) -> Any:
+            given = self.tables[position]
+            table = given if isinstance(given, RecordTable) else given()
+            return function(replace(table, partition_index=position), *arguments)
+
+        if len(self.tables) == 1:
+            yield call(0)
+            return
+        with ThreadPoolExecutor(min(len(self.tables), os.cpu_count() or 1)) as threads:
+            yield from threads.map(call, range(len(self.tables)))
 
 
 def add(left: Any, right: Any) -> Any:

@@ -15,7 +15,7 @@ each usage's ``kind``: ``call``, or ``agent_run`` if its tokens and dollars are 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordError
+from .schema import DURATIONS
 from .splits import split_rows, text_key
 
 __all__ = ["CONTENT_KEYS", "RecordTable"]
@@ -85,17 +86,23 @@ class RecordTable:
             total += int((keys ^ (keys >> np.uint64(29))).sum(dtype=np.uint64))
         return total % CONTENT_KEYS
 
-    def rows(self, keep: NDArray[Any]) -> RecordTable:
+    def rows(self, keep: NDArray[Any] | slice) -> RecordTable:
         """The table of some rows, with all models, datasets and sources.
 
         Args:
-            keep: (n,) boolean mask, or positions of the rows in the order wanted.
+            keep: (n,) boolean mask, or positions of the rows in the order wanted, or a slice, whose arrays are views.
         """
-        if keep.dtype == bool and keep.all():  # their arrays are not changed, so both may have them
+        if isinstance(keep, slice):
+            positions: Any = keep
+            index, queries = self.index[keep], self.queries[keep]
+        elif keep.dtype == bool and keep.all():  # their arrays are not changed, so both may have them
             return dataclasses.replace(self)
-        positions = np.flatnonzero(keep) if keep.dtype == bool else keep
+        else:
+            positions = np.flatnonzero(keep) if keep.dtype == bool else keep
+            index = [self.index[i] for i in positions]
+            queries = [self.queries[i] for i in positions] if self.queries else []
         return RecordTable(
-            [self.index[i] for i in positions],
+            index,
             self.datasets,
             self.dataset[positions],
             self.models,
@@ -106,10 +113,37 @@ class RecordTable:
             self.source[positions],
             self.agent_run[positions],
             self.texts[positions],
-            [self.queries[i] for i in positions] if self.queries else [],
+            queries,
             None if self.encoded is None else self.encoded[positions],
             None if self.weights is None else self.weights[positions],
             None if self.durations is None else self.durations[positions],
+        )
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[RecordTable]) -> RecordTable:
+        """One table of the rows of several with the same models, datasets and sources."""
+        if len(tables) == 1:
+            return tables[0]
+
+        def together(name: str, default: Callable[[RecordTable], NDArray[Any]] | None = None) -> Any:
+            values = [getattr(table, name) for table in tables]
+            if default is None or all(value is None for value in values):
+                return None if values[0] is None else np.concatenate(values)
+            filled = [default(table) if value is None else value for value, table in zip(values, tables, strict=True)]
+            return np.concatenate(filled)
+
+        return dataclasses.replace(
+            tables[0],
+            index=[name for table in tables for name in table.index],
+            queries=[query for table in tables for query in table.queries],
+            **{
+                name: together(name)
+                for name in ("dataset", "scores", "tokens", "cost", "source", "agent_run", "texts", "encoded")
+            },
+            weights=together("weights", lambda table: (~np.isnan(table.scores)).astype(np.float32)),
+            durations=together(
+                "durations", lambda table: np.full((*table.scores.shape, len(DURATIONS)), np.nan, dtype=np.float32)
+            ),
         )
 
     def columns(self, keep: NDArray[np.intp]) -> RecordTable:

@@ -129,20 +129,23 @@ def find_centers(
     Raises:
         MissingExtraError: If scikit-learn is not installed.
     """
-    if not by_source:
-        count = DEFAULT_CLUSTERS if n_clusters is None else n_clusters
-        return _find_centers(partitions, dimension, count, random_state, progress, None), []
-    sizes = partitions.reduce(source_sizes)
-    present = [code for code, size in enumerate(sizes) if size]
-    counts = clusters_per_source(sizes[present].tolist(), n_clusters)
+    wanted: dict[int | None, int]
+    if by_source:
+        sizes = partitions.reduce(source_sizes)
+        present = [code for code, size in enumerate(sizes) if size]
+        wanted = dict(zip(present, clusters_per_source(sizes[present].tolist(), n_clusters), strict=True))
+    else:
+        wanted = {None: DEFAULT_CLUSTERS if n_clusters is None else n_clusters}
 
-    def find(code: int, count: int) -> NDArray[np.float32]:
-        return _find_centers(partitions, dimension, count, random_state, progress, code)
+    def start(source: int | None) -> tuple[NDArray[np.float32], bool]:
+        return _cluster_sample(partitions, dimension, wanted[source], random_state, source)
 
-    with ThreadPoolExecutor(min(len(present), os.cpu_count() or 1)) as threads:
-        centers = list(threads.map(find, present, counts))
-    sources = [code for code, found in zip(present, centers, strict=True) for _ in found]
-    return np.concatenate(centers), sources
+    with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as threads:
+        started = dict(zip(wanted, threads.map(start, wanted), strict=True))
+    sampled = {source: centers for source, (centers, whole) in started.items() if not whole}
+    centers = {source: found for source, (found, _) in started.items()} | _lloyd(partitions, sampled, progress)
+    sources = [source for source, found in centers.items() for _ in found if source is not None]
+    return np.concatenate(list(centers.values())), sources
 
 
 def source_sizes(table: RecordTable) -> NDArray[np.int64]:
@@ -150,15 +153,10 @@ def source_sizes(table: RecordTable) -> NDArray[np.int64]:
     return np.bincount(table.source, minlength=len(table.sources))
 
 
-def _find_centers(
-    partitions: Partitions,
-    dimension: int,
-    n_clusters: int,
-    random_state: int,
-    progress: Callable[[str, int, int], None] | None,
-    source: int | None,
-) -> NDArray[np.float32]:
-    """(k, d) centres of the records of one source, or of all if it is None."""
+def _cluster_sample(
+    partitions: Partitions, dimension: int, n_clusters: int, random_state: int, source: int | None
+) -> tuple[NDArray[np.float32], bool]:
+    """(k, d) centres of the records of one source, or of all if it is None, and whether no record was left out."""
     try:
         from sklearn.cluster import KMeans
     except ImportError as error:
@@ -166,8 +164,7 @@ def _find_centers(
     sample, total = sample_rows(partitions, dimension, KMEANS_SAMPLE_SIZE, random_state, source)
     k = min(n_clusters, len(np.unique(sample, axis=0)) if total < 10_000 else total)
     centers = KMeans(k, random_state=random_state, n_init=10).fit(sample).cluster_centers_.astype(np.float32)
-    whole = total == len(sample)
-    return np.asarray(centers) if whole else _lloyd(partitions, np.asarray(centers), progress, source)
+    return np.asarray(centers), total == len(sample)
 
 
 def sample_rows(
@@ -196,11 +193,6 @@ def sample_rows(
     return np.concatenate(partitions.map(_chosen_vectors, width, chosen, starts.tolist(), source)), total
 
 
-def _vectors_of_source(table: RecordTable, dimension: int, source: int | None) -> NDArray[np.float32]:
-    vectors = unit_vectors(table, dimension)
-    return vectors if source is None else vectors[table.source == source]
-
-
 def _size_of_source(table: RecordTable, source: int | None) -> int:
     return len(table) if source is None else int((table.source == source).sum())
 
@@ -209,37 +201,45 @@ def _chosen_vectors(
     table: RecordTable, dimension: int, chosen: NDArray[np.intp], starts: list[int], source: int | None
 ) -> NDArray[np.float32]:
     """Embeddings of the chosen rows that are in this partition; ``starts`` are the first rows of all partitions."""
-    start, vectors = starts[table.partition_index], _vectors_of_source(table, dimension, source)
-    rows = chosen[(chosen >= start) & (chosen < start + len(vectors))] - start
-    return vectors[rows]
+    first, end = starts[table.partition_index], starts[table.partition_index + 1]
+    rows = chosen[(chosen >= first) & (chosen < end)] - first
+    return unit_vectors(table, dimension)[rows if source is None else np.flatnonzero(table.source == source)[rows]]
 
 
-def _lloyd(
-    partitions: Partitions,
-    centers: NDArray[np.float32],
-    progress: Callable[[str, int, int], None] | None,
-    source: int | None,
-) -> NDArray[np.float32]:
+#: Centres by source; those of the source None are of all records.
+_Centers = dict[int | None, NDArray[np.float32]]
+
+
+def _lloyd(partitions: Partitions, centers: _Centers, progress: Callable[[str, int, int], None] | None) -> _Centers:
+    """The centres moved by Lloyd's steps over all records, those of all sources in one pass."""
+    centers, moving = dict(centers), set(centers)
     for step in range(LLOYD_MAX_STEPS):
+        if not moving:
+            break
         if progress:
             progress("cluster", step, LLOYD_MAX_STEPS)
-        sums = partitions.reduce(_assigned_sums, centers, source)
-        moved = np.where(sums["n"][:, None] > 0, sums["sum"] / np.maximum(sums["n"], 1)[:, None], centers)
-        shift = float(np.square(moved - centers).sum(axis=1).max())
-        centers = moved.astype(np.float32)
-        if shift < LLOYD_TOLERANCE**2:
-            break
+        for source, sums in partitions.reduce(_assigned_sums, {code: centers[code] for code in moving}).items():
+            old, n = centers[source], sums["n"][:, None]
+            moved = np.where(n > 0, sums["sum"] / np.maximum(n, 1), old)
+            centers[source] = moved.astype(np.float32)
+            if float(np.square(moved - old).sum(axis=1).max()) < LLOYD_TOLERANCE**2:
+                moving.discard(source)
     return centers
 
 
-def _assigned_sums(table: RecordTable, centers: NDArray[np.float32], source: int | None) -> dict[str, Array]:
-    """The sum and the number of the vectors that are nearest to each centre."""
-    vectors = _vectors_of_source(table, centers.shape[1], source)
-    labels = nearest(vectors, centers)
-    sums = np.zeros(centers.shape)
-    for cluster in np.unique(labels):
-        sums[cluster] = vectors[labels == cluster].sum(axis=0, dtype=np.float64)
-    return {"sum": sums, "n": np.bincount(labels, minlength=len(centers)).astype(np.float64)}
+def _assigned_sums(table: RecordTable, centers: _Centers) -> dict[int | None, dict[str, Array]]:
+    """For each source, the sum and the number of the vectors that are nearest to each centre."""
+    found = {}
+    for source, own in centers.items():
+        vectors = unit_vectors(table, own.shape[1])
+        if source is not None:
+            vectors = vectors[table.source == source]
+        labels = nearest(vectors, own)
+        sums = np.zeros(own.shape)
+        for cluster in np.unique(labels):
+            sums[cluster] = vectors[labels == cluster].sum(axis=0, dtype=np.float64)
+        found[source] = {"sum": sums, "n": np.bincount(labels, minlength=len(own)).astype(np.float64)}
+    return found
 
 
 def max_similarity(table: RecordTable, dimension: int, centers: NDArray[np.float32]) -> NDArray[Any]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from ..embedders.base import Embedder
 from ..embedders.factory import make_embedder
@@ -27,6 +26,7 @@ from ..records.schema import Record
 from ..records.table import RecordTable
 from .encoding import encode_records
 from .estimator import RouterEstimator
+from .parts import align, left_names, names_of, sources_left, with_sources
 
 __all__ = ["DaskPartitions", "FileSlice", "connect", "find_slices", "fit_on_cluster", "load_partition", "read_slice"]
 
@@ -172,41 +172,13 @@ def _embedder(name: str | None) -> Embedder:
 
 
 def _names(table: RecordTable | None) -> tuple[list[str], list[str]]:
-    return ([], []) if table is None else (table.models, table.datasets)
+    return ([], []) if table is None else names_of(table)
 
 
 def _align(table: RecordTable | None, models: list[str], datasets: list[str]) -> RecordTable | None:
-    """The partition with these models' columns and these datasets' rows."""
-    if table is None:
-        return None
-    kept = np.array([name in datasets for name in table.datasets])[table.dataset]
-    columns = [name for name in table.models if name in models]
-    targets, sources = [models.index(name) for name in columns], [table.models.index(name) for name in columns]
-
-    def spread(values: Any, default: float | bool) -> Any:
-        out = np.full((len(table), len(models), *values.shape[2:]), default, dtype=values.dtype)
-        out[:, targets] = values[:, sources]
-        return out
-
-    codes = [datasets.index(name) if name in datasets else -1 for name in table.datasets]
-    wide = RecordTable(
-        table.index,
-        datasets,
-        np.array(codes, dtype=np.int32)[table.dataset],
-        models,
-        spread(table.scores, np.nan),
-        spread(table.tokens, np.nan),
-        spread(table.cost, np.nan),
-        table.sources,
-        table.source,
-        spread(table.agent_run, False),
-        table.texts,
-        encoded=table.encoded,
-        weights=None if table.weights is None else spread(table.weights, 0.0),
-        durations=None if table.durations is None else spread(table.durations, np.nan),
-    )
-    aligned = wide.rows(kept & ~np.isnan(wide.scores).all(axis=1))
-    return aligned if len(aligned) else None
+    """The partition with these models' columns and these datasets' rows, or None if no row is left."""
+    aligned = None if table is None else align(table, models, datasets)
+    return aligned if aligned else None
 
 
 class DaskPartitions:
@@ -266,11 +238,11 @@ def fit_on_cluster(
     _check_estimator(estimator)
     loaded = _load_partitions(estimator, find_slices(source, partition_bytes, partition_rows), client)
     names = client.gather([client.submit(_names, future, pure=False) for future in loaded])
-    models = _remaining(
-        "model", (models for models, _ in names), estimator.exclude_models, estimator.soft_exclude_models
+    models = left_names(
+        "model", (models for models, _ in names), [*estimator.exclude_models, *estimator.soft_exclude_models]
     )
-    datasets = _remaining(
-        "dataset", (datasets for _, datasets in names), estimator.exclude_datasets, estimator.soft_exclude_datasets
+    datasets = left_names(
+        "dataset", (datasets for _, datasets in names), [*estimator.exclude_datasets, *estimator.soft_exclude_datasets]
     )
     aligned = [client.submit(_align, future, models, datasets, pure=False) for future in loaded]
     left = client.gather([client.submit(_sources_left, future, pure=False) for future in aligned])
@@ -306,27 +278,12 @@ def _load_partitions(estimator: RouterEstimator, slices: list[FileSlice], client
 
 
 def _sources_left(table: RecordTable | None) -> list[str]:
-    """The sources of the partition's rows; none if it has no row."""
-    return [] if table is None else [table.sources[code] for code in np.unique(table.source)]
+    return [] if table is None else sources_left(table)
 
 
 def _number(table: RecordTable, sources: list[str], position: int) -> RecordTable:
     """The partition with its position and with the sources of all partitions."""
-    codes = np.array([sources.index(name) if name in sources else -1 for name in table.sources], dtype=np.int32)
-    return replace(table, sources=sources, source=codes[table.source], partition_index=position)
-
-
-def _remaining(kind: str, names_by_partition: Iterable[list[str]], *excluded: Iterable[str]) -> list[str]:
-    """All names except the excluded ones, sorted.
-
-    Raises:
-        RecordError: If an excluded name is not in the records.
-    """
-    names = sorted({name for names in names_by_partition for name in names})
-    removed = {name for names in excluded for name in names}
-    if unknown := sorted(removed - set(names)):
-        raise RecordError(f"cannot exclude {kind} {unknown[0]!r}: the records have {', '.join(names)}")
-    return [name for name in names if name not in removed]
+    return replace(with_sources(table, sources), partition_index=position)
 
 
 def connect(address: str) -> Any:

@@ -15,7 +15,7 @@ from ..records.schema import Record
 from ..records.table import RecordTable
 from ..routing.features import encoded_width, feature_matrix
 
-__all__ = ["encode_records"]
+__all__ = ["encode_records", "encoder"]
 
 
 def encode_records(
@@ -34,6 +34,20 @@ def encode_records(
         RecordError: If a record is not valid.
         ValueError: If the records are a table that another embedder has encoded.
     """
+    encode = encoder(embedder, progress)
+    table = records if isinstance(records, RecordTable) else load_records(records, encode=encode)
+    if table.encoded is None:
+        table = dataclasses.replace(table)
+        table.encoded = encode(table.queries)
+    elif table.encoded.shape[1] != encoded_width(embedder.dimension):
+        raise ValueError(f"table.encoded is {table.encoded.shape[1]} wide: not made by this embedder's encoder")
+    return table
+
+
+def encoder(
+    embedder: Embedder, progress: Callable[[str, int, int], None] | None = None
+) -> Callable[[list[str]], NDArray[np.float32]]:
+    """A function that encodes texts; see `encode_records`."""
     done = 0
 
     def encode(texts: list[str]) -> NDArray[np.float32]:
@@ -45,10 +59,4 @@ def encode_records(
             progress("embed", done, 0)
         return np.hstack([vectors, feature_matrix(texts), characters]).astype(np.float32)
 
-    table = records if isinstance(records, RecordTable) else load_records(records, encode=encode)
-    if table.encoded is None:
-        table = dataclasses.replace(table)
-        table.encoded = encode(table.queries)
-    elif table.encoded.shape[1] != encoded_width(embedder.dimension):
-        raise ValueError(f"table.encoded is {table.encoded.shape[1]} wide: not made by this embedder's encoder")
-    return table
+    return encode

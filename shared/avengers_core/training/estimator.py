@@ -14,7 +14,6 @@ from ..catalog.catalog import Catalog, default_catalog
 from ..catalog.types import ModelId
 from ..embedders.base import Embedder
 from ..embedders.factory import make_embedder
-from ..errors import RecordError
 from ..pricing.types import Price
 from ..records.io import Source
 from ..records.partitions import LocalPartitions, Partitions
@@ -26,10 +25,10 @@ from ..routing.manifest import MAX_PROBES, Artifact, ModelInfo, Settings
 from ..routing.scoring import check_alpha, check_scoring
 from ..routing.statistics import ClusterStatistics
 from .clustering import find_centers, nearest_of_source, source_sizes
-from .encoding import encode_records
 from .evidence import resolved_models, with_evidence
 from .lengths import fit_lengths
 from .manifest import build_manifest
+from .parts import align_parts, split_parts, training_parts
 from .prices import implied_prices
 from .probes import N_PROBES, with_probes
 from .sklearn_conventions import EstimatorParameters, not_fitted_error
@@ -45,6 +44,8 @@ __all__ = ["RouterEstimator"]
 
 _log = logging.getLogger("avengers")
 
+#: Bytes that training may be limited to at least.
+MIN_MEMORY = 1 << 30
 #: Records below which a router says that it knows little.
 FEW_RECORDS = 20
 
@@ -89,6 +90,8 @@ class RouterEstimator(EstimatorParameters):
         tasks: What the queries of a source are, in a few words, by source; explanations name it.
         catalog: Knows prices, capabilities and published scores of models. Default: the one in the package.
         published: Whether published scores are evidence, beside the records.
+        memory: Bytes that `fit` may take. Records of files that do not fit are kept in parts on disk, in a temporary
+            folder, and the artifact is the same. Default: as many as it needs, about 2 KB for a record of ten models.
         progress: Called with (step, done, total).
 
     Attributes:
@@ -131,6 +134,7 @@ class RouterEstimator(EstimatorParameters):
         tasks: Mapping[str, str] | None = None,
         catalog: Catalog | None = None,
         published: bool = True,
+        memory: int | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.n_clusters = n_clusters
@@ -159,6 +163,7 @@ class RouterEstimator(EstimatorParameters):
         self.tasks = tasks
         self.catalog = catalog
         self.published = published
+        self.memory = memory
         self.progress = progress
 
     def fit(self, records: RecordTable | Source | Iterable[Record]) -> RouterEstimator:
@@ -173,18 +178,20 @@ class RouterEstimator(EstimatorParameters):
         Raises:
             ValueError: If a parameter is out of its range.
             RecordError: If a record is not valid, or no record is left to train on.
+            OSError: If the records take more than ``memory``, and the disk has no room for them.
         """
         self.check_parameters()
         embedder = make_embedder(self.embedder)
-        table = encode_records(records, embedder, self.progress)
-        table = table.without(self.exclude_models, self.exclude_datasets)
-        train, held_out = table.split(self.train_ratio, self.random_state)
-        if not len(train):
-            raise RecordError(f"train_ratio {self.train_ratio} leaves no record to train on")
-        train = train.without(self.soft_exclude_models, self.soft_exclude_datasets)
-        self.held_out_ = held_out if len(held_out) else None
-        self.fit_partitions(LocalPartitions([train]), train.models, train.datasets, embedder)
-        self.labels_ = nearest_of_source(train, self.cluster_centers_, self.artifact_.manifest.cluster_sources)
+        self.held_out_ = None
+        with training_parts(records, embedder, self.progress, self.memory) as parts:
+            parts, _, _ = align_parts(parts, self.exclude_models, self.exclude_datasets)
+            if self.train_ratio < 1:
+                parts, self.held_out_ = split_parts(parts, self.train_ratio, self.random_state)
+            parts, models, datasets = align_parts(parts, self.soft_exclude_models, self.soft_exclude_datasets)
+            partitions = LocalPartitions(parts)
+            self.fit_partitions(partitions, models, datasets, embedder)
+            centers, sources = self.cluster_centers_, self.artifact_.manifest.cluster_sources
+            self.labels_ = np.concatenate(partitions.map(nearest_of_source, centers, sources))
         return self
 
     def fit_partitions(
@@ -271,6 +278,12 @@ class RouterEstimator(EstimatorParameters):
             raise ValueError(f"top_k must be 1 or more, not {self.top_k!r}")
         if not 0 < self.train_ratio <= 1:
             raise ValueError(f"train_ratio must be above 0 and at most 1, not {self.train_ratio!r}")
+        if self.memory is not None:
+            _check_whole("memory", self.memory, MIN_MEMORY)
+            if self.train_ratio != 1:
+                raise ValueError(
+                    "with a limit of memory train_ratio must be 1: keep the records to evaluate on in their own files"
+                )
         for name in ("beta", "min_accuracy_threshold", "performance_weight", "cost_sensitivity"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < np.inf:
