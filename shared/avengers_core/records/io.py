@@ -28,6 +28,7 @@ __all__ = [
     "read_lines",
     "read_records",
     "record_line",
+    "records_of_file",
     "write_lines",
     "write_records",
 ]
@@ -83,11 +84,7 @@ def read_records(source: Source, *, source_from_file: bool = False) -> Iterator[
     files = find_files(source)
     for path in files:
         count = 0
-        for line_number, line in read_lines(path):
-            try:
-                record = parse_record(line)
-            except ValueError as error:
-                raise RecordError(f"{path}:{line_number}: {error}") from None
+        for line_number, record in records_of_file(path):
             key = _index_key(record)
             if key in seen:
                 raise RecordError(
@@ -101,6 +98,34 @@ def read_records(source: Source, *, source_from_file: bool = False) -> Iterator[
             yield record
         if not count:
             raise RecordError(f"{path}: the file has no records")
+
+
+def records_of_file(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, Record]]:
+    """The validated records of a file or of a piece of it, with the numbers of their lines in the piece.
+
+    Args:
+        path: The file.
+        start: The piece's first byte. A line that begins before belongs to the piece before.
+        end: The byte after the piece's last one. None: it ends with the file.
+
+    Raises:
+        RecordError: If a record is not valid.
+    """
+    for number, line in read_lines(path, start, end):
+        try:
+            record = parse_record(line)
+        except ValueError as error:
+            raise RecordError(f"{path}:{_lines_before(path, start) + number}: {error}") from None
+        yield number, record
+
+
+def _lines_before(path: Path, start: int) -> int:
+    """Number of the lines that begin before a byte of a file that is not compressed."""
+    if not start:
+        return 0
+    with path.open("rb") as file:
+        pieces = iter(lambda: file.read(min(1 << 20, start - 1 - file.tell())), b"")
+        return sum(piece.count(b"\n") for piece in pieces) + 1
 
 
 def _index_key(record: Record) -> int:
@@ -201,8 +226,13 @@ def _null_for_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, plain or gzip, that are not blank, with their numbers.
+
+    Args:
+        path: The file.
+        start: Lines that begin before this byte are left out, also of the numbers.
+        end: Lines that begin at this byte or later are left out. None: none are.
 
     Raises:
         RecordError: If the file cannot be read, or a line is longer than `MAX_LINE_BYTES`.
@@ -210,13 +240,18 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     opener: Callable[..., IO[bytes]] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
     try:
         with opener(path, "rb") as file:
+            if start:
+                file.seek(start - 1)
+                file.readline()
             for line_number in itertools.count(1):
+                if end is not None and file.tell() >= end:
+                    return
                 line = file.readline(MAX_LINE_BYTES + 1)
                 if not line:
                     return
                 if len(line) > MAX_LINE_BYTES:
                     raise RecordError(f"{path}:{line_number}: the line is longer than {MAX_LINE_BYTES >> 20} MiB")
-                if line_number == 1:
+                if line_number == 1 and not start:
                     line = line.removeprefix(_BOM)
                 if not line.isspace():
                     yield line_number, line

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..embedders.base import Embedder, embed_all
+from ..embedders.factory import make_embedder
 from ..records.io import Source
 from ..records.loading import load_records
 from ..records.schema import Record
+from ..records.slices import FileSlice, read_slice
 from ..records.table import RecordTable
 from ..routing.features import encoded_width, feature_matrix
 
-__all__ = ["encode_records", "encoder"]
+__all__ = ["encode_records", "encode_slice", "encoder"]
 
 
 def encode_records(
@@ -60,3 +63,24 @@ def encoder(
         return np.hstack([vectors, feature_matrix(texts), characters]).astype(np.float32)
 
     return encode
+
+
+def encode_slice(file_slice: FileSlice, embedder: str | None) -> RecordTable | None:
+    """The encoded records of a slice of a file, without texts, or None if it has none.
+
+    Args:
+        file_slice: Where the records are.
+        embedder: Name of the embedder; see `make_embedder`.
+
+    Raises:
+        RecordError: If a record is not valid.
+    """
+    records = read_slice(file_slice)
+    if not records:
+        return None
+    return dataclasses.replace(encode_records(load_records(records), _embedder(embedder)), queries=[])
+
+
+@functools.lru_cache(maxsize=2)
+def _embedder(name: str | None) -> Embedder:
+    return make_embedder(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,10 @@ from .clustering import find_centers, nearest_of_source, source_sizes
 from .evidence import resolved_models, with_evidence
 from .lengths import fit_lengths
 from .manifest import build_manifest
-from .parts import align_parts, split_parts, training_parts
+from .parts import align_parts, split_parts
 from .prices import implied_prices
 from .probes import N_PROBES, with_probes
+from .reading import training_parts
 from .sklearn_conventions import EstimatorParameters, not_fitted_error
 from .sources import source_kinds, typical_costs, with_typical_costs
 from .statistics import cluster_statistics
@@ -90,6 +92,8 @@ class RouterEstimator(EstimatorParameters):
         tasks: What the queries of a source are, in a few words, by source; explanations name it.
         catalog: Knows prices, capabilities and published scores of models. Default: the one in the package.
         published: Whether published scores are evidence, beside the records.
+        n_jobs: Number of processes that read and embed records of files; -1 for one on each core. With more than one,
+            the embedder must be a name. Default: 1.
         memory: Bytes that `fit` may take. Records of files that do not fit are kept in parts on disk, in a temporary
             folder, and the artifact is the same. Default: as many as it needs, about 2 KB for a record of ten models.
         progress: Called with (step, done, total).
@@ -134,6 +138,7 @@ class RouterEstimator(EstimatorParameters):
         tasks: Mapping[str, str] | None = None,
         catalog: Catalog | None = None,
         published: bool = True,
+        n_jobs: int | None = None,
         memory: int | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
@@ -163,6 +168,7 @@ class RouterEstimator(EstimatorParameters):
         self.tasks = tasks
         self.catalog = catalog
         self.published = published
+        self.n_jobs = n_jobs
         self.memory = memory
         self.progress = progress
 
@@ -183,7 +189,9 @@ class RouterEstimator(EstimatorParameters):
         self.check_parameters()
         embedder = make_embedder(self.embedder)
         self.held_out_ = None
-        with training_parts(records, embedder, self.progress, self.memory) as parts:
+        n_jobs = (os.cpu_count() or 1) if self.n_jobs == -1 else self.n_jobs or 1
+        given = embedder if n_jobs == 1 else self.embedder
+        with training_parts(records, given, self.progress, self.memory, n_jobs) as parts:
             parts, _, _ = align_parts(parts, self.exclude_models, self.exclude_datasets)
             if self.train_ratio < 1:
                 parts, self.held_out_ = split_parts(parts, self.train_ratio, self.random_state)
@@ -278,12 +286,7 @@ class RouterEstimator(EstimatorParameters):
             raise ValueError(f"top_k must be 1 or more, not {self.top_k!r}")
         if not 0 < self.train_ratio <= 1:
             raise ValueError(f"train_ratio must be above 0 and at most 1, not {self.train_ratio!r}")
-        if self.memory is not None:
-            _check_whole("memory", self.memory, MIN_MEMORY)
-            if self.train_ratio != 1:
-                raise ValueError(
-                    "with a limit of memory train_ratio must be 1: keep the records to evaluate on in their own files"
-                )
+        self._check_resources()
         for name in ("beta", "min_accuracy_threshold", "performance_weight", "cost_sensitivity"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < np.inf:
@@ -291,6 +294,16 @@ class RouterEstimator(EstimatorParameters):
         check_scoring(self.scoring)
         check_exchange(self.exchange)
         check_alpha(self.alpha)
+
+    def _check_resources(self) -> None:
+        if self.n_jobs is not None and self.n_jobs != -1:
+            _check_whole("n_jobs", self.n_jobs, 1)
+        if self.memory is not None:
+            _check_whole("memory", self.memory, MIN_MEMORY)
+            if self.train_ratio != 1:
+                raise ValueError(
+                    "with a limit of memory train_ratio must be 1: keep the records to evaluate on in their own files"
+                )
 
     def _warn_if_few(self) -> None:
         if self.n_records_ < FEW_RECORDS:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import fields, replace
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..embedders.base import Embedder
 from ..errors import RecordError
-from ..records.io import Source
-from ..records.loading import load_parts
 from ..records.partitions import LocalPartitions
-from ..records.schema import Record
 from ..records.table import RecordTable
-from .encoding import encode_records, encoder
 
 __all__ = [
     "PART_ROWS",
@@ -31,75 +21,14 @@ __all__ = [
     "names_of",
     "sources_left",
     "split_parts",
-    "training_parts",
     "with_sources",
 ]
 
 #: Rows of a part. Sums are taken part by part, so that an artifact is the same, wherever the parts are.
 PART_ROWS = 50_000
-#: The share of a limit of memory that parts may take. The rest is for Python, for what is summed up, and for a sample.
-_SHARE_OF_PARTS = 0.25
 
 #: A table, or a function that loads one from disk.
 Part = RecordTable | Callable[[], RecordTable]
-
-
-@contextmanager
-def training_parts(
-    records: RecordTable | Source | Iterable[Record],
-    embedder: Embedder,
-    progress: Callable[[str, int, int], None] | None = None,
-    memory: int | None = None,
-) -> Iterator[list[Part]]:
-    """The encoded records in parts, which are on disk until the block ends, if they would take too much memory.
-
-    Args:
-        records: Files or folders, records, or a table; see `encode_records`.
-        embedder: Embeds the queries.
-        progress: Called with (step, done, total).
-        memory: Bytes that training may take. None: as many as it needs.
-
-    Raises:
-        RecordError: If a record is not valid.
-        OSError: If a part cannot be written.
-    """
-    if isinstance(records, RecordTable):
-        table = encode_records(records, embedder, progress)
-        yield [table.rows(slice(start, start + PART_ROWS)) for start in range(0, len(table), PART_ROWS)]
-        return
-    parts: list[Part] = []
-    room = np.inf if memory is None else memory * _SHARE_OF_PARTS
-    with tempfile.TemporaryDirectory(prefix="avengers-") as folder:
-        for number, table in enumerate(load_parts(records, PART_ROWS, encode=encoder(embedder, progress))):
-            room -= sum(values.nbytes for values in _arrays(table).values())
-            parts.append(table if room >= 0 else _store(table, Path(folder) / str(number)))
-        yield parts
-
-
-def _arrays(table: RecordTable) -> dict[str, NDArray[Any]]:
-    values = {field.name: getattr(table, field.name) for field in fields(table)}
-    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-
-
-def _store(table: RecordTable, folder: Path) -> Part:
-    """Write a table's arrays, and give what loads it again, without the names of its rows."""
-    arrays = _arrays(table)
-    try:
-        folder.mkdir()
-        for name, values in arrays.items():
-            np.save(folder / f"{name}.npy", values)
-    except OSError as error:
-        raise OSError(
-            f"{folder.parent}: a part of the records cannot be written: {error.strerror or error}; set TMPDIR to a "
-            f"folder with more room"
-        ) from error
-    names: dict[str, Any] = {"index": [""] * len(table)}
-    names |= {name: getattr(table, name) for name in ("datasets", "models", "sources")}
-    return functools.partial(_load, names, folder, tuple(arrays))
-
-
-def _load(names: dict[str, Any], folder: Path, arrays: Iterable[str]) -> RecordTable:
-    return RecordTable(**names, **{name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in arrays})
 
 
 def split_parts(parts: list[Part], train_ratio: float, random_state: int) -> tuple[list[Part], RecordTable | None]:

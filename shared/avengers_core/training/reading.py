@@ -1,0 +1,187 @@
+"""Training records into encoded parts, by one process or several, in memory or on disk."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..embedders.base import Embedder
+from ..embedders.factory import make_embedder
+from ..errors import RecordError
+from ..records.io import Source, find_files, read_records
+from ..records.loading import load_parts
+from ..records.schema import Record
+from ..records.slices import find_slices
+from ..records.splits import text_key
+from ..records.table import RecordTable
+from .encoding import encode_records, encode_slice, encoder
+from .parts import PART_ROWS, Part, align_parts
+
+__all__ = ["check_indices", "index_keys", "training_parts"]
+
+#: The share of a limit of memory that parts may take. The rest is for Python, for what is summed up, and for a sample.
+_SHARE_OF_PARTS = 0.25
+
+
+@contextmanager
+def training_parts(
+    records: RecordTable | Source | Iterable[Record],
+    embedder: str | Embedder | None,
+    progress: Callable[[str, int, int], None] | None = None,
+    memory: int | None = None,
+    n_jobs: int = 1,
+) -> Iterator[list[Part]]:
+    """The encoded records in parts, which are on disk until the block ends, if they would take too much memory.
+
+    Args:
+        records: Files or folders, records, or a table; see `encode_records`.
+        embedder: Embeds the queries. With several processes, a name.
+        progress: Called with (step, done, total).
+        memory: Bytes that training may take. None: as many as it needs.
+        n_jobs: Number of processes that read and encode files.
+
+    Raises:
+        RecordError: If a record is not valid.
+        OSError: If a part cannot be written.
+    """
+    if isinstance(records, RecordTable):
+        table = encode_records(records, make_embedder(embedder), progress)
+        yield [table.rows(slice(start, start + PART_ROWS)) for start in range(0, len(table), PART_ROWS)]
+        return
+    parts: list[Part] = []
+    room = np.inf if memory is None else memory * _SHARE_OF_PARTS
+    with tempfile.TemporaryDirectory(prefix="avengers-") as folder:
+        for number, table in enumerate(_tables(records, embedder, progress, n_jobs)):
+            room -= sum(values.nbytes for values in _arrays(table).values())
+            parts.append(table if room >= 0 else _store(table, Path(folder) / str(number)))
+        yield parts
+
+
+def _tables(
+    records: Source | Iterable[Record],
+    embedder: str | Embedder | None,
+    progress: Callable[[str, int, int], None] | None,
+    n_jobs: int,
+) -> Iterator[RecordTable]:
+    if n_jobs == 1:
+        return load_parts(records, PART_ROWS, encode=encoder(make_embedder(embedder), progress))
+    if embedder is not None and not isinstance(embedder, str):
+        raise ValueError("with n_jobs the embedder must be a name, from which each process makes its own")
+    given: Any = records if isinstance(records, (str, Path)) else list(records)
+    if not isinstance(given, (str, Path)) and any(isinstance(record, Record) for record in given):
+        raise ValueError("with n_jobs records are read from files; give their paths")
+    return _of_size(_encoded_slices(given, embedder, progress, n_jobs), PART_ROWS)
+
+
+def _encoded_slices(
+    source: Source, embedder: str | None, progress: Callable[[str, int, int], None] | None, n_jobs: int
+) -> Iterator[RecordTable]:
+    """The tables of all slices of files, in order, each encoded in one of several processes."""
+    empty, keys, done = {str(path) for path in find_files(source)}, [], 0
+    with ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn")) as processes:
+        waiting: deque[Future[RecordTable | None]] = deque()
+        slices = deque(find_slices(source))
+        names = deque(one.path for one in slices)
+        try:
+            while slices or waiting:
+                while slices and len(waiting) < n_jobs + 1:
+                    waiting.append(processes.submit(encode_slice, slices.popleft(), embedder))
+                table, path = waiting.popleft().result(), names.popleft()
+                if table is None:
+                    continue
+                empty.discard(path)
+                keys.append(index_keys(table))
+                done += len(table)
+                if progress:
+                    progress("embed", done, 0)
+                yield table
+        except BrokenExecutor as error:
+            raise RuntimeError(
+                "a process that reads records has ended; a script that trains with n_jobs must do so under "
+                "`if __name__ == '__main__':`, as each process imports the script"
+            ) from error
+        finally:
+            processes.shutdown(cancel_futures=True)
+    if empty:
+        raise RecordError(f"{min(empty)}: the file has no records")
+    check_indices(keys, source)
+
+
+def index_keys(table: RecordTable) -> NDArray[np.uint64]:
+    """(n,) a number for each row's dataset and index."""
+    names = (f"{table.datasets[code]}\0{index}" for code, index in zip(table.dataset, table.index, strict=True))
+    return np.fromiter(map(text_key, names), dtype=np.uint64, count=len(table))
+
+
+def check_indices(keys: list[NDArray[np.uint64]], source: Source) -> None:
+    """Check that no index occurs twice in a dataset.
+
+    Args:
+        keys: `index_keys` of all tables.
+        source: The files, which are read again to say where it is.
+
+    Raises:
+        RecordError: If one does.
+    """
+    every = np.concatenate(keys)
+    if len(np.unique(every)) == len(every):
+        return
+    if not any(path.suffix == ".parquet" for path in find_files(source, (".parquet",))):
+        deque(read_records(source), maxlen=0)
+    raise RecordError("an index occurs twice in a dataset; give each record of a dataset an index of its own")
+
+
+def _of_size(tables: Iterable[RecordTable], size: int) -> Iterator[RecordTable]:
+    """The same rows in tables of ``size`` rows."""
+    held: list[RecordTable] = []
+    for table in tables:
+        held.append(table)
+        while sum(map(len, held)) > size:
+            whole = _joined(held)
+            yield whole.rows(np.arange(size))
+            held = [whole.rows(np.arange(size, len(whole)))]
+    if held:
+        yield _joined(held)
+
+
+def _joined(tables: list[RecordTable]) -> RecordTable:
+    return RecordTable.concatenate(
+        [part for part in align_parts(list(tables), (), ())[0] if isinstance(part, RecordTable)]
+    )
+
+
+def _arrays(table: RecordTable) -> dict[str, NDArray[Any]]:
+    values = {field.name: getattr(table, field.name) for field in fields(table)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+
+def _store(table: RecordTable, folder: Path) -> Part:
+    """Write a table's arrays, and give what loads it again, without the names of its rows."""
+    arrays = _arrays(table)
+    try:
+        folder.mkdir()
+        for name, values in arrays.items():
+            np.save(folder / f"{name}.npy", values)
+    except OSError as error:
+        raise OSError(
+            f"{folder.parent}: a part of the records cannot be written: {error.strerror or error}; set TMPDIR to a "
+            f"folder with more room"
+        ) from error
+    names: dict[str, Any] = {name: getattr(table, name) for name in ("datasets", "models", "sources")}
+    return functools.partial(_load, {"index": [""] * len(table), **names}, folder, tuple(arrays))
+
+
+def _load(names: dict[str, Any], folder: Path, arrays: Iterable[str]) -> RecordTable:
+    loaded: dict[str, Any] = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in arrays}
+    return RecordTable(**names, **loaded)
