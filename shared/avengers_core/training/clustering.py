@@ -34,8 +34,8 @@ __all__ = [
 DEFAULT_CLUSTERS = 40
 #: Records for which a source has a cluster, and the most clusters of a source, if nothing else is asked for.
 RECORDS_PER_CLUSTER, MAX_CLUSTERS_PER_SOURCE = 60, 24
-#: Records that scikit-learn's k-means is run on.
-KMEANS_SAMPLE_SIZE = 50_000
+#: Records for each cluster that scikit-learn's k-means is run on; faiss takes 256.
+SAMPLE_PER_CLUSTER = 512
 #: Lloyd steps over all records, at most, if there are more records than the sample holds.
 LLOYD_MAX_STEPS = 20
 #: Lloyd steps end when no centre has moved farther than this.
@@ -161,7 +161,7 @@ def _cluster_sample(
         from sklearn.cluster import KMeans
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
-    sample, total = sample_rows(partitions, dimension, KMEANS_SAMPLE_SIZE, random_state, source)
+    sample, total = sample_rows(partitions, dimension, SAMPLE_PER_CLUSTER * n_clusters, random_state, source)
     k = min(n_clusters, len(np.unique(sample, axis=0)) if total < 10_000 else total)
     centers = KMeans(k, random_state=random_state, n_init=10).fit(sample).cluster_centers_.astype(np.float32)
     return np.asarray(centers), total == len(sample)

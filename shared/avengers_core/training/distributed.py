@@ -1,6 +1,6 @@
 """Training on a Dask cluster (extra ``dask``): records are read, embedded and summed up where they are.
 
-Only sums, a sample of 50,000 embeddings and names travel. If a worker dies, its partitions are read and embedded again
+Only sums, a sample of embeddings and names travel. If a worker dies, its partitions are read and embedded again
 by another worker.
 """
 

@@ -132,7 +132,7 @@ def test_more_records_than_the_sample_take_the_same_steps(
     from avengers_core.training import clustering
     from avengers_core.training.distributed import fit_on_cluster
 
-    monkeypatch.setattr(clustering, "KMEANS_SAMPLE_SIZE", 60)
+    monkeypatch.setattr(clustering, "SAMPLE_PER_CLUSTER", 12)
     records = make_records(400)
     source = write_jsonl(tmp_path / "r.jsonl", map(plain, records))
     there = fit_on_cluster(RouterEstimator(5), source, client, partition_bytes=10_000)
