@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,7 @@ __all__ = [
     "SourceFromFile",
     "UntilOption",
     "given_catalog",
+    "parse_bytes",
     "parse_list",
     "split_names",
 ]
@@ -182,6 +184,23 @@ def given_catalog(
 def split_names(text: str) -> list[str]:
     """Names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_bytes(text: str, option: str) -> int:
+    """Read a size such as ``4GiB``, ``500 MB`` or ``4e9``.
+
+    Args:
+        text: The size. Units are powers of 1000, or of 1024 if they have an i.
+        option: Name of the option, for the error.
+
+    Raises:
+        BadParameter: If it is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a size such as 4GiB or 500MB", param_hint=option)
+    number, unit, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** (" kmgt".index(unit or " ")))
 
 
 def parse_list(text: str, kind: Callable[[str], Any]) -> list[Any]:

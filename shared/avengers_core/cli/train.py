@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ from .options import (
     SeedOption,
     SinceOption,
     given_catalog,
+    parse_bytes,
     split_names,
 )
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from ..training.estimator import RouterEstimator
 
 __all__ = ["read_prices", "train", "update"]
+
+#: Bytes of records that are read by several processes, if nothing else is said.
+LARGE_BYTES = 64 << 20
 
 
 def train(
@@ -102,6 +107,20 @@ def train(
     export_cluster: Annotated[
         Path | None, typer.Option(help="Folder to write clusters.json into, with statistics by cluster.")
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of processes that read and embed the records. Default: one per core for files of more than "
+            "64 MiB, else 1."
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Memory to stay within, such as 4GiB. Records that do not fit are kept in parts on disk, in a folder "
+            "of TMPDIR; the artifact is the same. Default: no limit."
+        ),
+    ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(help="Address of a Dask cluster to train on, as tcp://host:port; it must see the files."),
@@ -120,6 +139,9 @@ def train(
     check_destination(output)
     if export_cluster is not None:
         check_output(export_cluster, folder=True)
+    by_name = cache is None and not (embedder or "").startswith("openai:")
+    if scheduler is None and jobs is None:
+        jobs = -1 if by_name and _are_large(sources) else 1
     with show_progress(quiet or as_json) as progress:
         estimator = RouterEstimator(
             n_clusters,
@@ -140,7 +162,9 @@ def train(
             cost_sensitivity=cost_sensitivity,
             prices=None if prices is None else read_given_prices(prices),
             catalog=given_catalog(aliases, prices, capabilities, published),
-            embedder=embedder if scheduler is not None else _make_embedder(embedder, cache),
+            embedder=embedder if scheduler is not None or by_name else _make_embedder(embedder, cache),
+            n_jobs=jobs,
+            memory=None if memory is None else parse_bytes(memory, "--memory"),
             progress=progress,
         )
         _fit(estimator, sources, scheduler)
@@ -150,12 +174,19 @@ def train(
     print_result(_summary(estimator, output), _train_view, as_json)
 
 
+def _are_large(sources: list[Path]) -> bool:
+    """Whether several processes read the files faster than one, although each has to start."""
+    from ..records.slices import find_slices
+
+    slices = find_slices(sources)
+    return len(slices) > 1 and sum(os.path.getsize(path) for path in {one.path for one in slices}) > LARGE_BYTES
+
+
 def _make_embedder(name: str | None, cache: Path | None) -> Embedder:
     from ..embedders.cache import CachedEmbedder
     from ..embedders.factory import make_embedder
 
-    embedder = make_embedder(name)
-    return CachedEmbedder(embedder, cache) if cache or embedder.id.startswith("openai:") else embedder
+    return CachedEmbedder(make_embedder(name), cache)
 
 
 def _fit(estimator: RouterEstimator, sources: list[Path], scheduler: str | None) -> None:

@@ -117,6 +117,8 @@ def _check_estimator(estimator: RouterEstimator) -> None:
     estimator.check_parameters()
     if estimator.train_ratio != 1:
         raise ValueError("on a cluster train_ratio must be 1: keep the records to evaluate on in files of their own")
+    if estimator.memory is not None or estimator.n_jobs is not None:
+        raise ValueError("on a cluster memory and n_jobs have no effect: limit the workers' memory and number instead")
     if not (estimator.embedder is None or isinstance(estimator.embedder, str)):
         raise ValueError("on a cluster the embedder must be a name, from which each worker makes its own")
 
