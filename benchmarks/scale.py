@@ -1,15 +1,17 @@
 """Time and peak memory of training against the number of records.
 
-python benchmarks/scale.py [--data DIR] [--sizes 10000,100000,1000000] [--workers 2]
+python benchmarks/scale.py [--data DIR] [--sizes 10000,100000,1000000] [--memory 4GiB] [--workers 2]
 
-The larger files repeat mmlupro.train with noise: each copy's words are shuffled and a few replaced, so that no two
-queries are alike. Each size is trained by `avengers train` in a process of its own, limited to two threads, and with
---workers again on a local Dask cluster of so many processes of one thread, whose artifact is compared.
+The larger files repeat mmlupro.train with noise: a few words of each copy are replaced, so that no two queries are
+alike. Each size is trained by `avengers train`, whose processes are limited to two threads each, and with --workers
+again on a local Dask cluster of so many processes of one thread, whose artifact is compared. Memory is that of all
+processes of the training together; what they share is counted once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -22,6 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from avengers_core import load_artifact
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -43,7 +46,7 @@ def write_noisy(source: Path, target: Path, size: int) -> None:
 
 
 def train(source: Path, output: Path, *options: str) -> tuple[float, float]:
-    """Seconds and peak resident GiB of one training."""
+    """Seconds and peak GiB of one training."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "2")
     start = time.perf_counter()
     process = subprocess.Popen(
@@ -51,10 +54,23 @@ def train(source: Path, output: Path, *options: str) -> tuple[float, float]:
         env=os.environ | threads,
         stdout=subprocess.DEVNULL,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"training failed: {status}")
-    return time.perf_counter() - start, usage.ru_maxrss / 2**20
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, held(psutil.Process(process.pid)))
+        time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(f"training failed: {process.returncode}")
+    return time.perf_counter() - start, peak / 2**30
+
+
+def held(first: psutil.Process) -> int:
+    """Bytes that a process and its children hold (PSS)."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        for process in (first, *first.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_full_info().pss
+    return total
 
 
 def train_on_workers(source: Path, output: Path, workers: int) -> tuple[float, list[float]]:
@@ -83,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--sizes", default="10000,100000,1000000")
+    parser.add_argument("--memory", default="")
     parser.add_argument("--workers", type=int, default=0)
     arguments = parser.parse_args()
     source = arguments.data / "mmlupro.train.jsonl.gz"
@@ -94,7 +111,7 @@ def main() -> None:
         for size in map(int, arguments.sizes.split(",")):
             file = Path(folder) / f"{size}.jsonl"
             write_noisy(source, file, size)
-            seconds, memory = train(file, output)
+            seconds, memory = train(file, output, *(("--memory", arguments.memory) if arguments.memory else ()))
             print(f"| {size:,} | {seconds:.1f} | {memory:.2f} | {seconds / size * 1e3:.3f} |", flush=True)
             if arguments.workers:
                 seconds, peaks = train_on_workers(file, Path(folder) / "cluster.zip", arguments.workers)

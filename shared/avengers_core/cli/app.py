@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command_from_info, get_group
+from typer.models import CommandInfo
 
 from .._version import __version__
 from ..errors import AvengersError
@@ -24,9 +27,36 @@ from .shadow import shadow
 from .train import train, update
 from .ui import ui
 
-__all__ = ["app", "main"]
+__all__ = ["app", "build_command", "main"]
+
+
+class _Commands(TyperGroup):
+    """The commands, of which only the one that is run is built: to build all of them takes longer than most run."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The name, the command and the rest of the arguments."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if command is None else build_command(command), rest
+
+
+def build_command(listed: Any) -> Any:
+    """A listed command with its parameters.
+
+    Args:
+        listed: The command as the application lists it, without parameters.
+    """
+    if listed.name in _GROUPS:
+        return get_group(_GROUPS[listed.name][1])
+    callback = next(one for commands in _PANELS.values() for one in commands if one.__name__ == listed.name)
+    return get_command_from_info(
+        CommandInfo(name=listed.name, callback=callback),
+        pretty_exceptions_short=True,
+        rich_markup_mode=listed.rich_markup_mode,
+    )
+
 
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -40,11 +70,21 @@ _PANELS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Evidence": (evaluate, sweep, recommend, report, compare, routerarena),
     "Production": (ui, ledger, feedback, monitor, shadow),
 }
+#: Groups of commands, by name, with their panel.
+_GROUPS = {"records": ("Records", records_app), "models": ("Routers", models_app)}
+
+
+def _list(name: str, panel: str, text: str | None) -> None:
+    @app.command(name, rich_help_panel=panel, help=text)
+    def listed() -> None:
+        pass
+
+
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
-app.add_typer(records_app, name="records", rich_help_panel="Records")
-app.add_typer(models_app, name="models", rich_help_panel="Routers")
+        _list(_command.__name__, _panel, _command.__doc__)
+for _name, (_panel, _group) in _GROUPS.items():
+    _list(_name, _panel, _group.info.help)
 
 
 def main() -> None:

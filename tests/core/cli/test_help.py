@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer
-from avengers_core.cli.app import app
+from avengers_core.cli.app import app, build_command
 
 from tests.support.commands import run_command
 
@@ -18,7 +18,7 @@ def commands(command: Any, name: str = "avengers") -> Iterator[tuple[str, Any]]:
     """Each command and group, with the words that call it."""
     yield name, command
     for word, inner in getattr(command, "commands", {}).items():
-        yield from commands(inner, f"{name} {word}")
+        yield from commands(build_command(inner) if name == "avengers" else inner, f"{name} {word}")
 
 
 ALL = dict(commands(typer.main.get_command(app)))
@@ -69,3 +69,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert "typer" in loaded
     heavy = {"numpy", "msgspec", "langchain_core", "llama_index", "sqlalchemy", "genai_prices", "sklearn", "jinja2"}
     assert not loaded & heavy
+
+
+@pytest.mark.parametrize(("words", "completed"), [("train --mem", "--memory"), ("records ch", "check")])
+def test_the_shell_completes_what_is_built_late(words: str, completed: str) -> None:
+    asked = {"COMP_WORDS": f"avengers {words}", "COMP_CWORD": "2", "_AVENGERS_COMPLETE": "complete_bash"}
+    assert completed in run_command(env=asked).stdout.split()
