@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..embedders.factory import make_embedder
 from ..errors import MissingExtraError, RecordError
 from ..records.io import Source
@@ -24,8 +27,8 @@ from .reading import check_indices, index_keys
 __all__ = ["DaskPartitions", "connect", "fit_on_cluster"]
 
 
-def _keys(table: RecordTable | None) -> Any:
-    return index_keys(table) if table else []
+def _keys(table: RecordTable | None) -> NDArray[np.uint64]:
+    return index_keys(table) if table else np.zeros(0, dtype=np.uint64)
 
 
 def _names(table: RecordTable | None) -> tuple[list[str], list[str]]:

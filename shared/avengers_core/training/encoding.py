@@ -56,7 +56,7 @@ def encoder(
     def encode(texts: list[str]) -> NDArray[np.float32]:
         nonlocal done
         vectors = embed_all(embedder, texts)
-        characters = np.array([[len(text)] for text in texts])
+        characters = np.array([len(text) for text in texts], dtype=np.float64)[:, None]
         done += len(texts)
         if progress:
             progress("embed", done, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -57,7 +58,7 @@ def training_parts(
     """
     if isinstance(records, RecordTable):
         table = encode_records(records, make_embedder(embedder), progress)
-        yield [table.rows(slice(start, start + PART_ROWS)) for start in range(0, len(table), PART_ROWS)]
+        yield [table.rows(slice(start, start + PART_ROWS)) for start in range(0, max(len(table), 1), PART_ROWS)]
         return
     parts: list[Part] = []
     room = np.inf if memory is None else memory * _SHARE_OF_PARTS
@@ -89,7 +90,7 @@ def _encoded_slices(
 ) -> Iterator[RecordTable]:
     """The tables of all slices of files, in order, each encoded in one of several processes."""
     empty, keys, done = {str(path) for path in find_files(source)}, [], 0
-    with ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn")) as processes:
+    with ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn"), _ignore_interrupts) as processes:
         waiting: deque[Future[RecordTable | None]] = deque()
         slices = deque(find_slices(source))
         names = deque(one.path for one in slices)
@@ -116,6 +117,11 @@ def _encoded_slices(
     if empty:
         raise RecordError(f"{min(empty)}: the file has no records")
     check_indices(keys, source)
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that this one works for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def index_keys(table: RecordTable) -> NDArray[np.uint64]:

@@ -183,6 +183,9 @@ def test_faults_name_the_file_and_the_line(client: Any, tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(RecordError, match=r"r\.jsonl:87: .*dataset"):
         fit_on_cluster(RouterEstimator(3), path, client, partition_bytes=4000)
+    path.write_text("\n".join([*lines[:60], "", *[" " * 4000] * 4, *lines[60:86], lines[7]]) + "\n")
+    with pytest.raises(RecordError, match=r"field 'index': .* already stands at .*r\.jsonl:8;"):
+        fit_on_cluster(RouterEstimator(3), path, client, partition_bytes=4000)
     good = write_jsonl(tmp_path / "g.jsonl", map(plain, make_records(30)))
     for options, message in (
         ({"train_ratio": 0.5}, "train_ratio must be 1"),

@@ -147,6 +147,12 @@ def test_what_cannot_be_is_refused(parameters: dict[str, Any], records: Any, mes
         RouterEstimator(3, **parameters).fit(tmp_path / records if isinstance(records, str) else records)
 
 
+def test_a_table_without_rows_is_refused() -> None:
+    empty = load_records(make_records(30)).rows(np.zeros(30, dtype=bool))
+    with pytest.raises(RecordError, match="no record is left"):
+        RouterEstimator(3).fit(empty)
+
+
 def test_a_full_disk_is_said_to_be_full(small_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_jsonl(tmp_path / "r.jsonl", map(plain, make_records(100)))
 
