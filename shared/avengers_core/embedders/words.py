@@ -78,8 +78,11 @@ class WordTokenizer:
 
     def _split(self, text: str) -> list[str] | None:
         """The words, each with the end of a line before it or without the space; None: tokenize the text as a whole."""
-        if not text or len(text) >= _LONG or any(mark in text for mark in self._marks):
+        if not text or len(text) >= _LONG:
             return None
+        for mark in self._marks:
+            if mark in text:
+                return None
         spaced = text.replace("\n", " \n")
         if "  " in spaced or spaced[0] == " ":
             return [word or line for word, line in _WORD.findall(" " + text)]
