@@ -41,7 +41,7 @@ class WordTokenizer:
         self._encode = tokenizer.encode_batch_fast
         self._marks = (_SPACE, *(token.content for token in tokenizer.get_added_tokens_decoder().values()))
         self._space = _as_bytes([int(tokenizer.token_to_id(_SPACE) or 0)])
-        self._line_end = tokenizer.token_to_id("<0x0A>")
+        self._line_end = int(tokenizer.token_to_id("<0x0A>") or 0)
         self._forget()
 
     def encode(self, texts: list[str]) -> list[NDArray[np.int64]]:
@@ -49,8 +49,11 @@ class WordTokenizer:
         known, words = self._ids, [self._split(text) for text in texts]
         new = list({word for found in words for word in found or () if word not in known})
         if new:
-            self._learn(known, [word for word in new if word[0] != "\n"], "\n ")
-            self._learn(known, [word for word in new if word[0] == "\n"], "")
+            lines = [word for word in new if word[0] == "\n"]
+            if lines:
+                self._learn(known, lines, "")
+            if len(lines) < len(new):
+                self._learn(known, [word for word in new if word[0] != "\n"] if lines else new, "\n ")
             self._size += sum(map(len, new)) * 5 + len(new) * _WORD_BYTES
             if self._size > _CACHE_BYTES:
                 self._forget()
@@ -70,11 +73,13 @@ class WordTokenizer:
         groups = [words[start : start + _GROUP] for start in range(0, len(words), _GROUP)]
         encodings = self._encode([separator.join(group) for group in groups], add_special_tokens=False)
         for group, encoding in zip(groups, encodings, strict=True):
-            ids = np.array(encoding.ids, dtype=np.int64)
-            ends = np.flatnonzero(ids == self._line_end)
-            starts = ends if not separator else [0, *(ends + 1)]
-            for word, start, end in zip(group, starts, [*ends[not separator :], len(ids)], strict=True):
-                known[word] = ids[start:end].tobytes()
+            ids = [*encoding.ids, self._line_end]
+            own = 0 if separator else 1  # a word's own line end, before which there is only the space of the text
+            start = own
+            for word in group:
+                end = ids.index(self._line_end, start + own)
+                known[word] = _as_bytes(ids[start:end])
+                start = end + 1 - own
 
     def _split(self, text: str) -> list[str] | None:
         """The words, each with the end of a line before it or without the space; None: tokenize the text as a whole."""
