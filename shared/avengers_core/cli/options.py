@@ -196,7 +196,7 @@ def parse_bytes(text: str, option: str) -> int:
     Raises:
         BadParameter: If it is no size.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:e\d{1,2})?)\s*([kmgt]?)(i?)b?\s*", text.lower())
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a size such as 4GiB or 500MB", param_hint=option)
     number, unit, binary = match.groups()

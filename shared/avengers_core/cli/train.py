@@ -111,7 +111,7 @@ def train(
         int | None,
         typer.Option(
             help="Number of processes that read and embed the records. Default: one per core for files of more than "
-            "64 MiB, else 1."
+            "64 MiB that are not compressed, else 1."
         ),
     ] = None,
     memory: Annotated[
@@ -179,7 +179,9 @@ def _are_large(sources: list[Path]) -> bool:
     from ..records.slices import find_slices
 
     slices = find_slices(sources)
-    return len(slices) > 1 and sum(os.path.getsize(path) for path in {one.path for one in slices}) > LARGE_BYTES
+    if any(one.end is None for one in slices):  # a compressed file would be in memory as a whole
+        return False
+    return sum(os.path.getsize(path) for path in {one.path for one in slices}) > LARGE_BYTES
 
 
 def _make_embedder(name: str | None, cache: Path | None) -> Embedder:

@@ -41,6 +41,9 @@ SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 #: A longer line is refused, so that a damaged or hostile file (a small .gz may hold terabytes) cannot fill the memory.
 MAX_LINE_BYTES = 64 << 20
 
+#: Bytes that are read at a time of what is passed over.
+_PIECE = 1 << 20
+
 
 def find_files(source: Source, more_suffixes: tuple[str, ...] = ()) -> list[Path]:
     """The record files of a file, of a folder and its subfolders, or of several of them.
@@ -124,7 +127,7 @@ def _lines_before(path: Path, start: int) -> int:
     if not start:
         return 0
     with path.open("rb") as file:
-        pieces = iter(lambda: file.read(min(1 << 20, start - 1 - file.tell())), b"")
+        pieces = iter(lambda: file.read(min(_PIECE, start - 1 - file.tell())), b"")
         return sum(piece.count(b"\n") for piece in pieces) + 1
 
 
@@ -242,7 +245,8 @@ def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[t
         with opener(path, "rb") as file:
             if start:
                 file.seek(start - 1)
-                file.readline()
+                while (piece := file.readline(_PIECE)) and not piece.endswith(b"\n"):
+                    pass
             for line_number in itertools.count(1):
                 if end is not None and file.tell() >= end:
                     return
@@ -250,10 +254,11 @@ def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[t
                 if not line:
                     return
                 if len(line) > MAX_LINE_BYTES:
-                    raise RecordError(f"{path}:{line_number}: the line is longer than {MAX_LINE_BYTES >> 20} MiB")
+                    where = _lines_before(path, start) + line_number
+                    raise RecordError(f"{path}:{where}: the line is longer than {MAX_LINE_BYTES >> 20} MiB")
                 if line_number == 1 and not start:
                     line = line.removeprefix(_BOM)
-                if not line.isspace():
+                if line and not line.isspace():
                     yield line_number, line
     except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
         raise RecordError(f"{path}: cannot be read: {error}") from error
@@ -267,8 +272,8 @@ def _check_record(record: Record) -> None:
     if record.source is not None and not record.source.strip():
         raise ValueError("field 'source': empty; name who graded the answers, or leave the field out")
     for name, values in (("usages", record.usages), ("weights", record.weights)):
-        for model in values.keys() - record.records.keys():
-            if values[model] is not None:
+        for model, value in values.items():
+            if value is not None and model not in record.records:
                 raise ValueError(f"field '{name}[{model!r}]': the model has no score in 'records'")
 
 
@@ -358,7 +363,10 @@ def _name_model(line: bytes, message: str) -> str:
 
 def _number_fault(name: str, value: msgspec.Raw, path: str) -> str | None:
     """What is wrong with a number that is out of its range; None if it is no number."""
-    number = msgspec.json.decode(value)
+    try:
+        number = msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return None
     if path:
         number = number[path.removeprefix(".")]
     ranges = {"records": "in [0, 1]", "usages": "a finite number of 0 or more", "weights": "a finite number above 0"}

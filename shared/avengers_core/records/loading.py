@@ -107,6 +107,8 @@ class TableBuilder:
         if not self._index:
             raise RecordError("no record was given")
         self._end_batch()
+        if not self._answers:
+            raise RecordError("no record has the score of a model")
         models, columns = _sorted_names(self._model_codes, self._model)
         datasets, dataset = _sorted_names(self._dataset_codes, self._dataset)
         sources, source = _sorted_names(self._source_codes, self._source)
@@ -172,7 +174,7 @@ def _columns(scores: list[float | None], usages: list[Usage | None], weights: li
     tokens[np.isnan(tokens) & reported[:, None] & ~_REQUIRED] = 0
     durations[np.isnan(durations[:, 0])] = np.nan  # the time to the first token says nothing without the other
     return _Answers(
-        np.nan_to_num(np.array(scores, dtype=np.float32), nan=0.0),
+        np.array([0.0 if score is None else score for score in scores], dtype=np.float32),
         tokens.astype(np.float32),
         cost[:, 0],
         np.array([usage is not None and usage.kind == "agent_run" for usage in usages]),

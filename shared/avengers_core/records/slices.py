@@ -48,14 +48,14 @@ def find_slices(
         source: Files and folders.
         slice_bytes: Bytes of JSON lines in a slice.
         slice_rows: Rows of Parquet in a slice, rounded up to whole row groups.
-        more_suffixes: Further suffixes of files that are looked for in folders.
+        more_suffixes: ``(".parquet",)`` if there may be Parquet files.
 
     Raises:
         RecordError: If a path does not exist, or there is no file of records.
     """
     slices = []
     for path in find_files(source, more_suffixes):
-        if path.suffix == ".parquet":
+        if path.suffix in more_suffixes:
             slices += _parquet_slices(path, slice_rows)
         elif path.suffix == ".gz":
             slices.append(FileSlice(str(path)))
@@ -90,7 +90,10 @@ def read_slice(file_slice: FileSlice) -> list[Record]:
     path = Path(file_slice.path)
     if path.suffix == ".parquet":
         return _read_parquet(file_slice)
-    return [record for _, record in records_of_file(path, file_slice.start, file_slice.end)]
+    records = [record for _, record in records_of_file(path, file_slice.start, file_slice.end)]
+    if not records and file_slice.end is None:
+        raise RecordError(f"{path}: the file has no records")
+    return records
 
 
 def _read_parquet(file_slice: FileSlice) -> list[Record]:

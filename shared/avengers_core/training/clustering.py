@@ -117,7 +117,8 @@ def find_centers(
     Args:
         partitions: Encoded records.
         dimension: Length d of an embedding.
-        n_clusters: Number k of clusters. At most the number of records is used, or of different records below 10,000.
+        n_clusters: Number k of clusters. At most the number of records is used, or of different ones among those that
+            k-means starts from if there are fewer than 10,000 records.
             None: see `clusters_per_source`.
         random_state: Seed of the sample and of k-means.
         progress: Called with (step, done, total).

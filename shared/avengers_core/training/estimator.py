@@ -92,8 +92,8 @@ class RouterEstimator(EstimatorParameters):
         tasks: What the queries of a source are, in a few words, by source; explanations name it.
         catalog: Knows prices, capabilities and published scores of models. Default: the one in the package.
         published: Whether published scores are evidence, beside the records.
-        n_jobs: Number of processes that read and embed records of files; -1 for one on each core. With more than one,
-            the embedder must be a name. Default: 1.
+        n_jobs: Number of processes that read and embed records of files; -1 for one on each core, at most one for each
+            GiB of ``memory``. With more than one, the embedder must be a name. Default: 1.
         memory: Bytes that `fit` may take. Records of files that do not fit are kept in parts on disk, in a temporary
             folder, and the artifact is the same. Default: as many as it needs, about 2 KB for a record of ten models.
         progress: Called with (step, done, total).
@@ -189,7 +189,7 @@ class RouterEstimator(EstimatorParameters):
         self.check_parameters()
         embedder = make_embedder(self.embedder)
         self.held_out_ = None
-        n_jobs = (os.cpu_count() or 1) if self.n_jobs == -1 else self.n_jobs or 1
+        n_jobs = self._processes() if self.n_jobs == -1 else self.n_jobs or 1
         given = embedder if n_jobs == 1 else self.embedder
         with training_parts(records, given, self.progress, self.memory, n_jobs) as parts:
             parts, _, _ = align_parts(parts, self.exclude_models, self.exclude_datasets)
@@ -294,6 +294,11 @@ class RouterEstimator(EstimatorParameters):
         check_scoring(self.scoring)
         check_exchange(self.exchange)
         check_alpha(self.alpha)
+
+    def _processes(self) -> int:
+        """One process per core, and for each GiB of a limit of memory."""
+        cores = os.cpu_count() or 1
+        return cores if self.memory is None else max(min(cores, self.memory >> 30), 1)
 
     def _check_resources(self) -> None:
         if self.n_jobs is not None and self.n_jobs != -1:

@@ -33,6 +33,8 @@ __all__ = ["check_indices", "index_keys", "training_parts"]
 
 #: The share of a limit of memory that parts may take. The rest is for Python, for what is summed up, and for a sample.
 _SHARE_OF_PARTS = 0.25
+#: Processes that Windows can wait for.
+_MOST_PROCESSES = 61
 
 
 @contextmanager
@@ -60,13 +62,19 @@ def training_parts(
         table = encode_records(records, make_embedder(embedder), progress)
         yield [table.rows(slice(start, start + PART_ROWS)) for start in range(0, max(len(table), 1), PART_ROWS)]
         return
-    parts: list[Part] = []
-    room = np.inf if memory is None else memory * _SHARE_OF_PARTS
-    with tempfile.TemporaryDirectory(prefix="avengers-") as folder:
-        for number, table in enumerate(_tables(records, embedder, progress, n_jobs)):
-            room -= sum(values.nbytes for values in _arrays(table).values())
-            parts.append(table if room >= 0 else _store(table, Path(folder) / str(number)))
-        yield parts
+    tables = _tables(records, embedder, progress, n_jobs)
+    if memory is None:
+        yield list(tables)
+        return
+    with tempfile.TemporaryDirectory(prefix="avengers-", ignore_cleanup_errors=True) as folder:
+        yield list(_kept(tables, memory * _SHARE_OF_PARTS, Path(folder)))
+
+
+def _kept(tables: Iterable[RecordTable], room: float, folder: Path) -> Iterator[Part]:
+    """The tables, of which those that find no room in memory are stored."""
+    for number, table in enumerate(tables):
+        room -= sum(values.nbytes for values in _arrays(table).values())
+        yield table if room >= 0 else _store(table, folder / str(number))
 
 
 def _tables(
@@ -90,7 +98,8 @@ def _encoded_slices(
 ) -> Iterator[RecordTable]:
     """The tables of all slices of files, in order, each encoded in one of several processes."""
     empty, keys, done = {str(path) for path in find_files(source)}, [], 0
-    with ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn"), _ignore_interrupts) as processes:
+    most = min(n_jobs, _MOST_PROCESSES)
+    with ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _ignore_interrupts) as processes:
         waiting: deque[Future[RecordTable | None]] = deque()
         slices = deque(find_slices(source))
         names = deque(one.path for one in slices)
@@ -108,9 +117,9 @@ def _encoded_slices(
                     progress("embed", done, 0)
                 yield table
         except BrokenExecutor as error:
-            raise RuntimeError(
-                "a process that reads records has ended; a script that trains with n_jobs must do so under "
-                "`if __name__ == '__main__':`, as each process imports the script"
+            raise RecordError(
+                "a process that reads records has ended: it may have run out of memory (set n_jobs or --jobs lower), "
+                "or a script trains with n_jobs outside of `if __name__ == '__main__':`, which each process imports"
             ) from error
         finally:
             processes.shutdown(cancel_futures=True)
@@ -140,7 +149,7 @@ def check_indices(keys: list[NDArray[np.uint64]], source: Source) -> None:
     Raises:
         RecordError: If one does.
     """
-    every = np.concatenate(keys)
+    every = np.concatenate(keys) if keys else np.zeros(0)
     if len(np.unique(every)) == len(every):
         return
     if not any(path.suffix == ".parquet" for path in find_files(source, (".parquet",))):
@@ -153,10 +162,12 @@ def _of_size(tables: Iterable[RecordTable], size: int) -> Iterator[RecordTable]:
     held: list[RecordTable] = []
     for table in tables:
         held.append(table)
-        while sum(map(len, held)) > size:
+        if sum(map(len, held)) > size:
             whole = _joined(held)
-            yield whole.rows(np.arange(size))
-            held = [whole.rows(np.arange(size, len(whole)))]
+            full = (len(whole) - 1) // size * size
+            for start in range(0, full, size):
+                yield whole.rows(np.arange(start, start + size))
+            held = [whole.rows(np.arange(full, len(whole)))]
     if held:
         yield _joined(held)
 

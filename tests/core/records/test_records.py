@@ -74,6 +74,7 @@ def test_reads_many_files_and_folders(tmp_path: Path) -> None:
         (row(usages={"m1": {"kind": "xyz"}}), r"'xyz' is not one of call, agent_run$"),
         (row(usages={"m1": {"kind": 7}}), r"usages\['m1'\].kind': Expected `str`, got `int`; one of call, agent_run"),
         ('{"index": "x", "dataset": "d", "query": "q", "records": {"m": 1e999}}', "x.jsonl:2"),
+        (row(usages={"m8": {"cost": 1}, "m9": {"cost": 1}}), r"usages\['m8'\]': the model has no score"),
         ("[1]", "Expected `object`"),
         (row(), "already stands at .*x.jsonl:1"),
     ],
@@ -88,9 +89,11 @@ def test_error_names_file_line_and_field(tmp_path: Path, bad: Any, field: str) -
 
 def test_empty_missing_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_text("\n\n")
+    (tmp_path / "b.jsonl").write_bytes(b"\xef\xbb\xbf")
     (tmp_path / "g.jsonl.gz").write_bytes(b"\x1f\x8b\x08broken")
     for path, message in (
         (tmp_path / "e.jsonl", "no records"),
+        (tmp_path / "b.jsonl", "no records"),
         (tmp_path / "none.jsonl", "no such file"),
         (tmp_path / "g.jsonl.gz", "cannot be read"),
     ):

@@ -72,7 +72,9 @@ def test_parts_on_disk_make_the_same_artifact(
     assert not list((tmp_path / "temporary").iterdir()), "and removed at the end"
     assert_equal(here.artifact_, there.artifact_)
     np.testing.assert_array_equal(here.labels_, there.labels_)
-    some = RouterEstimator(5, memory=4 * 3 * 70 * 1800).fit(path)
+    stored.clear()
+    some = RouterEstimator(5, memory=4 * 3 * 70 * 1800, progress=watch).fit(path)
+    assert 0 < max(stored) < 6
     assert_equal(here.artifact_, some.artifact_)
     for excluded in ({"exclude_models": ["rare"]}, {"soft_exclude_datasets": ["verse"]}):
         one, other = (RouterEstimator(5, memory=memory, **excluded).fit(path) for memory in (None, 1))
@@ -98,7 +100,6 @@ def test_processes_read_what_one_process_reads(
     records = mixed_records()
     write_records(tmp_path / "r" / "a.jsonl", records[:250])
     write_records(tmp_path / "r" / "b.jsonl.gz", records[250:])
-    monkeypatch.setattr(slices, "SLICE_BYTES", 20_000)
     monkeypatch.setattr(slices.find_slices, "__defaults__", (20_000, 20))
     assert len(slices.find_slices(tmp_path / "r")) > 3
     done: list[int] = []
