@@ -26,7 +26,7 @@ from ..errors import RecordError
 from .schema import DURATIONS
 from .splits import split_rows, text_key
 
-__all__ = ["CONTENT_KEYS", "RecordTable"]
+__all__ = ["CONTENT_KEYS", "RecordTable", "left_names"]
 
 #: How many content keys there are: they fit into 63 bits, as integers of msgpack and SQL do.
 CONTENT_KEYS = 1 << 63
@@ -175,23 +175,54 @@ class RecordTable:
         Raises:
             RecordError: If a name is not in the records, or nothing is left.
         """
-        models, datasets = list(models), list(datasets)
-        for kind, names, known in (("model", models, self.models), ("dataset", datasets, self.datasets)):
-            unknown = sorted(set(names) - set(known))
-            if unknown:
-                raise RecordError(f"cannot exclude {kind} {unknown[0]!r}: the records have {', '.join(known)}")
-        columns = np.array([name not in models for name in self.models], dtype=bool)
-        allowed = np.array([name not in datasets for name in self.datasets], dtype=bool)
-        table = self.rows(allowed[self.dataset] & ~np.isnan(self.scores[:, columns]).all(axis=1))
-        if not len(table) or not columns.any():
+        table = self.align(left_names("model", [self.models], models), left_names("dataset", [self.datasets], datasets))
+        if not len(table):
             raise RecordError("no record is left after the exclusions")
-        if not columns.all():
-            table = table.columns(np.flatnonzero(columns))
-        table.datasets = [name for name, kept in zip(self.datasets, allowed, strict=True) if kept]
-        table.dataset = (np.cumsum(allowed) - 1).astype(np.int32)[table.dataset]
-        left, source = np.unique(table.source, return_inverse=True)
-        table.sources, table.source = [self.sources[code] for code in left], source.astype(np.int32)
-        return table
+        return table.with_sources(table.sources_left())
+
+    def align(self, models: list[str], datasets: list[str]) -> RecordTable:
+        """The table with these models' columns and these datasets' rows that any of the models answered.
+
+        Args:
+            models: Names of the models, sorted. A model that the table does not have was not asked.
+            datasets: Names of the datasets, sorted. There may be some of which the table has no row.
+        """
+        codes = [datasets.index(name) if name in datasets else -1 for name in self.datasets]
+        dataset = np.array(codes, dtype=np.int32)[self.dataset]
+        table = dataclasses.replace(self, datasets=datasets, dataset=dataset)
+        if self.models != models:
+            columns = [name for name in self.models if name in models]
+            targets, sources = [models.index(name) for name in columns], [self.models.index(name) for name in columns]
+
+            def spread(values: Any, default: float | bool) -> Any:
+                out = np.full((len(self), len(models), *values.shape[2:]), default, dtype=values.dtype)
+                out[:, targets] = values[:, sources]
+                return out
+
+            table = dataclasses.replace(
+                table,
+                models=models,
+                scores=spread(self.scores, np.nan),
+                tokens=spread(self.tokens, np.nan),
+                cost=spread(self.cost, np.nan),
+                agent_run=spread(self.agent_run, False),
+                weights=None if self.weights is None else spread(self.weights, 0.0),
+                durations=None if self.durations is None else spread(self.durations, np.nan),
+            )
+        return table.rows((dataset >= 0) & ~np.isnan(table.scores).all(axis=1))
+
+    def sources_left(self) -> list[str]:
+        """The sources that the table has rows of."""
+        return [self.sources[code] for code in np.unique(self.source)]
+
+    def with_sources(self, sources: list[str]) -> RecordTable:
+        """The table with other sources, among which are those of its rows.
+
+        Args:
+            sources: Names of the sources, sorted.
+        """
+        codes = np.array([sources.index(name) if name in sources else -1 for name in self.sources], dtype=np.int32)
+        return dataclasses.replace(self, sources=sources, source=codes[self.source])
 
     def split(self, train_ratio: float, random_state: int) -> tuple[RecordTable, RecordTable]:
         """Split each dataset at random into a training part and the rest. Equal texts are on the same side.
@@ -207,3 +238,23 @@ class RecordTable:
             raise ValueError(f"train_ratio must be in [0, 1], not {train_ratio}")
         train = split_rows(self.dataset, self.texts, train_ratio, random_state)
         return self.rows(train), self.rows(~train)
+
+
+def left_names(kind: str, names_by_table: Iterable[list[str]], excluded: Iterable[str]) -> list[str]:
+    """All names of some tables' models or datasets except the excluded ones, sorted.
+
+    Args:
+        kind: What the names are of, for the error.
+        names_by_table: The names.
+        excluded: The names to leave out.
+
+    Raises:
+        RecordError: If an excluded name is not in the records, or no name is left.
+    """
+    names = sorted({name for names in names_by_table for name in names})
+    removed = set(excluded)
+    if unknown := sorted(removed - set(names)):
+        raise RecordError(f"cannot exclude {kind} {unknown[0]!r}: the records have {', '.join(names)}")
+    if removed.issuperset(names):
+        raise RecordError("no record is left after the exclusions")
+    return [name for name in names if name not in removed]

@@ -18,10 +18,9 @@ from ..errors import MissingExtraError, RecordError
 from ..records.io import Source
 from ..records.partitions import add
 from ..records.slices import SLICE_BYTES, SLICE_ROWS, FileSlice, find_slices
-from ..records.table import RecordTable
+from ..records.table import RecordTable, left_names
 from .encoding import encode_slice
 from .estimator import RouterEstimator
-from .parts import align, left_names, names_of, sources_left, with_sources
 from .reading import check_indices, index_keys
 
 __all__ = ["DaskPartitions", "connect", "fit_on_cluster"]
@@ -32,12 +31,12 @@ def _keys(table: RecordTable | None) -> NDArray[np.uint64]:
 
 
 def _names(table: RecordTable | None) -> tuple[list[str], list[str]]:
-    return ([], []) if table is None else names_of(table)
+    return ([], []) if table is None else (table.models, table.datasets)
 
 
 def _align(table: RecordTable | None, models: list[str], datasets: list[str]) -> RecordTable | None:
     """The partition with these models' columns and these datasets' rows, or None if no row is left."""
-    aligned = None if table is None else align(table, models, datasets)
+    aligned = None if table is None else table.align(models, datasets)
     return aligned if aligned else None
 
 
@@ -141,12 +140,12 @@ def _load_partitions(estimator: RouterEstimator, slices: list[FileSlice], client
 
 
 def _sources_left(table: RecordTable | None) -> list[str]:
-    return [] if table is None else sources_left(table)
+    return [] if table is None else table.sources_left()
 
 
 def _number(table: RecordTable, sources: list[str], position: int) -> RecordTable:
     """The partition with its position and with the sources of all partitions."""
-    return replace(with_sources(table, sources), index=[""] * len(table), partition_index=position)
+    return replace(table.with_sources(sources), index=[""] * len(table), partition_index=position)
 
 
 def connect(address: str) -> Any:

@@ -192,10 +192,16 @@ class RouterEstimator(EstimatorParameters):
         n_jobs = self._processes() if self.n_jobs == -1 else self.n_jobs or 1
         given = embedder if n_jobs == 1 else self.embedder
         with training_parts(records, given, self.progress, self.memory, n_jobs) as parts:
-            parts, _, _ = align_parts(parts, self.exclude_models, self.exclude_datasets)
             if self.train_ratio < 1:
+                parts, _, _ = align_parts(parts, self.exclude_models, self.exclude_datasets)
                 parts, self.held_out_ = split_parts(parts, self.train_ratio, self.random_state)
-            parts, models, datasets = align_parts(parts, self.soft_exclude_models, self.soft_exclude_datasets)
+                excluded = self.soft_exclude_models, self.soft_exclude_datasets
+            else:
+                excluded = (
+                    [*self.exclude_models, *self.soft_exclude_models],
+                    [*self.exclude_datasets, *self.soft_exclude_datasets],
+                )
+            parts, models, datasets = align_parts(parts, *excluded)
             partitions = LocalPartitions(parts)
             self.fit_partitions(partitions, models, datasets, embedder)
             centers, sources = self.cluster_centers_, self.artifact_.manifest.cluster_sources

@@ -27,7 +27,7 @@ from ..records.slices import find_slices
 from ..records.splits import text_key
 from ..records.table import RecordTable
 from .encoding import encode_records, encode_slice, encoder
-from .parts import PART_ROWS, Part, align_parts
+from .parts import PART_ROWS, Part, align_parts, cut, joined
 
 __all__ = ["check_indices", "index_keys", "training_parts"]
 
@@ -59,8 +59,7 @@ def training_parts(
         OSError: If a part cannot be written.
     """
     if isinstance(records, RecordTable):
-        table = encode_records(records, make_embedder(embedder), progress)
-        yield [table.rows(slice(start, start + PART_ROWS)) for start in range(0, max(len(table), 1), PART_ROWS)]
+        yield cut(encode_records(records, make_embedder(embedder), progress), PART_ROWS)
         return
     tables = _tables(records, embedder, progress, n_jobs)
     if memory is None:
@@ -173,9 +172,7 @@ def _of_size(tables: Iterable[RecordTable], size: int) -> Iterator[RecordTable]:
 
 
 def _joined(tables: list[RecordTable]) -> RecordTable:
-    return RecordTable.concatenate(
-        [part for part in align_parts(list(tables), (), ())[0] if isinstance(part, RecordTable)]
-    )
+    return joined(align_parts(list(tables), (), ())[0])
 
 
 def _arrays(table: RecordTable) -> dict[str, NDArray[Any]]:
