@@ -10,7 +10,7 @@ from ..pricing.types import TokenUsage
 from .budget import dollars, storable
 from .entry import Entry
 
-__all__ = ["TOKEN_COLUMNS", "from_row", "to_row"]
+__all__ = ["COLUMNS", "TOKEN_COLUMNS", "from_row", "to_row"]
 
 #: Columns of token counts, one for each kind.
 TOKEN_COLUMNS = TokenUsage.__struct_fields__
@@ -22,6 +22,10 @@ _SAME = (
     "artifact", "cluster", "similarity", "propensity", "first_token_seconds",
     "cooldown_seconds",
 )  # fmt: skip
+_REST = ("day", "tags", "picodollars", "expected_picodollars", "prompt")
+
+#: Columns that a new row has.
+COLUMNS = (*_SAME, *TOKEN_COLUMNS, *_REST)
 
 
 def to_row(entry: Entry, *, store_prompt: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from .._utils.workers import run_within
 from ..errors import LedgerError, MissingExtraError
 from .entry import Entry, feedback_score, now, spent_amount
-from .rows import from_row, to_row
+from .rows import COLUMNS, from_row, to_row
 from .writer import PATIENCE, PendingRow, RowWriter, wait
 
 __all__ = ["Ledger", "default_ledger_path"]
@@ -62,6 +62,7 @@ class Ledger:
         except ImportError:
             raise MissingExtraError("the ledger", "ledger") from None
         from . import connection, schema
+        from .statements import Statement
 
         self._sa, self._schema = sa, schema
         self.url = connection.as_url(url or os.environ.get("AVENGERS_LEDGER") or default_ledger_path())
@@ -82,13 +83,14 @@ class Ledger:
             raise LedgerError(f"ledger {self.safe_url}: cannot be opened: {reason}") from None
         spend, amount = schema.spend.c, sa.bindparam("amount", type_=sa.BigInteger)
         add = schema.spend.update().where(spend.scope == sa.bindparam("key"))
-        self._insert, self._insert_decision = schema.calls.insert(), schema.decisions.insert()
-        self._add = add.values(picodollars=spend.picodollars + amount)
-        _open_ledgers.add(self)
         limit = sa.bindparam("limit", type_=sa.BigInteger)
-        self._take = add.values(picodollars=spend.picodollars + amount, limit_picodollars=limit).where(
-            spend.picodollars + amount <= limit
-        )
+        take = add.values(picodollars=spend.picodollars + amount, limit_picodollars=limit)
+        dialect = self._engine.dialect
+        self._insert = Statement(schema.calls.insert(), dialect, COLUMNS)
+        self._insert_decision = Statement(schema.decisions.insert(), dialect, ("call", "body"))
+        self._add = Statement(add.values(picodollars=spend.picodollars + amount), dialect)
+        self._take = Statement(take.where(spend.picodollars + amount <= limit), dialect)
+        _open_ledgers.add(self)
 
     @property
     def safe_url(self) -> str:
@@ -159,14 +161,14 @@ class Ledger:
             amounts: Counter[str] = Counter()
             for pending in new:
                 amounts.update(pending.amounts)
-            db.execute(self._insert, _one_or_all([pending.row for pending in new]))
+            self._insert.execute(db, [pending.row for pending in new])
             weighed = [{"call": one.row["call"], "body": one.decision} for one in new if one.decision is not None]
             if weighed:
-                db.execute(self._insert_decision, _one_or_all(weighed))
+                self._insert_decision.execute(db, weighed)
             scopes = sorted(amounts)  # always in one order, so that two workers cannot wait for each other
             opened = self._open_scopes(db, scopes)
             if scopes:
-                db.execute(self._add, [{"key": scope, "amount": amounts[scope]} for scope in scopes])
+                self._add.execute(db, [{"key": scope, "amount": amounts[scope]} for scope in scopes])
         self._scopes_known.update(opened)
 
     def _is_there(self, db: Any, row: Mapping[str, Any]) -> bool:
@@ -199,7 +201,7 @@ class Ledger:
             opened = self._open_scopes(db, scopes)
             for scope in scopes:
                 values = {"key": scope, "amount": amount, "limit": limits[scope]}
-                if not db.execute(self._take, values).rowcount:
+                if not self._take.execute(db, [values]).rowcount:
                     db.rollback()
                     return False
         self._scopes_known.update(opened)
@@ -369,11 +371,6 @@ class Ledger:
                 with contextlib.suppress(sa.exc.IntegrityError), db.begin_nested():
                     db.execute(spend.insert(), {"scope": scope, "picodollars": 0})
         return unseen
-
-
-def _one_or_all(rows: list[dict[str, Any]]) -> Any:
-    """Rows as SQLAlchemy executes them fastest: one alone is not a list."""
-    return rows[0] if len(rows) == 1 else rows
 
 
 _open_ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
