@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from avengers_core._utils.threads import off_loop
 from avengers_core._utils.tokens import encoding, estimate_tokens
@@ -37,6 +38,8 @@ from .planner import PlanningChatModel
 
 __all__ = ["ChatAvengers"]
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 #: LangChain's names in a model's profile for our names of capabilities.
 _PROFILE_NAMES = {
     "tools": "tool_calling",
@@ -46,6 +49,12 @@ _PROFILE_NAMES = {
     "video": "video_inputs",
     "reasoning": "reasoning_output",
 }
+
+
+def _with_signature(method: F) -> F:
+    """A method that has its signature at hand, as LangChain looks at its parameters in each call."""
+    method.__dict__["__signature__"] = inspect.signature(method)
+    return method
 
 
 class ChatAvengers(PlanningChatModel):
@@ -135,8 +144,8 @@ class ChatAvengers(PlanningChatModel):
             stop: Stop words.
             kwargs: Fields, and arguments for the chosen model. ``model="id"`` is short for ``models=["id"]``.
         """
-        messages, config, kwargs = self._start(input, config, kwargs, CallbackManager)
-        return super().invoke(messages, config, stop=stop, **kwargs)
+        prompt, config, kwargs = self._start(input, config, kwargs)
+        return super().invoke(prompt, config, stop=stop, **kwargs)
 
     async def ainvoke(
         self,
@@ -147,8 +156,8 @@ class ChatAvengers(PlanningChatModel):
         **kwargs: Any,
     ) -> AIMessage:
         """`invoke`, async."""
-        messages, config, kwargs = await self._astart(input, config, kwargs)
-        return await super().ainvoke(messages, config, stop=stop, **kwargs)
+        prompt, config, kwargs = await self._astart(input, config, kwargs)
+        return await super().ainvoke(prompt, config, stop=stop, **kwargs)
 
     def stream(
         self,
@@ -162,8 +171,8 @@ class ChatAvengers(PlanningChatModel):
         if not self._should_stream(async_api=False, **{**kwargs, "stream": True}):
             yield cast("AIMessageChunk", self.invoke(input, config, stop=stop, **kwargs))
             return
-        messages, config, kwargs = self._start(input, config, kwargs, CallbackManager)
-        yield from super().stream(messages, config, stop=stop, **kwargs)
+        prompt, config, kwargs = self._start(input, config, kwargs, CallbackManager)
+        yield from super().stream(prompt, config, stop=stop, **kwargs)
 
     async def astream(
         self,
@@ -177,8 +186,8 @@ class ChatAvengers(PlanningChatModel):
         if not self._should_stream(async_api=True, **{**kwargs, "stream": True}):
             yield cast("AIMessageChunk", await self.ainvoke(input, config, stop=stop, **kwargs))
             return
-        messages, config, kwargs = await self._astart(input, config, kwargs)
-        async for chunk in super().astream(messages, config, stop=stop, **kwargs):
+        prompt, config, kwargs = await self._astart(input, config, kwargs, AsyncCallbackManager)
+        async for chunk in super().astream(prompt, config, stop=stop, **kwargs):
             yield chunk
 
     def stream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
@@ -223,6 +232,8 @@ class ChatAvengers(PlanningChatModel):
 
     def _should_stream(self, *, async_api: bool, run_manager: Any = None, **kwargs: Any) -> bool:
         plan: RequestPlan | None = kwargs.pop(PLAN_KEY, None)
+        if plan is not None and run_manager is not None:  # LangChain gives a stream no run manager
+            plan.listen(run_manager, run_manager.run_id)
         if not super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs):
             return False
         first = plan.first if plan is not None else None
@@ -243,6 +254,7 @@ class ChatAvengers(PlanningChatModel):
         model, arguments = bind(attempt.member.client, arguments, kwargs.get("avengers_structured"))
         return InnerRequest(model, portable(messages, attempt.member.provider), stop or self.stop or None, arguments)
 
+    @_with_signature
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -264,6 +276,7 @@ class ChatAvengers(PlanningChatModel):
         plan.listeners.tell(attempt)
         return with_decision(result, attempt)
 
+    @_with_signature
     async def _agenerate(
         self,
         messages: list[BaseMessage],

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from avengers_core._utils.threads import off_loop
 from avengers_core.dispatch.call import Call
@@ -18,13 +19,15 @@ from avengers_core.dispatch.dispatcher import Dispatcher
 from avengers_core.dispatch.options import CallLabels
 from avengers_core.dispatch.pool import PoolModel
 from avengers_core.routing.options import RouteOptions
-from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.callbacks import AsyncCallbackManager, BaseRunManager, CallbackManager
+from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.load import dumps
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from .._messages import as_prompt
 from .._models import Client
+from .._runs import child_manager
 from .._structured import needs_of, tools_size
 from .._tracing import Listeners
 
@@ -42,8 +45,8 @@ class RequestPlan:
         options: How to choose.
         dispatcher: Plans the call.
         labels: What the call is recorded under.
-        manager: Callbacks for the runs of the chosen models, None if nobody listens.
         variant: Digest of the build fields that the request gives, for the key of LangChain's cache.
+        manager: Callbacks for the runs of the chosen models, None if nobody listens.
         listeners: Who listens to the outer run.
         call: The planned call, until it is used. LangChain's retries plan another one.
     """
@@ -51,8 +54,8 @@ class RequestPlan:
     options: RouteOptions
     dispatcher: Dispatcher[Client]
     labels: CallLabels
-    manager: CallbackManager | AsyncCallbackManager | None = None
     variant: str = ""
+    manager: CallbackManager | AsyncCallbackManager | None = None
     listeners: Listeners = field(default_factory=Listeners)
     call: Call[Client] | None = None
 
@@ -63,6 +66,16 @@ class RequestPlan:
     def first(self) -> PoolModel[Client] | None:
         """The chosen model, None if the call is not planned."""
         return self.call.first if self.call else None
+
+    def listen(self, callbacks: BaseCallbackManager | BaseRunManager, run_id: UUID) -> None:
+        """Tell those who listen to the outer run.
+
+        Args:
+            callbacks: The callbacks of the outer run.
+            run_id: Its id.
+        """
+        self.manager = child_manager(callbacks, run_id)
+        self.listeners = Listeners(callbacks.handlers, run_id)
 
     def new_call(self, messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> Call[Client]:
         """Plan a call.

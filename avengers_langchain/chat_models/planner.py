@@ -17,15 +17,13 @@ from avengers_core.dispatch.options import CallLabels
 from avengers_core.routing.options import ROUTE_FIELDS, RouteOverrides, merge_overrides
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import BaseMessage
+from langchain_core.prompt_values import PromptValue, StringPromptValue
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.utils import AnyConfigurableField, ConfigurableFieldSpec
 from pydantic import PrivateAttr
 
 from .._messages import routing_text
 from .._models import Client
-from .._runs import child_manager
-from .._tracing import Listeners
 from .fields import BUILD_FIELDS, CONFIGURABLE_FIELDS, STEERING_FIELDS, ChatFields
 from .plan import PLAN_KEY, RequestPlan, variant_key
 
@@ -102,14 +100,13 @@ class PlanningChatModel(ChatFields, BaseChatModel):
             for key, name in self._option_names().items()
         ]
 
-    def _plan_request(self, overrides: Mapping[str, Any], labels: CallLabels, manager: Any) -> RequestPlan:
+    def _plan_request(self, overrides: Mapping[str, Any], labels: CallLabels) -> RequestPlan:
         """Say how to choose for a request.
 
         Args:
             overrides: Fields that the request gives. ``models`` may be ids of some of this model's own models: these,
                 their cooldowns and their ledger are kept, and the other ones are excluded.
             labels: What the call is recorded under.
-            manager: Callbacks for the runs of the chosen models.
         """
         build = {name: value for name, value in overrides.items() if name in BUILD_FIELDS}
         given: Any = {name: value for name, value in overrides.items() if name in ROUTE_FIELDS}
@@ -117,61 +114,73 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         models = build.get("models")
         if isinstance(models, (list, tuple)) and set(models) <= set(ids := self.dispatcher.pool.ids):
             options = only_models(options, build.pop("models"), ids)
-        return RequestPlan(options, self._dispatcher_with(build), labels, manager, variant_key(build))
+        return RequestPlan(options, self._dispatcher_with(build), labels, variant_key(build))
 
     def _start(
         self,
         input: LanguageModelInput,
         config: RunnableConfig | None,
         kwargs: dict[str, Any],
-        managers: type[CallbackManager | AsyncCallbackManager],
-    ) -> tuple[list[BaseMessage], RunnableConfig, dict[str, Any]]:
-        """Messages, config and arguments for LangChain's own `invoke`, with the planned call among the arguments.
+        managers: type[CallbackManager | AsyncCallbackManager] | None = None,
+    ) -> tuple[PromptValue, RunnableConfig, dict[str, Any]]:
+        """Input, config and arguments for LangChain's own `invoke`, with the planned call among the arguments.
 
         An error of planning is raised inside the run, where the call is planned again.
+
+        Args:
+            input: As for `invoke`.
+            config: As for `invoke`.
+            kwargs: As for `invoke`.
+            managers: The kind of callback manager, for the ways through LangChain on which it does not tell which
+                callbacks the run has.
         """
-        messages = self._convert_input(input).to_messages()
+        prompt = self._convert_input(input)
+        messages = prompt.to_messages()
         config = ensure_config(config)
         configurable = config.get("configurable") or {}
         overrides = merge_overrides(self._from_config(configurable), _take_overrides(kwargs))
-        manager = managers.configure(
-            config.get("callbacks"),
-            inheritable_tags=config.get("tags"),
-            inheritable_metadata=config.get("metadata"),
-        )
         run_id = config.get("run_id") or uuid.uuid4()
         session = str(configurable.get("session_id") or configurable.get("thread_id") or self._instance)
         tags = tuple(dict.fromkeys([*(config.get("tags") or ()), *(self.tags or ())]))
         labels = CallLabels(session, str(run_id), tags)
-        plan = self._plan_request(overrides, labels, child_manager(manager, run_id))
-        plan.listeners = Listeners(manager.handlers, run_id)
+        plan = self._plan_request(overrides, labels)
+        started = cast("RunnableConfig", {**config, "run_id": run_id})
+        if managers is not None:
+            manager = managers.configure(
+                config.get("callbacks"),
+                inheritable_tags=config.get("tags"),
+                inheritable_metadata=config.get("metadata"),
+            )
+            plan.listen(manager, run_id)
+            started["callbacks"] = manager
         try:
             plan.call = plan.new_call(messages, kwargs)
         except AvengersError:
             plan.call = None
-        started = cast("RunnableConfig", {**config, "callbacks": manager, "run_id": run_id})
-        return messages, started, {**kwargs, PLAN_KEY: plan}
+        return prompt, started, {**kwargs, PLAN_KEY: plan}
 
     async def _astart(
-        self, input: LanguageModelInput, config: RunnableConfig | None, kwargs: dict[str, Any]
-    ) -> tuple[list[BaseMessage], RunnableConfig, dict[str, Any]]:
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None,
+        kwargs: dict[str, Any],
+        managers: type[AsyncCallbackManager] | None = None,
+    ) -> tuple[PromptValue, RunnableConfig, dict[str, Any]]:
         """`_start` that does not hold up the event loop."""
-        messages = self._convert_input(input).to_messages()
-        size = sum(len(one.content) if isinstance(one.content, str) else QUICK_CHARACTERS for one in messages)
-        blocks = self.dispatcher.may_block(size, self.route_options())
-        return await off_loop(lambda: self._start(messages, config, kwargs, AsyncCallbackManager), blocks=blocks)
+        prompt = self._convert_input(input)
+        blocks = self.dispatcher.may_block(_size(prompt), self.route_options())
+        return await off_loop(lambda: self._start(prompt, config, kwargs, managers), blocks=blocks)
 
     def _take_plan(self, kwargs: dict[str, Any], run_manager: Any) -> RequestPlan:
         """The plan of a request. It is made now if LangChain came in by another way than `invoke` or `stream`."""
         plan: RequestPlan | None = kwargs.pop(PLAN_KEY, None)
-        if plan is not None:
-            return plan
-        overrides = _take_overrides(kwargs)
-        if run_manager is None:
-            return self._plan_request(overrides, CallLabels(self._instance), None)
-        labels = CallLabels(self._instance, str(run_manager.run_id), tuple(run_manager.tags))
-        plan = self._plan_request(overrides, labels, child_manager(run_manager, run_manager.run_id))
-        plan.listeners = Listeners(run_manager.handlers, run_manager.run_id)
+        if plan is None:
+            labels = CallLabels(self._instance)
+            if run_manager is not None:
+                labels = CallLabels(self._instance, str(run_manager.run_id), tuple(run_manager.tags))
+            plan = self._plan_request(_take_overrides(kwargs), labels)
+        if run_manager is not None:
+            plan.listen(run_manager, run_manager.run_id)
         return plan
 
     def plan(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Call[Client]:
@@ -186,8 +195,8 @@ class PlanningChatModel(ChatFields, BaseChatModel):
             NoCandidateError: If no model can do what the request needs.
             BudgetError: If the budget leaves no model.
         """
-        messages, _, kwargs = self._start(input, config, kwargs, CallbackManager)
-        return self._take_plan(kwargs, None).take_call(messages, kwargs)
+        prompt, _, kwargs = self._start(input, config, kwargs)
+        return self._take_plan(kwargs, None).take_call(prompt.to_messages(), kwargs)
 
     def route(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Decision:
         """Decide for an input without asking a model.
@@ -211,12 +220,20 @@ class PlanningChatModel(ChatFields, BaseChatModel):
             kwargs: Fields for these calls.
         """
         overrides = {name: value for name, value in kwargs.items() if name in CONFIGURABLE_FIELDS}
-        plan = self._plan_request(overrides, CallLabels(), None)
+        plan = self._plan_request(overrides, CallLabels())
         texts = []
         for input in inputs:
             with contextlib.suppress(Exception):  # its own call raises it, or returns it
                 texts.append(routing_text(self._convert_input(input).to_messages(), plan.options.route_on))
         plan.dispatcher.embed(texts)
+
+
+def _size(prompt: PromptValue) -> int:
+    """Characters of an input; of parts that are no text, so many that they take their time."""
+    if isinstance(prompt, StringPromptValue):
+        return len(prompt.text)
+    contents = [message.content for message in prompt.to_messages()]
+    return sum(len(one) if isinstance(one, str) else QUICK_CHARACTERS for one in contents)
 
 
 def _take_overrides(kwargs: dict[str, Any]) -> dict[str, Any]:

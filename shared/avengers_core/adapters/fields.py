@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -119,6 +120,7 @@ class RoutingFields(BaseModel):
     """Sent with each call if it is set."""
 
     _dispatchers: DispatcherCache = PrivateAttr(default_factory=DispatcherCache)
+    _checked_options: tuple[tuple[Any, ...], RouteOptions] | None = PrivateAttr(default=None)
     _instance: str = PrivateAttr(default_factory=lambda: uuid.uuid4().hex)
 
     @field_validator(*(name for name in ROUTE_FIELDS if name != "budget"), mode="before")
@@ -185,7 +187,14 @@ class RoutingFields(BaseModel):
             TypeError: If there is no such option.
             ValueError: If a value is out of its range or of another type.
         """
-        options = RouteOptions(**{name: getattr(self, name) for name in ROUTE_FIELDS})
+        values = tuple(getattr(self, name) for name in ROUTE_FIELDS)
+        known = self._checked_options
+        if known is None or not all(map(operator.is_, known[0], values)):
+            options = RouteOptions(**dict(zip(ROUTE_FIELDS, values, strict=True)))
+            # What is in a mapping may change.
+            self._checked_options = None if any(isinstance(one, Mapping) for one in values) else (values, options)
+        else:
+            options = known[1]
         return options.override(overrides) if overrides else options
 
     def _dispatcher_with(self, overrides: Mapping[str, Any]) -> Dispatcher[Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import time
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from decimal import Decimal
@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 from .._utils.threads import off_loop
 from ..errors import BudgetError, LedgerError, UnavailableError
-from ..ledger.budget import budget_scopes, picodollars
+from ..ledger.budget import picodollars
 from ..ledger.entry import Entry, now
 from ..ledger.reservation import Reservation
 from ..ledger.writer import wait, wait_async
@@ -71,7 +71,7 @@ class Call(Generic[M]):
         options: RouteOptions,
         labels: CallLabels,
     ) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = os.urandom(16).hex()
         self.context = context
         self.decision = decision
         self.order = order
@@ -115,7 +115,7 @@ class Call(Generic[M]):
 
     def _may_block(self, waiting: list[str]) -> bool:
         """Whether the next attempt may need a database, or a model that is not made yet."""
-        limited = self.context.budget_store.blocks and bool(self.options.budget.limits(budget_scopes("")))
+        limited = self.context.budget_store.blocks and self.options.budget.adds_up
         return limited or not all(map(self.context.pool.is_made, waiting[:1]))
 
     def _next(self, waiting: list[str]) -> Attempt[M] | None:
@@ -306,7 +306,7 @@ class Attempt(Generic[M]):
 
     def _record(self, status: str, *, waits: bool) -> Future[None] | None:
         try:
-            return self._reservation.settle(self._entry(status), waits=waits)
+            return self._reservation.settle(lambda: self._entry(status), waits=waits)
         finally:
             seconds = time.perf_counter() - self._clock
             self._span.end(

@@ -140,9 +140,8 @@ class Dispatcher(Generic[M]):
             characters: Length of the request.
             options: How to choose.
         """
-        limited = self.context.budget_store.blocks and bool(options.budget.limits(budget_scopes("")))
         return (
-            limited
+            (self.context.budget_store.blocks and options.budget.adds_up)
             or not self._planned
             or characters > QUICK_CHARACTERS
             or not all(map(self.pool.is_made, self.pool.ids))
@@ -221,7 +220,7 @@ class Dispatcher(Generic[M]):
     ) -> Decision:
         """A decision among the models that are left and can be paid for."""
         decision = self._route(prompt, options, exclude)
-        limits = options.budget.limits(budget_scopes(labels.session))
+        limits = options.budget.limits(budget_scopes(labels.session)) if options.budget.adds_up else {}
         ceiling = options.budget.ceiling(remaining(self.context.budget_store, limits))
         if ceiling is None:
             return decision

@@ -20,6 +20,9 @@ __all__ = ["Embedder", "Vectors", "check_vectors", "digest", "embed_all", "norma
 
 Vectors = NDArray[np.float32]
 
+#: In place of 0: what a row without any other value is divided by.
+_LEAST_NORM = np.finfo(np.float32).tiny
+
 
 @runtime_checkable
 class Embedder(Protocol):
@@ -49,8 +52,7 @@ class Embedder(Protocol):
 def normalize(vectors: Vectors) -> Vectors:
     """(n, d) rows scaled to unit length; a zero row stays zero."""
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    norms[norms == 0] = 1
-    return np.asarray(vectors / norms[:, None])
+    return np.asarray(vectors / np.maximum(norms, _LEAST_NORM)[:, None])
 
 
 def check_vectors(vectors: Any, n: int, dimension: int | None, name: str) -> Vectors:

@@ -93,6 +93,11 @@ class Budget:
         """
         return min((limit for limit in (picodollars(self.per_call), remaining) if limit is not None), default=None)
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether what several calls spend together is limited."""
+        return self.per_session is not None or self.per_day is not None
+
     def limits(self, scopes: Mapping[str, str]) -> dict[str, int]:
         """The limits of session and day that are set, in picodollars by scope.
 

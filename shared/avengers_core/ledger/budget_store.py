@@ -21,9 +21,11 @@ class BudgetStore(Protocol):
 
     Attributes:
         blocks: Whether its methods may wait for a database.
+        keeps_entries: Whether each finished attempt must be recorded, and not only those that money was set aside for.
     """
 
     blocks: bool
+    keeps_entries: bool
 
     def spent(self, scopes: Iterable[str]) -> dict[str, int]:
         """Picodollars spent or set aside so far, by scope."""
@@ -62,6 +64,7 @@ class InMemoryBudgetStore:
     """Money of this process's calls, if no ledger adds it up. Threads may share it."""
 
     blocks = False
+    keeps_entries = False
 
     def __init__(self) -> None:
         self._spent: Counter[str] = Counter()

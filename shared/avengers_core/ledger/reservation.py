@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from .budget import Budget, budget_scopes, picodollars, within
@@ -22,11 +23,12 @@ class Reservation:
     """
 
     def __init__(self, store: BudgetStore, budget: Budget, session: str, expected_cost: float) -> None:
-        scopes = budget_scopes(session)
         self._store = store
+        self._is_recorded = store.keeps_entries or budget.adds_up
+        scopes = budget_scopes(session) if self._is_recorded else {}
         self._limits = budget.limits(scopes)
-        # These are added up even if they have no limit now: a later call may set one.
-        self._scopes = [scopes["day"], scopes["session"]] if session else [scopes["day"]]
+        # Day and session are added up even if they have no limit now: a later call may set one.
+        self._scopes = [scope for kind, scope in scopes.items() if kind == "day" or session]
         self._amount = picodollars(expected_cost) or 0
         self._within_call_limit = within(expected_cost, budget.ceiling(None))
 
@@ -38,14 +40,17 @@ class Reservation:
         """
         return self._within_call_limit and self._store.reserve(self._amount, self._limits)
 
-    def settle(self, entry: Entry, *, waits: bool = True) -> Future[None] | None:
+    def settle(self, describe: Callable[[], Entry], *, waits: bool = True) -> Future[None] | None:
         """Record the attempt: what it cost is spent, and what was set aside for it is given back.
 
         Args:
-            entry: The attempt.
+            describe: Gives the attempt; not called if nobody keeps it.
             waits: Whether the caller waits for it, so that it may be done in the caller's thread.
 
         Returns:
             What `avengers_core.ledger.writer.wait` waits for.
         """
-        return self._store.begin_record(entry, self._scopes, dict.fromkeys(self._limits, self._amount), waits=waits)
+        if not self._is_recorded:
+            return None
+        reserved = dict.fromkeys(self._limits, self._amount)
+        return self._store.begin_record(describe(), self._scopes, reserved, waits=waits)

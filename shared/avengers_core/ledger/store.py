@@ -53,6 +53,7 @@ class Ledger:
     """
 
     blocks = True
+    keeps_entries = True
 
     def __init__(
         self, url: str | Path | None = None, *, store_prompts: bool = False, store_decisions: bool = True

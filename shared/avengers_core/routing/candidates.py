@@ -60,7 +60,7 @@ class Candidates:
         """Those among them that are expected to cost no more than a limit.
 
         Args:
-            costs: (m,) expected US dollars of all models, NaN if unknown.
+            costs: (c,) their expected US dollars, NaN if unknown.
             max_cost: The limit in US dollars.
         """
         return self._within(
@@ -71,7 +71,7 @@ class Candidates:
         """Those among them that are expected to take no longer than a limit.
 
         Args:
-            seconds: (m,) expected seconds of all models, NaN if unknown.
+            seconds: (c,) their expected seconds, NaN if unknown.
             max_seconds: The limit.
         """
         slow = f"expected to take {{:.3g}} s, more than max_seconds ({max_seconds:g} s)"
@@ -81,16 +81,15 @@ class Candidates:
         """Those among them whose values are known and no higher than a limit.
 
         Args:
-            values: (m,) values of all models, NaN if unknown.
+            values: (c,) their values, NaN if unknown.
             limit: The limit.
             above: Why one is left out that is above it, with a place for its value.
             unknown: Why one is left out whose value is unknown.
         """
-        own = self.take(values)
-        keep = own <= limit
+        keep = values <= limit
         if keep.all():
             return self
-        return self._only(keep, [unknown if np.isnan(value) else above.format(value) for value in own.tolist()])
+        return self._only(keep, [unknown if np.isnan(value) else above.format(value) for value in values.tolist()])
 
     def _only(self, keep: NDArray[np.bool_], reasons: Sequence[str]) -> Candidates:
         """Some of them; the others are ineligible.
@@ -131,9 +130,10 @@ class Eligibility:
 
     def __init__(self, artifact: Artifact) -> None:
         self._models = artifact.manifest.models
-        self._ids = frozenset(model.id for model in self._models)
+        self._columns = {model.id: column for column, model in enumerate(self._models)}
+        self._spellings: dict[str, str] = {}
         self._too_few = _too_few_records(artifact)
-        self.default = self._select(self._ids, {}, {})
+        self.default = self._select(self._columns, {}, {})
 
     def select(
         self,
@@ -158,19 +158,17 @@ class Eligibility:
         if named is not None:
             named = [self._find(name) for name in named]
         reasons = {self._find(name): why for name, why in reasons.items()}
-        return self._select(self._ids if named is None else frozenset(named), reasons, as_needs(require))
+        return self._select(self._columns if named is None else named, reasons, as_needs(require))
 
-    def _select(
-        self, named: frozenset[str], excluded: Mapping[str, str], needs: Mapping[str, bool | int]
-    ) -> Candidates:
+    def _select(self, named: Iterable[str], excluded: Mapping[str, str], needs: Mapping[str, bool | int]) -> Candidates:
         columns: list[int] = []
         ineligible: dict[str, str] = {}
-        for column, model in enumerate(self._models):
-            if model.id in named:
-                if reason := self._reason(model, excluded, needs):
-                    ineligible[model.id] = reason
-                else:
-                    columns.append(column)
+        for column in sorted({self._columns[name] for name in named}):
+            model = self._models[column]
+            if reason := self._reason(model, excluded, needs):
+                ineligible[model.id] = reason
+            else:
+                columns.append(column)
         names = tuple(self._models[column].id for column in columns)
         return Candidates(np.array(columns, dtype=np.intp), names, len(columns) == len(self._models), ineligible)
 
@@ -186,12 +184,15 @@ class Eligibility:
         Raises:
             NoCandidateError: If the artifact does not have it.
         """
-        if name in self._ids:
+        if name in self._columns:
             return name
+        if name in self._spellings:
+            return self._spellings[name]
         catalog = default_catalog()
         if (wanted := catalog.find(name)) is not None:
-            for known in self._ids:
+            for known in self._columns:
                 if str(catalog.find(known)) == str(wanted):
+                    self._spellings[name] = known
                     return known
         raise NoCandidateError(f"the artifact has no model {name!r}{self._hint(name)}")
 

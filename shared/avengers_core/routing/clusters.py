@@ -58,7 +58,7 @@ class Clusters:
             out of distribution; its weights are the clusters' shares then.
         """
         similarity = vectors @ self.transposed
-        nearest = similarity.max(axis=1)
+        nearest = np.maximum.reduce(similarity, axis=1)
         outside = nearest < self.ood_threshold
         k = similarity.shape[1]
         if top_k is not None and top_k < k:
@@ -67,7 +67,7 @@ class Clusters:
             np.put_along_axis(weights, clusters, near, axis=1)
         else:
             weights = np.exp(beta * (similarity - nearest[:, None]).astype(np.float64))
-            weights /= weights.sum(axis=1, keepdims=True)
+            weights /= np.add.reduce(weights, axis=1, keepdims=True)
         if outside.any():
             weights[outside] = self.shares
         return weights, nearest, outside

@@ -10,7 +10,7 @@ answers. The dollars of agent runs are always read in this way, and never mixed 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -134,6 +134,18 @@ class CostModel:
             length_weights=weights,
             length_range=limits,
         )
+
+    def of_columns(self, columns: NDArray[np.intp]) -> CostModel:
+        """The cost model of some of the models.
+
+        Args:
+            columns: (c,) their columns.
+        """
+        names = ("known", "estimated", "priced", "input_price", "output_price")
+        tables = ("cluster_cost", "mean_cost", "length_weights", "length_range")
+        rows = {name: getattr(self, name)[columns] for name in names}
+        rows |= {name: np.ascontiguousarray(getattr(self, name)[:, columns]) for name in tables}
+        return replace(self, **rows)
 
     @cached_property
     def all_known(self) -> bool:

@@ -36,6 +36,7 @@ from .scorers import SCORERS, Expectations, Scorer
 from .scoring import shortfalls
 from .speeds import SpeedModel
 from .statistics import Array
+from .tables import Tables
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -43,6 +44,13 @@ if TYPE_CHECKING:
 __all__ = ["Router"]
 
 _NO_OPTIONS = RouteOptions()
+
+#: Candidates that are computed alone, rather than taken from all models.
+_FEW = 64
+#: Sets of a few candidates whose tables are kept.
+_MOST_TABLES = 64
+#: Queries of a batch that are computed at a time.
+_BATCH = 1024
 
 #: Models that a notebook shows.
 _SHOWN_MODELS = 15
@@ -65,31 +73,57 @@ class _Request(NamedTuple):
     extra_cost: Mapping[str, float] | None
 
 
-class _Expected(NamedTuple):
-    """What is expected of all models for ``n`` queries.
+class _Queries(NamedTuple):
+    """What is known of ``n`` queries.
 
     Attributes:
         vectors: (n, d) unit vectors.
         weights: (n, k) weights of the clusters.
         similarity: (n,) cosine similarity to the nearest centre.
         outside: (n,) whether a query is out of distribution.
-        costs: (n, m) expected US dollars, NaN if unknown.
-        seconds: (n, m) expected seconds, NaN if unknown.
         input_tokens: (n,) expected input tokens.
+        task_shares: (n, t) how near it is to each kind of task.
     """
 
     vectors: Vectors
     weights: Array
     similarity: NDArray[np.float32]
     outside: NDArray[np.bool_]
+    input_tokens: Array
+    task_shares: Array
+
+    def row(self, position: int) -> _Queries:
+        """One of them."""
+        return _Queries._make(values[position : position + 1] for values in self)
+
+
+class _Expected(NamedTuple):
+    """What is expected of ``c`` candidates for ``n`` queries.
+
+    Attributes:
+        scores: (n, c) expected scores.
+        costs: (n, c) expected US dollars, NaN if unknown.
+        seconds: (n, c) expected seconds, NaN if unknown.
+        errors: (n, c) standard deviations of the expected scores.
+        nearby: (n, c) answers to the training queries near each query.
+    """
+
+    scores: Array
     costs: Array
     seconds: Array
-    input_tokens: Array
+    errors: Array
+    nearby: Array
 
     def row(self, position: int) -> _Expected:
-        """The same of one query."""
-        rows = slice(position, position + 1)
-        return _Expected._make(values[rows] for values in self)
+        """The same for one query."""
+        return _Expected._make(values[position : position + 1] for values in self)
+
+    def only(self, before: Candidates, after: Candidates) -> _Expected:
+        """The same of those candidates that are left."""
+        if after is before:
+            return self
+        kept = np.searchsorted(before.columns, after.columns)
+        return _Expected._make(values[:, kept] for values in self)
 
 
 class Router:
@@ -135,9 +169,15 @@ class Router:
         self._cell_score = self.score_model.expected
         tasks, task_shares = tasks_of(artifact)
         self._basis = Basis.from_artifact(artifact, self._costs, tasks)
-        # Side by side, so that a query's evidence takes one product.
-        self._cell_evidence = np.hstack([self.score_model.deviation, artifact.statistics.n_answers, task_shares])
         self._overall_score = self._clusters.shares @ self._cell_score
+        self._tables = Tables(
+            self._cell_score,
+            np.hstack([self.score_model.deviation, artifact.statistics.n_answers, task_shares]),
+            self._overall_score,
+            self._costs,
+            self.speeds,
+        )
+        self._tables_of_few: dict[bytes, Tables] = {}
         self._log_typical = np.log(artifact.typical_costs) if artifact.manifest.settings.relative_costs else None
         self._scorers = {
             name: scorer.from_artifact(artifact, self._costs, self._cell_score) for name, scorer in SCORERS.items()
@@ -360,7 +400,8 @@ class Router:
         candidates = self._eligibility.select(models).require_any()
         weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
         costs = self._costs.expect(vectors, texts, weights).costs
-        batch, typical = self._expectations(vectors, weights, costs, candidates), self._typicality(weights)
+        scores, typical = candidates.take(weights @ self._cell_score), self._typicality(weights)
+        batch = Expectations(vectors, candidates.columns, scores, candidates.take(infinite_if_unknown(costs)))
         chosen = []
         for alpha in alphas.tolist():
             rates = self.exchange_rates.rate(alpha, candidates.columns, exchange) * typical
@@ -416,54 +457,95 @@ class Router:
         return options.exchange or self.artifact.manifest.settings.exchange
 
     def _decide(self, vectors: Vectors, texts: list[str], request: _Request) -> Iterator[Decision]:
-        """Weigh the clusters, expect costs, and choose, query by query if costs or seconds have a limit."""
-        scorer = request.scorer
-        weights, similarity, outside = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
-        usage = self._costs.expect(vectors, texts, weights, request.output_tokens, request.input_tokens)
-        costs, seconds = usage.costs, self.speeds.expect(usage.output_tokens)
-        if request.extra_cost:
-            extra = [request.extra_cost.get(name, 0.0) for name in self.models]
-            costs = np.maximum(costs + extra, 0.0)
-        expected = _Expected(vectors, weights, similarity, outside, costs, seconds, usage.input_tokens)
-        if request.max_cost is None and request.max_seconds is None:
-            yield from self._choose(expected, request, request.candidates)
-            return
-        for position in range(len(texts)):
-            candidates = request.candidates
-            if request.max_seconds is not None:
-                candidates = candidates.within_seconds(seconds[position], request.max_seconds)
-            if request.max_cost is not None:
-                candidates = candidates.within_cost(costs[position], request.max_cost)
-            yield from self._choose(expected.row(position), request, candidates.require_any())
+        """Expect scores, costs and seconds, and choose, query by query if costs or seconds have a limit."""
+        for start in range(0, len(texts), _BATCH):
+            rows = slice(start, start + _BATCH)
+            queries, expected = self._expect(vectors[rows], texts[rows], request)
+            if request.max_cost is None and request.max_seconds is None:
+                yield from self._choose(queries, expected, request, request.candidates)
+                continue
+            for position in range(len(expected.costs)):
+                candidates, one = self._within_limits(expected.row(position), request)
+                yield from self._choose(queries.row(position), one, request, candidates)
 
-    def _choose(self, expected: _Expected, request: _Request, candidates: Candidates) -> Iterator[Decision]:
-        """Expect scores, and rank the candidates."""
-        scorer, weights, costs = request.scorer, expected.weights, expected.costs
-        batch = self._expectations(expected.vectors, weights, costs, candidates)
+    def _expect(self, vectors: Vectors, texts: list[str], request: _Request) -> tuple[_Queries, _Expected]:
+        """What is expected of the candidates: a few are computed alone, many are taken from all."""
+        scorer, candidates = request.scorer, request.candidates
+        few = len(candidates.names) <= _FEW
+        tables = self._tables_of(candidates) if few else self._tables
+        weights, similarity, outside = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
+        usage = tables.costs.expect(vectors, texts, weights, request.output_tokens, request.input_tokens)
+        evidence = tables.evidence_of(weights)
+        queries = _Queries(vectors, weights, similarity, outside, usage.input_tokens, evidence.task_shares)
+        expected = _Expected(
+            weights @ tables.scores,
+            usage.costs,
+            tables.speeds.expect(usage.output_tokens),
+            evidence.errors,
+            evidence.nearby,
+        )
+        if not few:
+            expected = _Expected._make(map(candidates.take, expected))
+        if request.extra_cost:
+            extra = [request.extra_cost.get(name, 0.0) for name in candidates.names]
+            expected = expected._replace(costs=np.maximum(expected.costs + extra, 0.0))
+        return queries, expected
+
+    def _tables_of(self, candidates: Candidates) -> Tables:
+        """The tables of a few candidates, which are kept."""
+        key = candidates.columns.tobytes()
+        tables = self._tables_of_few.get(key)
+        if tables is None:
+            if len(self._tables_of_few) >= _MOST_TABLES:
+                self._tables_of_few.clear()
+            tables = self._tables_of_few[key] = self._tables.of_columns(candidates.columns)
+        return tables
+
+    def _within_limits(self, expected: _Expected, request: _Request) -> tuple[Candidates, _Expected]:
+        """The candidates within the limits of one query, and what is expected of them.
+
+        Raises:
+            NoCandidateError: If there are none.
+        """
+        candidates = request.candidates
+        if request.max_seconds is not None:
+            left = candidates.within_seconds(expected.seconds[0], request.max_seconds)
+            candidates, expected = left, expected.only(candidates, left)
+        if request.max_cost is not None:
+            left = candidates.within_cost(expected.costs[0], request.max_cost)
+            candidates, expected = left, expected.only(candidates, left)
+        return candidates.require_any(), expected
+
+    def _choose(
+        self, queries: _Queries, expected: _Expected, request: _Request, candidates: Candidates
+    ) -> Iterator[Decision]:
+        """Rank the candidates."""
+        scorer, weights = request.scorer, queries.weights
+        comparable = expected.costs if self._costs.all_known else infinite_if_unknown(expected.costs)
+        batch = Expectations(queries.vectors, candidates.columns, expected.scores, comparable)
         rates = request.rate * self._typicality(weights)
         if request.min_quality is None:
             totals = scorer.totals(batch, request.alpha, rates)
         else:
             totals = shortfalls(batch.scores, request.min_quality)
         chosen = scorer.choice(batch, totals).tolist()
-        evidence, m = weights @ self._cell_evidence, len(self.models)
         manifest = self.artifact.manifest
         names, excluded = list(candidates.names), dict(candidates.ineligible)
         overall_scores = candidates.take(self._overall_score)
         rows = zip(
             chosen,
-            batch.scores,
-            candidates.take(costs),
-            candidates.take(expected.seconds),
+            expected.scores,
+            expected.costs,
+            expected.seconds,
             totals,
             [rates] * len(weights) if isinstance(rates, float) else rates[:, 0].tolist(),
-            expected.input_tokens.tolist(),
-            expected.similarity.tolist(),
-            expected.outside.tolist(),
+            queries.input_tokens.tolist(),
+            queries.similarity.tolist(),
+            queries.outside.tolist(),
             weights,
-            candidates.take(evidence[:, :m]),
-            candidates.take(evidence[:, m : 2 * m]),
-            evidence[:, 2 * m :],
+            expected.errors,
+            expected.nearby,
+            queries.task_shares,
             strict=True,
         )
         for row in rows:
@@ -502,12 +584,6 @@ class Router:
                     manifest.ood_threshold,
                 ),
             )
-
-    def _expectations(self, vectors: Vectors, weights: Array, costs: Array, candidates: Candidates) -> Expectations:
-        """The candidates' part of the (n, m) expectations."""
-        comparable = costs if self._costs.all_known else infinite_if_unknown(costs)
-        scores = candidates.take(weights @ self._cell_score)
-        return Expectations(vectors, candidates.columns, scores, candidates.take(comparable))
 
     def _typicality(self, weights: Array) -> float | Array:
         """(n, 1) by how much the typical cost of each query is above that of the artifact; 1 if costs are not relative.

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..records.schema import TIMING
 from .manifest import Artifact
@@ -70,6 +71,14 @@ class SpeedModel:
         per_token = np.where(streamed, later, per_token)
         known = sums["n"] >= MIN_TIMED_ANSWERS
         return cls(np.where(known, first, np.nan), np.where(known, per_token, np.nan), sums["n"])
+
+    def of_columns(self, columns: NDArray[np.intp]) -> SpeedModel:
+        """The speeds of some of the models.
+
+        Args:
+            columns: (c,) their columns.
+        """
+        return SpeedModel(self.first_token[columns], self.per_token[columns], self.answers[columns])
 
     @cached_property
     def any_known(self) -> bool:

@@ -120,10 +120,10 @@ def test_a_reservation_is_settled_with_what_was_spent(kind: str, tmp_path: Path)
     assert first.take()
     assert not second.take(), "the session has a dollar left"
     assert store.spent(limits) == dict.fromkeys(limits, 2 * PICO)
-    wait(first.settle(entry(cost_pico=PICO // 2)))
+    wait(first.settle(lambda: entry(cost_pico=PICO // 2)))
     assert store.spent(limits) == dict.fromkeys(limits, PICO // 2)
     assert second.take()
-    wait(second.settle(entry(cost_pico=None, expected_cost_pico=2 * PICO)))
+    wait(second.settle(lambda: entry(cost_pico=None, expected_cost_pico=2 * PICO)))
     assert store.spent(limits) == dict.fromkeys(limits, 5 * PICO // 2), "an unknown cost counts as the expected one"
     assert Reservation(store, Budget(), "", float("nan")).take(), "without limits any cost will do"
 

@@ -172,7 +172,8 @@ def test_limits_of_today(ledger: Ledger) -> None:
     for session, expected in (("near", 0.9), ("far", 0.1)):
         reservation = Reservation(ledger, budget, session, expected)
         assert reservation.take()
-        reservation.settle(entry(session, time=now(), session=session, cost_pico=round(expected * PICO)))
+        spent = entry(session, time=now(), session=session, cost_pico=round(expected * PICO))
+        reservation.settle(lambda spent=spent: spent)
     Reservation(ledger, Budget(per_session=5.0), "idle", 0.1).take()  # no call of it is from today
     limits = LedgerReader(ledger.url.database).limits()
     shares = [(row["scope"].partition(":")[2], row["picodollars"] / row["limit_picodollars"]) for row in limits]
