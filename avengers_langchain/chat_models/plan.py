@@ -60,7 +60,7 @@ class RequestPlan:
     call: Call[Client] | None = None
 
     def __repr__(self) -> str:
-        return f"<plan for {self.call.order[0]}>" if self.call else "<plan>"
+        return f"<plan for {self.call.model}>" if self.call else "<plan>"
 
     @property
     def first(self) -> PoolModel[Client] | None:

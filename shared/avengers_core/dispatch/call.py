@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from decimal import Decimal
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Generic
 
@@ -54,7 +55,7 @@ class Call(Generic[M]):
         id: Shared by its attempts in the ledger.
         context: What it stands on.
         decision: What the router chose.
-        order: Ids of the models that may be asked, in order.
+        model: Id of the model that is asked first.
         prompt: The request.
         options: How the model was chosen.
         labels: What it is filed under in the ledger.
@@ -66,7 +67,7 @@ class Call(Generic[M]):
         self,
         context: DispatchContext[M],
         decision: Decision,
-        order: list[str],
+        model: str,
         prompt: Prompt,
         options: RouteOptions,
         labels: CallLabels,
@@ -74,17 +75,27 @@ class Call(Generic[M]):
         self.id = os.urandom(16).hex()
         self.context = context
         self.decision = decision
-        self.order = order
+        self.model = model
         self.prompt = prompt
         self.options = options
         self.labels = labels
         self.attempts: list[Attempt[M]] = []
+        self._place = 0
         self.own_spans = OwnSpans.WHOLE
 
     @property
     def first(self) -> PoolModel[M]:
         """The model that is asked first."""
-        return self.context.pool.get(self.order[0])
+        return self.context.pool.get(self.model)
+
+    @cached_property
+    def order(self) -> list[str]:
+        """Ids of the models that may be asked, in order. The ranking is only looked at if the first one fails."""
+        allowed, decision = self.options.fallbacks, self.decision
+        if isinstance(allowed, (bool, int)):
+            rest = [name for name in decision.ranking if name != self.model]
+            return [self.model, *(rest if allowed is True else rest[: int(allowed)])]
+        return [self.model, *(name for name in allowed if name != self.model and name in decision.candidates)]
 
     def __iter__(self) -> Iterator[Attempt[M]]:
         """Attempts, until one is finished.
@@ -93,8 +104,8 @@ class Call(Generic[M]):
             BudgetError: If other calls have used up what was left when this one was planned.
             Exception: What the models failed with, if none answered.
         """
-        waiting = self._begin()
-        while (attempt := self._next(waiting)) is not None:
+        self._begin()
+        while (attempt := self._next()) is not None:
             yield attempt
             if attempt.error is None:
                 return
@@ -102,28 +113,35 @@ class Call(Generic[M]):
 
     async def __aiter__(self) -> AsyncIterator[Attempt[M]]:
         """`__iter__` that does not hold up the event loop."""
-        waiting = self._begin()
-        while (attempt := await off_loop(lambda: self._next(waiting), blocks=self._may_block(waiting))) is not None:
+        self._begin()
+        while (attempt := await off_loop(self._next, blocks=self._may_block())) is not None:
             yield attempt
             if attempt.error is None:
                 return
         raise self._failure()
 
-    def _begin(self) -> list[str]:
-        self.attempts = []
-        return list(self.order)
+    def _begin(self) -> None:
+        self.attempts, self._place = [], 0
 
-    def _may_block(self, waiting: list[str]) -> bool:
+    def _waiting(self) -> str | None:
+        """The id of the next model, None if there is none."""
+        if self._place == 0:
+            return self.model
+        return self.order[self._place] if self._place < len(self.order) else None
+
+    def _may_block(self) -> bool:
         """Whether the next attempt may need a database, or a model that is not made yet."""
         limited = self.context.budget_store.blocks and self.options.budget.adds_up
-        return limited or not all(map(self.context.pool.is_made, waiting[:1]))
+        name = self._waiting()
+        return limited or not (name is None or self.context.pool.is_made(name))
 
-    def _next(self, waiting: list[str]) -> Attempt[M] | None:
+    def _next(self) -> Attempt[M] | None:
         """The attempt of the next model that can be asked, with its money set aside; None if there is none."""
         without_key = {attempt.member.provider for attempt in self.attempts if attempt.status in OTHER_PROVIDER}
-        while waiting:
+        while (name := self._waiting()) is not None:
+            self._place += 1
             try:
-                member = self.context.pool.get(waiting.pop(0))
+                member = self.context.pool.get(name)
             except UnavailableError:
                 continue
             if member.provider in without_key or lacking(member.capabilities, self.prompt.requirements, LENIENT):
@@ -146,7 +164,7 @@ class Call(Generic[M]):
     @property
     def propensity(self) -> float | None:
         """Probability that the router makes this choice, or None if it did not decide alone."""
-        if self.order[0] != self.decision.model or not has_choice(
+        if self.model != self.decision.model or not has_choice(
             self.decision, self.prompt, sticky=self.options.sticky
         ):
             return None
@@ -339,7 +357,7 @@ class Attempt(Generic[M]):
             artifact=call.context.artifact,
             cluster=decision.cluster,
             similarity=decision.similarity,
-            propensity=call.propensity if member.id == call.order[0] else None,
+            propensity=call.propensity if member.id == call.model else None,
             cooldown_seconds=self._cooldown(status),
             describe_decision=decision.summary_json,
         )

@@ -178,7 +178,7 @@ class Dispatcher(Generic[M]):
                 continue
             if not lacking(member.capabilities, prompt.requirements, LENIENT):
                 self._planned = True
-                return Call(self.context, decision, _order(decision, first, options), prompt, options, labels)
+                return Call(self.context, decision, first, prompt, options, labels)
 
     def _ineligible(self, prompt: Prompt, options: RouteOptions) -> dict[str, str]:
         """Models that must not be asked, with the reason."""
@@ -258,15 +258,6 @@ class Dispatcher(Generic[M]):
         except UnavailableError:
             return {}
         return {prompt.current: -discount * prompt.cached_tokens}
-
-
-def _order(decision: Decision, first: str, options: RouteOptions) -> list[str]:
-    """The model that is asked first and those that may follow it."""
-    allowed = options.fallbacks
-    if isinstance(allowed, (bool, int)):
-        rest = [name for name in decision.ranking if name != first]
-        return [first, *(rest if allowed is True else rest[: int(allowed)])]
-    return [first, *(name for name in allowed if name != first and name in decision.candidates)]
 
 
 def _listed(reasons: Mapping[str, str]) -> str:
