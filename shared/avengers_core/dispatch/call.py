@@ -164,9 +164,7 @@ class Call(Generic[M]):
     @property
     def propensity(self) -> float | None:
         """Probability that the router makes this choice, or None if it did not decide alone."""
-        if self.model != self.decision.model or not has_choice(
-            self.decision, self.prompt, sticky=self.options.sticky
-        ):
+        if self.model != self.decision.model or not has_choice(self.decision, self.prompt, sticky=self.options.sticky):
             return None
         return self.decision.propensity
 

@@ -37,7 +37,10 @@ def storable(text: str, longest: int = 200) -> str:
         longest: Characters that are kept. A longer text keeps its beginning and gets a digest of the whole at its end,
             so that two of them do not become one.
     """
-    clean = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if text.isascii() and "\0" not in text:
+        clean = text
+    else:
+        clean = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     if len(clean) <= longest:
         return clean
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

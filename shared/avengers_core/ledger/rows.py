@@ -36,11 +36,13 @@ def to_row(entry: Entry, *, store_prompt: bool) -> dict[str, Any]:
         store_prompt: Whether the prompt is kept.
     """
     row = {name: getattr(entry, name) for name in _SAME}
-    row |= {name: storable(row[name], _LONGEST.get(name, 200)) for name in row if isinstance(row[name], str)}
+    for name, value in row.items():
+        if isinstance(value, str):
+            row[name] = storable(value, _LONGEST.get(name, 200))
     row |= {kind: None if entry.usage is None else getattr(entry.usage, kind) for kind in TOKEN_COLUMNS}
     return row | {
         "day": entry.time.date().isoformat(),
-        "tags": json.dumps([storable(tag) for tag in entry.tags]),
+        "tags": json.dumps([storable(tag) for tag in entry.tags]) if entry.tags else "[]",
         "picodollars": entry.cost_pico,
         "expected_picodollars": entry.expected_cost_pico,
         "prompt": storable(entry.prompt, len(entry.prompt)) if store_prompt and entry.prompt is not None else None,

@@ -29,6 +29,8 @@ PATIENCE = 10.0
 MOST_ROWS = 100_000
 #: Rows of one transaction at most.
 _BATCH = 500
+#: Seconds for which rows are gathered while many calls end: fewer transactions, each of which holds others up.
+_GATHER = 0.01
 #: Seconds between attempts, and for which an idle thread waits for a row.
 _PAUSE, _IDLE = 2.0, 5.0
 
@@ -83,7 +85,8 @@ class RowWriter:
         self._rows: deque[PendingRow] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._busy = self._closing = False
+        self._closing = threading.Event()
+        self._busy = False
         _writers.add(self)
 
     def __len__(self) -> int:
@@ -137,17 +140,18 @@ class RowWriter:
             seconds: How long to wait for them.
         """
         with self._changed:
-            self._closing = True
+            self._closing.set()
             if self._rows:
                 self._wake()
             self._changed.wait_for(lambda: self._thread is None, seconds)
-            self._closing = False
+            self._closing.clear()
             if self._rows:
                 _log.error("%d rows are lost: the ledger did not take them", len(self._rows))
 
     def forget(self) -> None:
         """In a forked child: the rows are the parent's, and so is the thread."""
-        self._rows, self._changed, self._thread, self._busy = deque(), threading.Condition(), None, False
+        self._rows, self._changed, self._closing = deque(), threading.Condition(), threading.Event()
+        self._thread, self._busy = None, False
 
     def _run(self) -> None:
         while batch := self._next_batch():
@@ -155,10 +159,11 @@ class RowWriter:
             self._busy = False
             self._say(failed)
             if failed is not None:
-                with self._changed:
-                    if self._closing:
-                        break
-                    self._changed.wait_for(lambda: self._closing, self._pause)
+                if self._closing.is_set():
+                    break
+                self._closing.wait(self._pause)
+            elif self._rows:  # they came while others were written, so more will come
+                self._closing.wait(_GATHER)
         with self._changed:
             if self._thread is threading.current_thread():  # else another one has begun already
                 self._thread = None
@@ -171,7 +176,7 @@ class RowWriter:
     def _next_batch(self) -> list[PendingRow]:
         """Rows to write now; none if there was nothing to do for some time. Rows stay in the queue until written."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._busy and (self._rows or self._closing), _IDLE)
+            self._changed.wait_for(lambda: not self._busy and (self._rows or self._closing.is_set()), _IDLE)
             if self._busy or not self._rows:
                 if self._thread is threading.current_thread():
                     self._thread = None  # who adds a row from now on, or writes one now, starts another one
@@ -229,13 +234,52 @@ async def wait_async(done: Future[None] | None) -> None:
     """`wait`, async. The row is written even if the task is cancelled."""
     if done is None:
         return
+    if done.done():
+        done.result()
+        return
+    loop = asyncio.get_running_loop()
+    waiters = _waiters.setdefault(loop, _Waiters())
     try:
         async with timeout(PATIENCE):
-            await asyncio.shield(asyncio.wrap_future(done))
+            await waiters.add(loop, done)
     except (TimeoutError, asyncio.TimeoutError):
         _log.warning("the ledger does not answer: a row is written later")
 
 
+class _Waiters:
+    """Tasks of one event loop that wait for rows. The loop is woken once for all rows that were written meanwhile."""
+
+    def __init__(self) -> None:
+        self._told: list[tuple[Future[None], asyncio.Future[None]]] = []
+        self._lock = threading.Lock()
+
+    def add(self, loop: asyncio.AbstractEventLoop, done: Future[None]) -> asyncio.Future[None]:
+        """What a task of the loop awaits until a row is written."""
+        waiter: asyncio.Future[None] = loop.create_future()
+        done.add_done_callback(lambda _: self._tell(loop, done, waiter))
+        return waiter
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, done: Future[None], waiter: asyncio.Future[None]) -> None:
+        with self._lock:
+            self._told.append((done, waiter))
+            asleep = len(self._told) == 1
+        if asleep:
+            with contextlib.suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        with self._lock:
+            told, self._told = self._told, []
+        for done, waiter in told:
+            if waiter.done():  # the task was cancelled
+                continue
+            if (error := done.exception()) is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+
+_waiters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiters] = weakref.WeakKeyDictionary()
 _writers: weakref.WeakSet[RowWriter] = weakref.WeakSet()
 
 

@@ -200,11 +200,14 @@ class Decision:
         With ``min_quality`` it is the probability, in [0.5, 1], that the chosen model truly reaches that share of the
         best one's score.
         """
+        return self._confidence(self._order())
+
+    def _confidence(self, order: NDArray[np.intp]) -> float:
         if self.min_quality is not None:
             return self._confidence_to_reach(self.min_quality)
         if len(self.candidates) < 2 or self.alpha == 0:
             return 1.0
-        runners = self._order()[:2]
+        runners = order[:2]
         points = SCORERS[self.scoring].in_points(self.totals, self.scores)
         margin = float(points[runners[0]] - points[runners[1]])
         errors = self.evidence.errors[runners]
@@ -287,14 +290,15 @@ class Decision:
         Args:
             most: Candidates, and excluded models, that are listed.
         """
-        listed = self._order()[:most].tolist()
+        order = self._order()
+        listed = order[:most].tolist()
         return {
             "model": self.model,
             "alpha": self.alpha,
             "min_quality": self.min_quality,
             "scoring": self.scoring,
             "exchange_rate": _finite_or_none(self.exchange_rate),
-            "confidence": self.confidence,
+            "confidence": self._confidence(order),
             "out_of_distribution": bool(self.out_of_distribution),
             "input_tokens": float(self.input_tokens),
             "tasks": self.tasks[:SHOWN_GROUPS],
@@ -321,8 +325,7 @@ class Decision:
 
 def _heaviest(weights: Array) -> list[tuple[int, float]]:
     """Positions of weights of 1% or more, and these weights, largest first."""
-    positions = np.flatnonzero(weights >= MIN_CLUSTER_WEIGHT)
-    found = zip(positions.tolist(), weights[positions].tolist(), strict=True)
+    found = [one for one in enumerate(weights.tolist()) if one[1] >= MIN_CLUSTER_WEIGHT]
     return sorted(found, key=lambda one: -one[1])
 
 
