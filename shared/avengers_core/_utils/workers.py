@@ -58,7 +58,10 @@ def take(answers: Answers, seconds: float | None, failure: str) -> Any:
     except queue.Empty:
         raise TimeoutError(failure) from None
     if error is not None:
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback refers to this frame
     return value
 
 

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from types import TracebackType
@@ -32,7 +33,7 @@ from .pool import M, PoolModel
 from .stickiness import has_choice
 from .telemetry import AttemptFacts, AttemptSpan, OwnSpans
 
-__all__ = ["Attempt", "Call"]
+__all__ = ["Attempt", "Call", "Outcome"]
 
 log = logging.getLogger("avengers")
 
@@ -48,6 +49,21 @@ _REPORTS = {
 }
 
 
+@dataclass
+class Outcome(Generic[M]):
+    """How an attempt went. A call keeps these rather than its attempts, so that nothing refers to itself.
+
+    Attributes:
+        member: The model.
+        status: How it ended: ``ok``, a kind of `failure_kind`, or ``cancelled``; empty until then.
+        error: What it failed with, or None.
+    """
+
+    member: PoolModel[M]
+    status: str = ""
+    error: BaseException | None = None
+
+
 class Call(Generic[M]):
     """A planned call; iterating it gives the attempts.
 
@@ -59,7 +75,7 @@ class Call(Generic[M]):
         prompt: The request.
         options: How the model was chosen.
         labels: What it is filed under in the ledger.
-        attempts: The attempts so far.
+        outcomes: How the attempts so far went.
         own_spans: What our own spans of the attempts say.
     """
 
@@ -79,7 +95,7 @@ class Call(Generic[M]):
         self.prompt = prompt
         self.options = options
         self.labels = labels
-        self.attempts: list[Attempt[M]] = []
+        self.outcomes: list[Outcome[M]] = []
         self._place = 0
         self.own_spans = OwnSpans.WHOLE
 
@@ -121,7 +137,7 @@ class Call(Generic[M]):
         raise self._failure()
 
     def _begin(self) -> None:
-        self.attempts, self._place = [], 0
+        self.outcomes, self._place = [], 0
 
     def _waiting(self) -> str | None:
         """The id of the next model, None if there is none."""
@@ -137,7 +153,7 @@ class Call(Generic[M]):
 
     def _next(self) -> Attempt[M] | None:
         """The attempt of the next model that can be asked, with its money set aside; None if there is none."""
-        without_key = {attempt.member.provider for attempt in self.attempts if attempt.status in OTHER_PROVIDER}
+        without_key = {outcome.member.provider for outcome in self.outcomes if outcome.status in OTHER_PROVIDER}
         while (name := self._waiting()) is not None:
             self._place += 1
             try:
@@ -146,18 +162,18 @@ class Call(Generic[M]):
                 continue
             if member.provider in without_key or lacking(member.capabilities, self.prompt.requirements, LENIENT):
                 continue
-            attempt = Attempt(self, member, len(self.attempts))
+            attempt = Attempt(self, Outcome(member), len(self.outcomes))
             if attempt.reserve():
-                self.attempts.append(attempt)
+                self.outcomes.append(attempt.outcome)
                 return attempt
         return None
 
     def _failure(self) -> BaseException:
         """The error to raise if no attempt was answered: the first of a kind that passes, or else the first."""
-        if not self.attempts:
+        if not self.outcomes:
             return BudgetError(f"the budget ({self.options.budget}) was used up by other calls in flight")
-        failed = [attempt for attempt in self.attempts if attempt.error is not None]
-        told = next((attempt for attempt in failed if attempt.status in TRANSIENT), failed[0])
+        failed = [outcome for outcome in self.outcomes if outcome.error is not None]
+        told = next((outcome for outcome in failed if outcome.status in TRANSIENT), failed[0])
         assert told.error is not None
         return told.error
 
@@ -181,13 +197,11 @@ class Attempt(Generic[M]):
 
     Attributes:
         call: The call that it belongs to.
-        member: The model.
+        outcome: How it went.
         number: 0 for the first attempt of the call.
         begun: Whether a part of a stream was passed on; no other model is tried after that. See `begin`.
         first_token_seconds: Seconds until then, None if nothing was streamed.
         started: When it began (UTC).
-        error: What it failed with, or None.
-        status: How it ended: ``ok``, a kind of `failure_kind`, or ``cancelled``; empty until then.
         usage: Tokens reported by the provider, None if there are none.
         cost_usd: US dollars, None if unknown.
         deadline: How long it may take.
@@ -195,23 +209,21 @@ class Attempt(Generic[M]):
         facts: What tracing tools are told of it.
     """
 
-    def __init__(self, call: Call[M], member: PoolModel[M], number: int) -> None:
+    def __init__(self, call: Call[M], outcome: Outcome[M], number: int) -> None:
         self.call = call
-        self.member = member
+        self.outcome = outcome
         self.number = number
         self.begun = False
         self.first_token_seconds: float | None = None
         self.started = now()
-        self.error: BaseException | None = None
         self.usage: TokenUsage | None = None
         self.cost_usd: Decimal | None = None
         self.response_model = ""
-        self.status = ""
         self.deadline = Deadline()
         self._streamed = 0
         self._finished = False
         self._clock = time.perf_counter()
-        decision = call.decision
+        decision, member = call.decision, outcome.member
         self.facts = AttemptFacts(
             member.id, member.name, member.provider, decision.alpha, number, call.id, decision.id, decision.explain
         )
@@ -219,6 +231,16 @@ class Attempt(Generic[M]):
         self._reservation = Reservation(
             call.context.budget_store, call.options.budget, call.labels.session, self.expected_cost
         )
+
+    @property
+    def member(self) -> PoolModel[M]:
+        """The model."""
+        return self.outcome.member
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it failed with, or None."""
+        return self.outcome.error
 
     @property
     def expected_cost(self) -> float:
@@ -276,7 +298,7 @@ class Attempt(Generic[M]):
         return self.member.price_schedule.cost(usage) if self._streamed else None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        status = self.status = self._close(error)
+        status = self._close(error)
         try:
             wait(self._record(status, waits=True))
         except LedgerError as failure:  # the answer is paid for; raising would have it asked again
@@ -289,7 +311,7 @@ class Attempt(Generic[M]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> bool:
-        status = self.status = self._close(error)
+        status = self._close(error)
         done = self._record(status, waits=False)
         if isinstance(error, asyncio.CancelledError):  # what is awaited now may be cancelled again
             return False
@@ -314,11 +336,14 @@ class Attempt(Generic[M]):
         return not self.begun
 
     def _close(self, error: BaseException | None) -> str:
-        """How it ended: ``ok``, a kind of `failure_kind`, or ``cancelled``."""
+        """How it ended: the status."""
+        outcome = self.outcome
         if self._finished:  # what fails now, such as a callback, does not undo a paid answer
-            return "ok"
-        self.error = error if error is not None else RuntimeError("attempt.finish was not called")
-        return failure_kind(error) if isinstance(error, Exception) else "cancelled"
+            outcome.status = "ok"
+        else:
+            outcome.error = error if error is not None else RuntimeError("attempt.finish was not called")
+            outcome.status = failure_kind(error) if isinstance(error, Exception) else "cancelled"
+        return outcome.status
 
     def _record(self, status: str, *, waits: bool) -> Future[None] | None:
         try:
@@ -384,8 +409,8 @@ class Attempt(Generic[M]):
             "decision_id": decision.id,
             "call_id": self.call.id,
             "attempts": [
-                {"model": attempt.member.id, "error": type(attempt.error).__name__ if attempt.error else None}
-                for attempt in self.call.attempts
+                {"model": outcome.member.id, "error": type(outcome.error).__name__ if outcome.error else None}
+                for outcome in self.call.outcomes
             ],
             "best_single": {"model": best, "cost_usd": None if best_cost is None else float(best_cost)},
         }

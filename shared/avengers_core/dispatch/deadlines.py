@@ -26,6 +26,8 @@ _SLACK = 1.0
 _LATE = "the model did not answer in time"
 #: Seconds for which a stream that is closed early is waited for.
 _CLOSING = 1.0
+#: What a thread answers at the end of a stream.
+_END: Any = object()
 
 
 def silence_of(read_timeout: float | None, max_retries: int | None) -> float | None:
@@ -97,10 +99,9 @@ class Deadline:
         try:
             while True:
                 asks.put(True)
-                try:
-                    yield self._take(answers)
-                except StopIteration:
+                if (part := self._take(answers)) is _END:
                     return
+                yield part
         except TimeoutError:
             hangs = True
             raise
@@ -152,7 +153,7 @@ def _serve(
                 if stream is None:
                     stream = make()
                     stack.callback(getattr(stream, "close", lambda: None))
-                answers.put((None, next(stream)))
+                answers.put((None, next(stream, _END)))
             except BaseException as error:
                 answers.put((error, None))
                 return

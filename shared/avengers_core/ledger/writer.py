@@ -256,7 +256,7 @@ class _Waiters:
     def add(self, loop: asyncio.AbstractEventLoop, done: Future[None]) -> asyncio.Future[None]:
         """What a task of the loop awaits until a row is written."""
         waiter: asyncio.Future[None] = loop.create_future()
-        done.add_done_callback(lambda _: self._tell(loop, done, waiter))
+        done.add_done_callback(lambda written: self._tell(loop, written, waiter))
         return waiter
 
     def _tell(self, loop: asyncio.AbstractEventLoop, done: Future[None], waiter: asyncio.Future[None]) -> None:

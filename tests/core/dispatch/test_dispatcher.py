@@ -157,7 +157,7 @@ def test_a_stream_that_has_begun_is_not_begun_again(make: Make) -> None:
     with pytest.raises(ConnectionError), attempt:  # noqa: PT012
         attempt.begun = True
         raise ConnectionError
-    assert len(call.attempts) == 1
+    assert len(call.outcomes) == 1
 
 
 def test_the_first_failure_that_passes_is_raised(make: Make) -> None:
@@ -367,7 +367,7 @@ def test_a_callback_that_fails_does_not_undo_a_paid_answer(make: Make, tmp_path:
     (row,) = ledger.entries()
     assert row["status"] == "ok"
     assert row["cost_usd"] > 0
-    assert len(call.attempts) == 1, "it is not asked again"
+    assert len(call.outcomes) == 1, "it is not asked again"
 
 
 def test_a_cached_answer_costs_nothing(make: Make, tmp_path: Path) -> None:
