@@ -159,8 +159,10 @@ class RoutingFields(BaseModel):
     @property
     def dispatcher(self) -> Dispatcher[Any]:
         """What plans calls: the router, the pool of models, the ledger and the cooldowns."""
-        build = {name: getattr(self, name) for name in self.build_fields}
-        return self._dispatchers.own(tuple(build.values()), lambda: self._open_dispatcher(build))
+        values = tuple(getattr(self, name) for name in self.build_fields)
+        return self._dispatchers.own(
+            values, lambda: self._open_dispatcher(dict(zip(self.build_fields, values, strict=True)))
+        )
 
     @property
     def router(self) -> Router:

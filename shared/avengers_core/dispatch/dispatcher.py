@@ -30,6 +30,7 @@ from ..routing.candidates import exclusion_reasons
 from ..routing.capabilities import LENIENT, lacking
 from ..routing.decision import Decision
 from ..routing.options import RouteOptions
+from ..routing.request import Request
 from ..routing.router import Router
 from .call import Call
 from .context import DispatchContext
@@ -87,6 +88,7 @@ class Dispatcher(Generic[M]):
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._remembered = REMEMBERED_TEXTS
         self._planned = False
+        self._prepared: tuple[RouteOptions, Mapping[str, str], Request] | None = None
 
     @property
     def pool(self) -> ModelPool[M]:
@@ -237,17 +239,20 @@ class Dispatcher(Generic[M]):
         text = prompt.text[:EMBEDDED_CHARACTERS]
         self.embed([text])
         vector = self._vectors.get(text)
-        return next(
-            self.router.route_vectors(
-                self.router.embed([text]) if vector is None else vector,
-                [text],
-                options,
-                models=self.pool.ids,
-                exclude_models=exclude,
-                input_tokens=prompt.tokens,
-                extra_cost=self._cache_discount(prompt, options),
-            )
+        if vector is None:
+            vector = self.router.embed([text])
+        request = self._prepare(options, exclude)._replace(
+            input_tokens=prompt.tokens, extra_cost=self._cache_discount(prompt, options)
         )
+        return next(self.router.decide(vector, [text], request))
+
+    def _prepare(self, options: RouteOptions, exclude: Mapping[str, str]) -> Request:
+        """What a choice is made with: that of the call before, if it had the same options."""
+        known = self._prepared
+        if known is None or known[0] is not options or known[1] != exclude:
+            request = self.router.prepare(options, models=self.pool.ids, exclude_models=exclude)
+            known = self._prepared = options, exclude, request
+        return known[2]
 
     def _cache_discount(self, prompt: Prompt, options: RouteOptions) -> dict[str, float]:
         """What the prompt cache of the current model saves: negative US dollars, by its id."""

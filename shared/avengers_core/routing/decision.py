@@ -157,7 +157,7 @@ class Decision:
     @property
     def best_single(self) -> str:
         """The candidate with the best expected score over all training queries."""
-        return self.candidates[int(np.argmax(self.evidence.overall_scores))]
+        return self.candidates[int(self.evidence.overall_scores.argmax())]
 
     @property
     def weighs_costs(self) -> bool:
@@ -182,7 +182,7 @@ class Decision:
     @property
     def cluster(self) -> int:
         """The heaviest cluster: the nearest one, unless the query is out of distribution."""
-        return int(np.argmax(self.evidence.weights))
+        return int(self.evidence.weights.argmax())
 
     @property
     def clusters(self) -> list[tuple[int, float]]:

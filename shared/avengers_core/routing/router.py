@@ -31,8 +31,9 @@ from .manifest import Artifact
 from .options import RouteArguments, RouteOptions, RouteOverrides
 from .pretrained import find_artifact
 from .prices import resolve_prices
+from .request import Request
 from .score_model import ScoreModel
-from .scorers import SCORERS, Expectations, Scorer
+from .scorers import SCORERS, Expectations
 from .scoring import shortfalls
 from .speeds import SpeedModel
 from .statistics import Array
@@ -54,23 +55,6 @@ _BATCH = 1024
 
 #: Models that a notebook shows.
 _SHOWN_MODELS = 15
-
-
-class _Request(NamedTuple):
-    """What a choice is made with: options and arguments, checked and resolved with the artifact's settings."""
-
-    scorer: Scorer
-    scoring: str
-    alpha: float
-    rate: float
-    min_quality: float | None
-    max_cost: float | None
-    max_seconds: float | None
-    exploration: float
-    candidates: Candidates
-    output_tokens: float | None
-    input_tokens: float | None
-    extra_cost: Mapping[str, float] | None
 
 
 class _Queries(NamedTuple):
@@ -279,7 +263,7 @@ class Router:
             TypeError: If there is no option of that name.
             ValueError: If an option is out of its range.
         """
-        request = self._resolve(
+        request = self.prepare(
             options,
             models=models,
             require=require,
@@ -290,7 +274,7 @@ class Router:
             extra_cost=extra_cost,
             **overrides,
         )
-        return next(self._decide(self.embed([text]), [text], request))
+        return next(self.decide(self.embed([text]), [text], request))
 
     def route_many(
         self, texts: Iterable[str], options: RouteOptions | None = None, **arguments: Unpack[RouteArguments]
@@ -309,9 +293,9 @@ class Router:
         """
         if isinstance(texts, str):
             raise TypeError("texts must be a list of queries, not one string: use route for a single query")
-        request = self._resolve(options, **arguments)
+        request = self.prepare(options, **arguments)
         queries = list(texts)
-        return list(self._decide(self.embed(queries), queries, request))
+        return list(self.decide(self.embed(queries), queries, request))
 
     def route_vectors(
         self,
@@ -338,7 +322,7 @@ class Router:
         """
         if len(vectors) != len(texts):
             raise ValueError(f"there are {len(vectors)} vectors for {len(texts)} texts")
-        return self._decide(vectors, texts, self._resolve(options, **arguments))
+        return self.decide(vectors, texts, self.prepare(options, **arguments))
 
     def embed(self, texts: list[str]) -> Vectors:
         """(n, d) float32 unit vectors of n queries, for `route_vectors`."""
@@ -408,7 +392,7 @@ class Router:
             chosen.append(scorer.choice(batch, scorer.totals(batch, alpha, rates)))
         return np.stack(chosen), list(candidates.names)
 
-    def _resolve(
+    def prepare(
         self,
         options: RouteOptions | None,
         *,
@@ -420,8 +404,25 @@ class Router:
         input_tokens: float | None = None,
         extra_cost: Mapping[str, float] | None = None,
         **overrides: Unpack[RouteOverrides],
-    ) -> _Request:
-        """Check what a caller gives, and fill in what the artifact's settings say."""
+    ) -> Request:
+        """Check what a caller gives, and fill in what the artifact's settings say, for `decide`.
+
+        Args:
+            options: How to choose.
+            models: As for `route`, as are all other arguments.
+            require: As for `route`.
+            performance_weight: As for `route`.
+            cost_sensitivity: As for `route`.
+            output_tokens: As for `route`.
+            input_tokens: As for `route`.
+            extra_cost: As for `route`.
+            **overrides: As for `route`.
+
+        Raises:
+            NoCandidateError: If no model is left.
+            TypeError: If there is no option of that name.
+            ValueError: If an option is out of its range.
+        """
         options = (_NO_OPTIONS if options is None else options).override(overrides)
         scoring = self._resolve_scoring(options)
         scorer = self._scorers[scoring].with_weights(performance_weight, cost_sensitivity)
@@ -435,7 +436,7 @@ class Router:
             every = candidates is self._eligibility.default
             candidates = self._default_of_known_cost if every else candidates.known_cost(self._costs.known)
         candidates = candidates.require_any()
-        return _Request(
+        return Request(
             scorer,
             scoring,
             alpha,
@@ -456,8 +457,17 @@ class Router:
     def _resolve_exchange(self, options: RouteOptions) -> str:
         return options.exchange or self.artifact.manifest.settings.exchange
 
-    def _decide(self, vectors: Vectors, texts: list[str], request: _Request) -> Iterator[Decision]:
-        """Expect scores, costs and seconds, and choose, query by query if costs or seconds have a limit."""
+    def decide(self, vectors: Vectors, texts: list[str], request: Request) -> Iterator[Decision]:
+        """Choose for each of n queries; decisions are made as they are iterated.
+
+        Args:
+            vectors: (n, d) unit vectors of the queries, as from `embed`.
+            texts: The n queries.
+            request: What the choice is made with, as from `prepare`.
+
+        Raises:
+            NoCandidateError: If ``max_cost`` or ``max_seconds`` leaves no model for a query.
+        """
         for start in range(0, len(texts), _BATCH):
             rows = slice(start, start + _BATCH)
             queries, expected = self._expect(vectors[rows], texts[rows], request)
@@ -468,7 +478,7 @@ class Router:
                 candidates, one = self._within_limits(expected.row(position), request)
                 yield from self._choose(queries.row(position), one, request, candidates)
 
-    def _expect(self, vectors: Vectors, texts: list[str], request: _Request) -> tuple[_Queries, _Expected]:
+    def _expect(self, vectors: Vectors, texts: list[str], request: Request) -> tuple[_Queries, _Expected]:
         """What is expected of the candidates: a few are computed alone, many are taken from all."""
         scorer, candidates = request.scorer, request.candidates
         few = len(candidates.names) <= _FEW
@@ -501,7 +511,7 @@ class Router:
             tables = self._tables_of_few[key] = self._tables.of_columns(candidates.columns)
         return tables
 
-    def _within_limits(self, expected: _Expected, request: _Request) -> tuple[Candidates, _Expected]:
+    def _within_limits(self, expected: _Expected, request: Request) -> tuple[Candidates, _Expected]:
         """The candidates within the limits of one query, and what is expected of them.
 
         Raises:
@@ -517,7 +527,7 @@ class Router:
         return candidates.require_any(), expected
 
     def _choose(
-        self, queries: _Queries, expected: _Expected, request: _Request, candidates: Candidates
+        self, queries: _Queries, expected: _Expected, request: Request, candidates: Candidates
     ) -> Iterator[Decision]:
         """Rank the candidates."""
         scorer, weights = request.scorer, queries.weights
