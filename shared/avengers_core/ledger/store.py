@@ -194,7 +194,10 @@ class Ledger:
         Raises:
             LedgerError: If the database refuses.
         """
-        return self._in_time(lambda: self._reserve(amount, limits)) if limits else True
+        if limits and not self._in_time(lambda: self._reserve(amount, limits)):
+            return False
+        self.writer.expect()
+        return True
 
     def _reserve(self, amount: int, limits: Mapping[str, int]) -> bool:
         scopes = sorted(limits)  # always in one order, so that two workers cannot wait for each other

@@ -30,7 +30,7 @@ MOST_ROWS = 100_000
 #: Rows of one transaction at most.
 _BATCH = 500
 #: Seconds for which rows are gathered while many calls end: fewer transactions, each of which holds others up.
-_GATHER = 0.01
+_GATHER = 0.02
 #: Seconds between attempts, and for which an idle thread waits for a row.
 _PAUSE, _IDLE = 2.0, 5.0
 
@@ -85,12 +85,18 @@ class RowWriter:
         self._rows: deque[PendingRow] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._closing = threading.Event()
-        self._busy = False
+        self._hurry = threading.Event()
+        self._busy = self._closing = False
+        self._coming = 0
         _writers.add(self)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def expect(self) -> None:
+        """Say that a row is going to come."""
+        with self._changed:
+            self._coming += 1
 
     def add(
         self, row: dict[str, Any], amounts: Mapping[str, int], decision: str | None = None, *, waits: bool = False
@@ -110,6 +116,9 @@ class RowWriter:
         pending = PendingRow(row, amounts, decision)
         with self._changed:
             self._rows.append(pending)
+            self._coming = max(self._coming - 1, 0)
+            if not self._coming:
+                self._hurry.set()
             if len(self._rows) > MOST_ROWS:
                 self._rows.popleft().settle(LedgerError("too many rows wait for the ledger: one is lost"))
                 _log.error("too many rows wait for the ledger: one is lost")
@@ -140,18 +149,19 @@ class RowWriter:
             seconds: How long to wait for them.
         """
         with self._changed:
-            self._closing.set()
+            self._closing = True
+            self._hurry.set()
             if self._rows:
                 self._wake()
             self._changed.wait_for(lambda: self._thread is None, seconds)
-            self._closing.clear()
+            self._closing = False
             if self._rows:
                 _log.error("%d rows are lost: the ledger did not take them", len(self._rows))
 
     def forget(self) -> None:
         """In a forked child: the rows are the parent's, and so is the thread."""
-        self._rows, self._changed, self._closing = deque(), threading.Condition(), threading.Event()
-        self._thread, self._busy = None, False
+        self._rows, self._changed, self._hurry = deque(), threading.Condition(), threading.Event()
+        self._thread, self._busy, self._coming = None, False, 0
 
     def _run(self) -> None:
         while batch := self._next_batch():
@@ -159,15 +169,24 @@ class RowWriter:
             self._busy = False
             self._say(failed)
             if failed is not None:
-                if self._closing.is_set():
-                    break
-                self._closing.wait(self._pause)
-            elif self._rows:  # they came while others were written, so more will come
-                self._closing.wait(_GATHER)
+                with self._changed:
+                    if self._closing:
+                        break
+                    self._changed.wait_for(lambda: self._closing, self._pause)
+            elif self._rows:  # they came while others were written
+                self._gather()
         with self._changed:
             if self._thread is threading.current_thread():  # else another one has begun already
                 self._thread = None
             self._changed.notify_all()
+
+    def _gather(self) -> None:
+        """Wait a little, unless no more rows will come."""
+        with self._changed:
+            if not self._coming or self._closing:
+                return
+            self._hurry.clear()
+        self._hurry.wait(_GATHER)
 
     def _say(self, failed: LedgerError | None) -> None:
         if failed is not None:
@@ -176,7 +195,7 @@ class RowWriter:
     def _next_batch(self) -> list[PendingRow]:
         """Rows to write now; none if there was nothing to do for some time. Rows stay in the queue until written."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._busy and (self._rows or self._closing.is_set()), _IDLE)
+            self._changed.wait_for(lambda: not self._busy and (self._rows or self._closing), _IDLE)
             if self._busy or not self._rows:
                 if self._thread is threading.current_thread():
                     self._thread = None  # who adds a row from now on, or writes one now, starts another one
