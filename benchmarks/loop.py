@@ -9,6 +9,7 @@ themselves, after 20 ms. Each case is a process of its own, so that its first ca
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -99,6 +100,8 @@ async def run_case(framework: str, case: dict[str, Any]) -> float:
         if case.get("warm", True):
             await llm.awarm()
             await ask("Hello")
+            gc.collect()
+            gc.freeze()  # as docs/performance.md advises for servers
         text = "What is this about? " * (case.get("characters", 100) // 20)
         count = case.get("at_once", 1)
         return await longest_hold(lambda: asyncio.gather(*(ask(f"{number} {text}") for number in range(count))))

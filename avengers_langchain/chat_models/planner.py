@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from avengers_core import AvengersError, Decision
-from avengers_core._utils.threads import off_loop
+from avengers_core._utils.threads import off_loop, turn
 from avengers_core.adapters import only_models, take
 from avengers_core.dispatch.call import Call
 from avengers_core.dispatch.dispatcher import QUICK_CHARACTERS
@@ -169,6 +169,7 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         """`_start` that does not hold up the event loop."""
         prompt = self._convert_input(input)
         blocks = self.dispatcher.may_block(_size(prompt), self.route_options())
+        await turn()
         return await off_loop(lambda: self._start(prompt, config, kwargs, managers), blocks=blocks)
 
     def _take_plan(self, kwargs: dict[str, Any], run_manager: Any) -> RequestPlan:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 from avengers_core import Decision
-from avengers_core._utils.threads import off_loop
+from avengers_core._utils.threads import off_loop, turn
 from avengers_core.adapters import needs_from_arguments, only_models, take
 from avengers_core.dispatch.call import Attempt, Call
 from avengers_core.dispatch.options import CallLabels
@@ -168,6 +168,7 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         """`_plan` that does not hold up the event loop."""
         size = sum(len(one.content or "") for one in messages)
         blocks = self.dispatcher.may_block(size, self.route_options())
+        await turn()
         return await off_loop(lambda: self._plan(messages, kwargs), blocks=blocks)
 
     def _request(
