@@ -31,7 +31,8 @@ DATA = ROOT.parent / "shared" / "data" / "mmlupro.train.jsonl.gz"
 MINI, BIG = "gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"
 VERSIONS = ("base", "new")
 
-#: Calls of a turn, by what is measured, and with what it is compared.
+#: Calls of a turn, of which the median counts, by what is measured, and with what it is compared. The first of several
+#: hundreds at once has to open connections.
 CALLS = {
     "model alone": (30, ""),
     "with_fallbacks": (30, "model alone"),
@@ -45,12 +46,12 @@ CALLS = {
     "server: LlamaIndex model alone": (15, ""),
     "server: AvengersLLM": (15, "server: LlamaIndex model alone"),
     "server: AvengersLLM, ledger": (15, "server: LlamaIndex model alone"),
-    "100 at once, model alone": (1, ""),
-    "100 at once, ChatAvengers": (1, "100 at once, model alone"),
-    "100 at once, ChatAvengers, ledger": (1, "100 at once, model alone"),
-    "100 at once, LlamaIndex model alone": (1, ""),
-    "100 at once, AvengersLLM": (1, "100 at once, LlamaIndex model alone"),
-    "100 at once, AvengersLLM, ledger": (1, "100 at once, LlamaIndex model alone"),
+    "100 at once, model alone": (3, ""),
+    "100 at once, ChatAvengers": (3, "100 at once, model alone"),
+    "100 at once, ChatAvengers, ledger": (3, "100 at once, model alone"),
+    "100 at once, LlamaIndex model alone": (3, ""),
+    "100 at once, AvengersLLM": (3, "100 at once, LlamaIndex model alone"),
+    "100 at once, AvengersLLM, ledger": (3, "100 at once, LlamaIndex model alone"),
 }
 
 #: Commands that are timed as a whole.
@@ -144,7 +145,7 @@ def work(url: str) -> None:
     made = contenders(url)
     number = 0
     for name, call in made.items():
-        for _ in range(3 * CALLS[name][0]):
+        for _ in range(CALLS[name][0]):
             number += 1
             call(number)
     print("ready", flush=True)
@@ -190,9 +191,9 @@ def answering_server() -> Iterator[str]:
         server.kill()
 
 
-def time_calls(roots: dict[str, Path], rounds: int) -> dict[str, dict[str, list[float]]]:
+def time_calls(roots: dict[str, Path], names: list[str], rounds: int) -> dict[str, dict[str, list[float]]]:
     """Seconds by what is measured and by version, a value for each round."""
-    times: dict[str, dict[str, list[float]]] = {name: {version: [] for version in VERSIONS} for name in CALLS}
+    times: dict[str, dict[str, list[float]]] = {name: {version: [] for version in VERSIONS} for name in names}
     with answering_server() as url:
         workers = {
             version: subprocess.Popen(
@@ -209,7 +210,7 @@ def time_calls(roots: dict[str, Path], rounds: int) -> dict[str, dict[str, list[
             while next(iter(worker.stdout or ()), "ready\n") != "ready\n":
                 pass
         for _ in range(rounds):
-            for name in CALLS:
+            for name in names:
                 for version in random.sample(VERSIONS, 2):
                     worker = workers[version]
                     assert worker.stdin
@@ -222,12 +223,12 @@ def time_calls(roots: dict[str, Path], rounds: int) -> dict[str, dict[str, list[
     return times
 
 
-def time_commands(roots: dict[str, Path], rounds: int) -> dict[str, dict[str, list[float]]]:
+def time_commands(roots: dict[str, Path], names: list[str], rounds: int) -> dict[str, dict[str, list[float]]]:
     """Seconds by command and by version, a value for each round."""
-    times: dict[str, dict[str, list[float]]] = {name: {version: [] for version in VERSIONS} for name in COMMANDS}
+    times: dict[str, dict[str, list[float]]] = {name: {version: [] for version in VERSIONS} for name in names}
     with tempfile.TemporaryDirectory() as folder:
-        for name, command in COMMANDS.items():
-            given = [word.format(folder=folder) for word in command]
+        for name in names:
+            given = [word.format(folder=folder) for word in COMMANDS[name]]
             given = [str(ROOT / word) if word.startswith("benchmarks/") else word for word in given]
             for _ in range(max(3, rounds // 6) if "train" in name else rounds):
                 for version in random.sample(VERSIONS, 2):
@@ -247,6 +248,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="HEAD")
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--only", default="", help="measure only what has this in its name")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--first-call", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -256,7 +258,9 @@ def main() -> None:
         return first_call()
     with base_version(arguments.base) as base:
         roots = {"base": base, "new": ROOT}
-        times = time_calls(roots, arguments.rounds) | time_commands(roots, arguments.rounds)
+        calls = [name for name in CALLS if arguments.only in name]
+        commands = [name for name in COMMANDS if arguments.only in name]
+        times = time_calls(roots, calls, arguments.rounds) | time_commands(roots, commands, arguments.rounds)
     table = Table(title=f"{arguments.base} and the working tree, medians of {arguments.rounds} rounds: milliseconds")
     for column in ("", "base", "new", "new / base", "base, times alone", "new, times alone"):
         table.add_column(column, justify="right" if column else "left")
@@ -266,7 +270,7 @@ def main() -> None:
         _, alone = CALLS.get(name, (0, ""))
         times_alone = [
             f"{statistics.median(one / other for one, other in zip(by_version[v], times[alone][v], strict=True)):.2f}"
-            if alone
+            if alone in times
             else ""
             for v in VERSIONS
         ]

@@ -157,7 +157,6 @@ class Router:
         self._tables = Tables(
             self._cell_score,
             np.hstack([self.score_model.deviation, artifact.statistics.n_answers, task_shares]),
-            self._overall_score,
             self._costs,
             self.speeds,
         )
@@ -481,7 +480,7 @@ class Router:
     def _expect(self, vectors: Vectors, texts: list[str], request: Request) -> tuple[_Queries, _Expected]:
         """What is expected of the candidates: a few are computed alone, many are taken from all."""
         scorer, candidates = request.scorer, request.candidates
-        few = len(candidates.names) <= _FEW
+        few = len(candidates.names) <= _FEW and not candidates.every
         tables = self._tables_of(candidates) if few else self._tables
         weights, similarity, outside = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
         usage = tables.costs.expect(vectors, texts, weights, request.output_tokens, request.input_tokens)

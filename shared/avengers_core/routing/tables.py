@@ -36,14 +36,12 @@ class Tables:
     Attributes:
         scores: (k, m) expected scores.
         evidence: (k, 2m + t) their standard deviations, answers to training queries, and shares of kinds of task.
-        overall_scores: (m,) expected scores over all training queries.
         costs: Expected tokens and US dollars.
         speeds: Expected seconds.
     """
 
     scores: Array
     evidence: Array
-    overall_scores: Array
     costs: CostModel
     speeds: SpeedModel
 
@@ -58,7 +56,6 @@ class Tables:
         return Tables(
             np.ascontiguousarray(self.scores[:, columns]),
             np.ascontiguousarray(self.evidence[:, kept]),
-            self.overall_scores[columns],
             self.costs.of_columns(columns),
             self.speeds.of_columns(columns),
         )
