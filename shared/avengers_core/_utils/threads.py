@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -30,18 +31,55 @@ async def off_loop(function: Callable[[], T], *, blocks: bool = True) -> T:
 
 
 async def turn() -> None:
-    """Wait for the next round of the event loop if the tasks of this one have taken long.
+    """Wait for a later round of the event loop if the tasks of this one have taken long.
 
     A loop runs all tasks that are ready before it looks at its timers and connections again. Many calls that begin in
     one moment would hold it as long as all of them together.
     """
     loop = asyncio.get_running_loop()
-    while loop in _rounds and loop.time() - _rounds[loop] > _LONGEST_ROUND:
-        await asyncio.sleep(0)
-    if loop not in _rounds:
-        _rounds[loop] = loop.time()
-        loop.call_soon(_rounds.pop, loop, None)
+    rounds = _rounds.setdefault(loop, _Rounds())
+    while rounds.is_long(loop):
+        waiter = loop.create_future()
+        rounds.waiting.append(waiter)
+        await waiter
+    rounds.taken += 1
 
 
-#: When the present round of a loop has begun, as far as it is known.
-_rounds: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, float] = weakref.WeakKeyDictionary()
+class _Rounds:
+    """The rounds of one event loop, and the tasks that wait for a later one.
+
+    Attributes:
+        began: When the present one began, in the loop's seconds, None if no task had its turn yet.
+        taken: Tasks that had their turn in it.
+        waiting: What tasks wait for. In each round about as many go on as had their turn in the one before.
+    """
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.taken = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+        self._ends = False
+
+    def is_long(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the tasks of this round have taken long."""
+        if not self._ends:
+            self._ends = True
+            loop.call_soon(self._end, loop)
+        if self.began is None:
+            self.began = loop.time()
+        return loop.time() - self.began > _LONGEST_ROUND
+
+    def _end(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin the next round."""
+        released, self.taken, self.began = self.taken + 1, 0, None
+        while self.waiting and released:
+            waiter = self.waiting.popleft()
+            if not waiter.done():  # its task was cancelled
+                waiter.set_result(None)
+                released -= 1
+        self._ends = bool(self.waiting)
+        if self._ends:
+            loop.call_soon(self._end, loop)
+
+
+_rounds: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Rounds] = weakref.WeakKeyDictionary()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from avengers_core._utils import threads
@@ -34,7 +35,25 @@ async def test_tasks_of_one_round_go_on_while_it_is_short(monkeypatch: pytest.Mo
 
 
 async def test_tasks_wait_for_the_next_round_if_one_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_LONGEST_ROUND", -1.0)
+    times = itertools.count()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: next(times) * 0.003)
     rounds = await rounds_of_tasks()
-    assert len(set(rounds)) == TASKS
-    assert sorted(rounds) == rounds
+    assert len(rounds) == TASKS
+    assert max(rounds.count(one) for one in rounds) <= 3
+
+
+async def test_the_others_go_on_if_one_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = itertools.count()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: next(times) * 0.005)
+    done = []
+
+    async def work(number: int) -> None:
+        await turn()
+        done.append(number)
+
+    tasks = [asyncio.create_task(work(number)) for number in range(TASKS)]
+    await asyncio.sleep(0)
+    for task in tasks[5:10]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert sorted(done) == [*range(5), *range(10, TASKS)]
