@@ -68,7 +68,10 @@ def child_manager(
     manager = kind(handlers=[], parent_run_id=run_id)
     manager.set_handlers(handlers)
     manager.add_tags(outer.inheritable_tags)
-    manager.add_metadata(outer.inheritable_metadata)
+    metadata = outer.inheritable_metadata
+    if isinstance(outer, BaseRunManager):  # LangChain has put there what names the outer model
+        metadata = {name: value for name, value in metadata.items() if not name.startswith("ls_")}
+    manager.add_metadata(metadata)
     return manager
 
 

@@ -144,7 +144,7 @@ class ChatAvengers(PlanningChatModel):
             stop: Stop words.
             kwargs: Fields, and arguments for the chosen model. ``model="id"`` is short for ``models=["id"]``.
         """
-        prompt, config, kwargs = self._start(input, config, kwargs)
+        prompt, config, kwargs = self._start(input, config, kwargs, CallbackManager, streams=False)
         return super().invoke(prompt, config, stop=stop, **kwargs)
 
     async def ainvoke(
@@ -156,7 +156,7 @@ class ChatAvengers(PlanningChatModel):
         **kwargs: Any,
     ) -> AIMessage:
         """`invoke`, async."""
-        prompt, config, kwargs = await self._astart(input, config, kwargs)
+        prompt, config, kwargs = await self._astart(input, config, kwargs, streams=False)
         return await super().ainvoke(prompt, config, stop=stop, **kwargs)
 
     def stream(
@@ -186,7 +186,7 @@ class ChatAvengers(PlanningChatModel):
         if not self._should_stream(async_api=True, **{**kwargs, "stream": True}):
             yield cast("AIMessageChunk", await self.ainvoke(input, config, stop=stop, **kwargs))
             return
-        prompt, config, kwargs = await self._astart(input, config, kwargs, AsyncCallbackManager)
+        prompt, config, kwargs = await self._astart(input, config, kwargs)
         async for chunk in super().astream(prompt, config, stop=stop, **kwargs):
             yield chunk
 
@@ -232,8 +232,8 @@ class ChatAvengers(PlanningChatModel):
 
     def _should_stream(self, *, async_api: bool, run_manager: Any = None, **kwargs: Any) -> bool:
         plan: RequestPlan | None = kwargs.pop(PLAN_KEY, None)
-        if plan is not None and run_manager is not None:  # LangChain gives a stream no run manager
-            plan.listen(run_manager, run_manager.run_id)
+        if plan is not None:  # LangChain gives a stream no run manager
+            plan.listen_to_run(run_manager)
         if not super()._should_stream(async_api=async_api, run_manager=run_manager, **kwargs):
             return False
         first = plan.first if plan is not None else None

@@ -77,6 +77,15 @@ class RequestPlan:
         self.manager = child_manager(callbacks, run_id)
         self.listeners = Listeners(callbacks.handlers, run_id)
 
+    def listen_to_run(self, run_manager: BaseRunManager | None) -> None:
+        """`listen` to those of the outer run, if they are not known from before it.
+
+        Args:
+            run_manager: That of the outer run, or None.
+        """
+        if run_manager is not None and self.listeners.run_id is None:
+            self.listen(run_manager, run_manager.run_id)
+
     def new_call(self, messages: Sequence[BaseMessage], arguments: Mapping[str, Any]) -> Call[Client]:
         """Plan a call.
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from avengers_core import AvengersError, Decision
@@ -20,6 +21,8 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.prompt_values import PromptValue, StringPromptValue
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.utils import AnyConfigurableField, ConfigurableFieldSpec
+from langchain_core.tracers.context import tracing_v2_callback_var
+from langsmith.utils import tracing_is_enabled
 from pydantic import PrivateAttr
 
 from .._messages import routing_text
@@ -121,7 +124,9 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         input: LanguageModelInput,
         config: RunnableConfig | None,
         kwargs: dict[str, Any],
-        managers: type[CallbackManager | AsyncCallbackManager] | None = None,
+        managers: type[CallbackManager | AsyncCallbackManager],
+        *,
+        streams: bool = True,
     ) -> tuple[PromptValue, RunnableConfig, dict[str, Any]]:
         """Input, config and arguments for LangChain's own `invoke`, with the planned call among the arguments.
 
@@ -131,8 +136,9 @@ class PlanningChatModel(ChatFields, BaseChatModel):
             input: As for `invoke`.
             config: As for `invoke`.
             kwargs: As for `invoke`.
-            managers: The kind of callback manager, for the ways through LangChain on which it does not tell which
-                callbacks the run has.
+            managers: The kind of callback manager.
+            streams: Whether LangChain will not tell which callbacks the run has. Otherwise they are only found out
+                before the run if a tracer may be among them: that of the run adds metadata of its own to all below it.
         """
         prompt = self._convert_input(input)
         messages = prompt.to_messages()
@@ -145,7 +151,7 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         labels = CallLabels(session, str(run_id), tags)
         plan = self._plan_request(overrides, labels)
         started = cast("RunnableConfig", {**config, "run_id": run_id})
-        if managers is not None:
+        if streams or config.get("callbacks") or _is_traced():
             manager = managers.configure(
                 config.get("callbacks"),
                 inheritable_tags=config.get("tags"),
@@ -164,13 +170,15 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         input: LanguageModelInput,
         config: RunnableConfig | None,
         kwargs: dict[str, Any],
-        managers: type[AsyncCallbackManager] | None = None,
+        *,
+        streams: bool = True,
     ) -> tuple[PromptValue, RunnableConfig, dict[str, Any]]:
         """`_start` that does not hold up the event loop."""
         prompt = self._convert_input(input)
         blocks = self.dispatcher.may_block(_size(prompt), self.route_options())
         await turn()
-        return await off_loop(lambda: self._start(prompt, config, kwargs, managers), blocks=blocks)
+        start = partial(self._start, prompt, config, kwargs, AsyncCallbackManager, streams=streams)
+        return await off_loop(start, blocks=blocks)
 
     def _take_plan(self, kwargs: dict[str, Any], run_manager: Any) -> RequestPlan:
         """The plan of a request. It is made now if LangChain came in by another way than `invoke` or `stream`."""
@@ -180,8 +188,7 @@ class PlanningChatModel(ChatFields, BaseChatModel):
             if run_manager is not None:
                 labels = CallLabels(self._instance, str(run_manager.run_id), tuple(run_manager.tags))
             plan = self._plan_request(_take_overrides(kwargs), labels)
-        if run_manager is not None:
-            plan.listen(run_manager, run_manager.run_id)
+        plan.listen_to_run(run_manager)
         return plan
 
     def plan(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Call[Client]:
@@ -196,7 +203,7 @@ class PlanningChatModel(ChatFields, BaseChatModel):
             NoCandidateError: If no model can do what the request needs.
             BudgetError: If the budget leaves no model.
         """
-        prompt, _, kwargs = self._start(input, config, kwargs)
+        prompt, _, kwargs = self._start(input, config, kwargs, CallbackManager, streams=False)
         return self._take_plan(kwargs, None).take_call(prompt.to_messages(), kwargs)
 
     def route(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Decision:
@@ -227,6 +234,11 @@ class PlanningChatModel(ChatFields, BaseChatModel):
             with contextlib.suppress(Exception):  # its own call raises it, or returns it
                 texts.append(routing_text(self._convert_input(input).to_messages(), plan.options.route_on))
         plan.dispatcher.embed(texts)
+
+
+def _is_traced() -> bool:
+    """Whether LangSmith traces all runs, which no config says."""
+    return tracing_v2_callback_var.get() is not None or bool(tracing_is_enabled())
 
 
 def _size(prompt: PromptValue) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import copy
 import operator
 import pickle
+import unittest.mock
 import warnings
 from collections.abc import Callable
 from functools import reduce
@@ -30,9 +31,10 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.rate_limiters import InMemoryRateLimiter
-from langchain_core.runnables import ConfigurableField
+from langchain_core.runnables import ConfigurableField, RunnableConfig
 from langchain_core.tools import tool
-from langchain_core.tracers import BaseTracer
+from langchain_core.tracers import BaseTracer, LangChainTracer
+from langchain_core.tracers.context import tracing_v2_callback_var
 from langchain_core.tracers.schemas import Run
 from pydantic import BaseModel, ValidationError
 
@@ -1223,3 +1225,31 @@ def test_summarization_by_reported_tokens(server: LLMServer) -> None:
     middleware = SummarizationMiddleware(model=llm, trigger=("tokens", 4000), token_counter=lambda messages: 0)
     messages = [HumanMessage("hi", id="1"), answer]
     assert middleware._should_summarize(messages, 0)
+
+
+@pytest.mark.parametrize("given", ["config", "context"])
+async def test_a_tracer_sees_each_model_under_its_own_name(make: Make, server: LLMServer, given: str) -> None:
+    runs: list[Run] = []
+
+    class Tracer(LangChainTracer):
+        """Keeps the runs of models, as LangSmith gets them."""
+
+        def _persist_run_single(self, run: Run) -> None:
+            super()._persist_run_single(run)
+            runs.append(run)
+
+    tracer = Tracer(client=unittest.mock.MagicMock())
+    llm = make(models=openai_pool(server), alpha=0, cooldown=0.0)
+    server.model_faults = {MINI: 500}
+    config: RunnableConfig = {"callbacks": [tracer]} if given == "config" else {}
+    token = tracing_v2_callback_var.set(tracer if given == "context" else None)
+    try:
+        llm.invoke("hi", config)
+        await llm.ainvoke("hi", config)
+        list(llm.stream("hi", config))
+    finally:
+        tracing_v2_callback_var.reset(token)
+    inner = [run.extra["metadata"] for run in runs if run.parent_run_id is not None]
+    assert len(inner) == 6
+    assert {MINI, BIG} == {metadata["ls_model_name"] for metadata in inner}
+    assert not [metadata for metadata in inner if "alpha" in metadata]

@@ -38,9 +38,11 @@ async def turn() -> None:
     """
     loop = asyncio.get_running_loop()
     rounds = _rounds.setdefault(loop, _Rounds())
-    while rounds.is_long(loop):
+    waited = False
+    while rounds.is_long(loop) or (rounds.waiting and not waited):  # those who wait come first
         waiter = loop.create_future()
-        rounds.waiting.append(waiter)
+        (rounds.waiting.appendleft if waited else rounds.waiting.append)(waiter)
+        waited = True
         await waiter
     rounds.taken += 1
 

@@ -193,8 +193,8 @@ class RoutingFields(BaseModel):
         known = self._checked_options
         if known is None or not all(map(operator.is_, known[0], values)):
             options = RouteOptions(**dict(zip(ROUTE_FIELDS, values, strict=True)))
-            # What is in a mapping may change.
-            self._checked_options = None if any(isinstance(one, Mapping) for one in values) else (values, options)
+            may_change = any(isinstance(one, (Mapping, list, set)) for one in values)
+            self._checked_options = None if may_change else (values, options)
         else:
             options = known[1]
         return options.override(overrides) if overrides else options

@@ -51,7 +51,7 @@ _REPORTS = {
 
 @dataclass
 class Outcome(Generic[M]):
-    """How an attempt went. A call keeps these rather than its attempts, so that nothing refers to itself.
+    """How an attempt went. A call keeps these rather than its attempts, so that one that succeeds has no cycles.
 
     Attributes:
         member: The model.

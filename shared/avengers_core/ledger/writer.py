@@ -186,7 +186,11 @@ class RowWriter:
             if not self._coming or self._closing:
                 return
             self._hurry.clear()
-        self._hurry.wait(_GATHER)
+            waiting = len(self._rows)
+        if not self._hurry.wait(_GATHER):
+            with self._changed:
+                if len(self._rows) == waiting:  # calls that were given up, before they began
+                    self._coming = 0
 
     def _say(self, failed: LedgerError | None) -> None:
         if failed is not None:
@@ -283,8 +287,11 @@ class _Waiters:
             self._told.append((done, waiter))
             asleep = len(self._told) == 1
         if asleep:
-            with contextlib.suppress(RuntimeError):  # the loop was closed
+            try:
                 loop.call_soon_threadsafe(self._wake)
+            except RuntimeError:  # the loop was closed; what waits would keep it
+                with self._lock:
+                    self._told.clear()
 
     def _wake(self) -> None:
         with self._lock:
