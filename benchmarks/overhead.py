@@ -12,23 +12,18 @@ import argparse
 import asyncio
 import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from langchain_openai import ChatOpenAI
+from paired import BIG, MINI, answering_server
 from rich.console import Console
 from rich.table import Table
 
 from avengers_langchain import ChatAvengers
-
-ROOT = Path(__file__).resolve().parents[1]
-MINI, BIG = "gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"
 
 
 def percentiles(seconds: list[float]) -> tuple[float, float]:
@@ -85,15 +80,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=300)
     rounds = parser.parse_args().rounds
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.llm_server"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdout
-    url = server.stdout.readline().strip()
-    try:
+    with answering_server() as url:
         measure(url, rounds)
-    finally:
-        server.kill()
 
 
 def measure(url: str, rounds: int) -> None:

@@ -1,4 +1,4 @@
-"""Two versions of this project in turns, in one run: calls, a hundred calls at once, the event loop, start, training.
+"""Two versions of this project in turns, in one run: calls, a hundred calls at once, start, training.
 
     python benchmarks/paired.py --base REVISION [--rounds 30]
 

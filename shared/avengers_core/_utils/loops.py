@@ -1,4 +1,4 @@
-"""Run a coroutine from synchronous code, always on the same event loop."""
+"""Event loops: one that synchronous code runs coroutines on, and values that each loop has."""
 
 from __future__ import annotations
 
@@ -6,16 +6,36 @@ import asyncio
 import contextvars
 import os
 import threading
-from collections.abc import Coroutine
+import weakref
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["run_async"]
+__all__ = ["PerLoop", "run_async"]
 
 T = TypeVar("T")
 
 _lock = threading.Lock()
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
+
+
+class PerLoop(Generic[T]):
+    """A value for each event loop, which is made when it is first asked for and goes when the loop does.
+
+    Args:
+        make: Makes a value, which must not refer to the loop for good.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._values: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, T] = weakref.WeakKeyDictionary()
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> T:
+        """The value of a loop, for what runs on it."""
+        value = self._values.get(loop)
+        if value is None:
+            value = self._values[loop] = self._make()
+        return value
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:

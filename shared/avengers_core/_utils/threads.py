@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
+
+from .loops import PerLoop
 
 __all__ = ["off_loop", "turn"]
 
@@ -37,7 +38,7 @@ async def turn() -> None:
     one moment would hold it as long as all of them together.
     """
     loop = asyncio.get_running_loop()
-    rounds = _rounds.setdefault(loop, _Rounds())
+    rounds = _rounds.of(loop)
     waited = False
     while rounds.is_long(loop) or (rounds.waiting and not waited):  # those who wait come first
         waiter = loop.create_future()
@@ -84,4 +85,4 @@ class _Rounds:
             loop.call_soon(self._end, loop)
 
 
-_rounds: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Rounds] = weakref.WeakKeyDictionary()
+_rounds = PerLoop(_Rounds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
@@ -23,7 +22,7 @@ from ..ledger.reservation import Reservation
 from ..ledger.writer import wait, wait_async
 from ..pricing.types import TokenUsage
 from ..routing.capabilities import LENIENT, lacking
-from ..routing.decision import Decision
+from ..routing.decision import Decision, new_id
 from ..routing.options import RouteOptions
 from .context import DispatchContext
 from .deadlines import Deadline
@@ -88,7 +87,7 @@ class Call(Generic[M]):
         options: RouteOptions,
         labels: CallLabels,
     ) -> None:
-        self.id = os.urandom(16).hex()
+        self.id = new_id()
         self.context = context
         self.decision = decision
         self.model = model

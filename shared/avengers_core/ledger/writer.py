@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._utils.loops import PerLoop
 from .._utils.timeouts import timeout
 from ..errors import LedgerError
 
@@ -261,10 +262,9 @@ async def wait_async(done: Future[None] | None) -> None:
         done.result()
         return
     loop = asyncio.get_running_loop()
-    waiters = _waiters.setdefault(loop, _Waiters())
     try:
         async with timeout(PATIENCE):
-            await waiters.add(loop, done)
+            await _waiters.of(loop).add(loop, done)
     except (TimeoutError, asyncio.TimeoutError):
         _log.warning("the ledger does not answer: a row is written later")
 
@@ -305,7 +305,7 @@ class _Waiters:
                 waiter.set_exception(error)
 
 
-_waiters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiters] = weakref.WeakKeyDictionary()
+_waiters = PerLoop(_Waiters)
 _writers: weakref.WeakSet[RowWriter] = weakref.WeakSet()
 
 

@@ -21,7 +21,7 @@ from .explain import explain
 from .scorers import SCORERS
 from .statistics import Array
 
-__all__ = ["Decision", "Evidence"]
+__all__ = ["Decision", "Evidence", "new_id"]
 
 #: Candidates that a notebook shows.
 SHOWN_CANDIDATES = 10
@@ -66,7 +66,8 @@ class Evidence(NamedTuple):
 _LEAST_SPREAD = 1e-9
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """32 random hexadecimal digits, for a decision or a call."""
     return os.urandom(16).hex()
 
 
@@ -112,7 +113,7 @@ class Decision:
     excluded: dict[str, str]
     propensity: float
     evidence: Evidence
-    id: str = field(default_factory=_new_id)
+    id: str = field(default_factory=new_id)
 
     def __repr__(self) -> str:
         return (

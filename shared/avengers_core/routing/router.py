@@ -384,7 +384,7 @@ class Router:
         weights, _, _ = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
         costs = self._costs.expect(vectors, texts, weights).costs
         scores, typical = candidates.take(weights @ self._cell_score), self._typicality(weights)
-        batch = Expectations(vectors, candidates.columns, scores, candidates.take(infinite_if_unknown(costs)))
+        batch = Expectations(vectors, candidates.columns, scores, candidates.take(self._comparable(costs)))
         chosen = []
         for alpha in alphas.tolist():
             rates = self.exchange_rates.rate(alpha, candidates.columns, exchange) * typical
@@ -484,15 +484,10 @@ class Router:
         tables = self._tables_of(candidates) if few else self._tables
         weights, similarity, outside = self._clusters.weigh(vectors, scorer.top_k, scorer.beta)
         usage = tables.costs.expect(vectors, texts, weights, request.output_tokens, request.input_tokens)
-        evidence = tables.evidence_of(weights)
-        queries = _Queries(vectors, weights, similarity, outside, usage.input_tokens, evidence.task_shares)
-        expected = _Expected(
-            weights @ tables.scores,
-            usage.costs,
-            tables.speeds.expect(usage.output_tokens),
-            evidence.errors,
-            evidence.nearby,
-        )
+        errors, nearby, task_shares = tables.evidence_of(weights)
+        queries = _Queries(vectors, weights, similarity, outside, usage.input_tokens, task_shares)
+        seconds = tables.speeds.expect(usage.output_tokens)
+        expected = _Expected(weights @ tables.scores, usage.costs, seconds, errors, nearby)
         if not few:
             expected = _Expected._make(map(candidates.take, expected))
         if request.extra_cost:
@@ -530,8 +525,7 @@ class Router:
     ) -> Iterator[Decision]:
         """Rank the candidates."""
         scorer, weights = request.scorer, queries.weights
-        comparable = expected.costs if self._costs.all_known else infinite_if_unknown(expected.costs)
-        batch = Expectations(queries.vectors, candidates.columns, expected.scores, comparable)
+        batch = Expectations(queries.vectors, candidates.columns, expected.scores, self._comparable(expected.costs))
         rates = request.rate * self._typicality(weights)
         if request.min_quality is None:
             totals = scorer.totals(batch, request.alpha, rates)
@@ -593,6 +587,10 @@ class Router:
                     manifest.ood_threshold,
                 ),
             )
+
+    def _comparable(self, costs: Array) -> Array:
+        """Costs of which unknown ones are infinite, if there are any."""
+        return costs if self._costs.all_known else infinite_if_unknown(costs)
 
     def _typicality(self, weights: Array) -> float | Array:
         """(n, 1) by how much the typical cost of each query is above that of the artifact; 1 if costs are not relative.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +11,7 @@ from .costs import CostModel
 from .speeds import SpeedModel
 from .statistics import Array
 
-__all__ = ["EvidenceOfQueries", "Tables"]
-
-
-class EvidenceOfQueries(NamedTuple):
-    """What the training queries near ``n`` queries say of them.
-
-    Attributes:
-        errors: (n, m) standard deviations of the expected scores.
-        nearby: (n, m) answers to the training queries near each query.
-        task_shares: (n, t) how near each query is to each kind of task.
-    """
-
-    errors: Array
-    nearby: Array
-    task_shares: Array
+__all__ = ["Tables"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +45,15 @@ class Tables:
             self.speeds.of_columns(columns),
         )
 
-    def evidence_of(self, weights: Array) -> EvidenceOfQueries:
+    def evidence_of(self, weights: Array) -> tuple[Array, Array, Array]:
         """What the training queries near each query say of it.
 
         Args:
             weights: (n, k) weights of the clusters.
+
+        Returns:
+            (n, m) standard deviations of the expected scores, (n, m) answers to the training queries near each query,
+            and (n, t) how near each query is to each kind of task.
         """
         found, m = weights @ self.evidence, self.scores.shape[1]
-        return EvidenceOfQueries(found[:, :m], found[:, m : 2 * m], found[:, 2 * m :])
+        return found[:, :m], found[:, m : 2 * m], found[:, 2 * m :]
