@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 from avengers_core.cli.app import app, build_command
+from avengers_core.cli.commands import COMMANDS
 
 from tests.support.commands import run_command
 
@@ -50,6 +51,12 @@ def test_every_command_is_explained_in_sentences(name: str) -> None:
         assert is_sentence(paragraph), paragraph
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_what_a_command_says_of_itself(name: str) -> None:
+    explained = ALL[f"avengers {name}"].help.split("\n\n")[0]
+    assert COMMANDS[name].summary == " ".join(explained.split())
+
+
 def test_a_word_is_not_a_sentence() -> None:
     for text in (None, "", "Last day.", "of one request at a time.", "Show the version and exit"):
         assert not is_sentence(text)
@@ -61,14 +68,26 @@ def test_help_is_grouped_and_complete() -> None:
         assert word in shown
 
 
+def modules_after(code: str) -> set[str]:
+    """The modules that a new Python has loaded after some code."""
+    code = f"import sys; {code}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 def test_help_loads_nothing_heavy() -> None:
     """NumPy, the frameworks, the database and the price list are imported when a command needs them."""
-    code = "import sys, avengers_core.cli.app; print(*sorted(name.partition('.')[0] for name in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
+    of_commands = "from avengers_core.cli.commands import COMMANDS; [one.load() for one in COMMANDS.values()]"
+    loaded = {name.partition(".")[0] for name in modules_after(of_commands)}
     assert "typer" in loaded
     heavy = {"numpy", "msgspec", "langchain_core", "llama_index", "sqlalchemy", "genai_prices", "sklearn", "jinja2"}
     assert not loaded & heavy
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    loaded = modules_after("import avengers_core.cli.app")
+    assert "avengers_core.cli.commands" in loaded
+    assert not loaded & {f"avengers_core.cli.{one.place.partition(':')[0]}" for one in COMMANDS.values()}
 
 
 @pytest.mark.parametrize(("words", "completed"), [("train --mem", "--memory"), ("records ch", "check")])
