@@ -10,7 +10,7 @@ from rich.text import Text
 
 from .columns import align
 from .console import out, print_result
-from .options import ArtifactOption, JsonFlag
+from .options import ArtifactOption, IntegrationsOption, JsonFlag
 
 if TYPE_CHECKING:
     from .._utils.results import Table
@@ -35,7 +35,7 @@ def models(
         bool, typer.Option("--all", help="List all chat models of the catalogue, whether they can be called or not.")
     ] = False,
     provider: Annotated[str, typer.Option(help="List this provider's models only, such as openai.")] = "",
-    framework: Annotated[str, typer.Option(help="Whose integrations count: langchain or llamaindex.")] = "langchain",
+    framework: IntegrationsOption = "langchain",
     artifact: ArtifactOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -47,8 +47,6 @@ def models(
     from ..dispatch.factory import expected_by_task
     from ..routing.router import Router
 
-    if framework not in ("langchain", "llamaindex"):
-        raise typer.BadParameter(f"--framework {framework}: use langchain or llamaindex")
     router = Router.load(artifact)
     answers = dict(zip(router.models, router.artifact.statistics.n_answers.sum(axis=0).tolist(), strict=True))
     ids = () if every else available_models(framework).ids  # type: ignore[arg-type]

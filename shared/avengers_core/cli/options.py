@@ -18,6 +18,7 @@ __all__ = [
     "ArtifactOption",
     "CapabilitiesOption",
     "ExchangeOption",
+    "IntegrationsOption",
     "JobsOption",
     "JsonFlag",
     "LedgerArgument",
@@ -37,6 +38,13 @@ __all__ = [
     "parse_list",
     "split_names",
 ]
+
+
+def _check_framework(name: str) -> str:
+    if name not in ("langchain", "llamaindex"):
+        raise typer.BadParameter(f"{name}: use langchain or llamaindex")
+    return name
+
 
 _LEDGER_HELP = "SQLite file or SQLAlchemy URL of the ledger. Default: $AVENGERS_LEDGER, or else the user's ledger."
 
@@ -117,6 +125,14 @@ ModelsFromOption = Annotated[
 ]
 FrameworkOption = Annotated[
     str, typer.Option("--with", help="Framework that makes the models: langchain or llamaindex.")
+]
+IntegrationsOption = Annotated[
+    str,
+    typer.Option(
+        "--framework",
+        callback=_check_framework,
+        help="Whose integrations count for models: langchain or llamaindex.",
+    ),
 ]
 MaxTokensOption = Annotated[
     int | None, typer.Option("--max-tokens", help="Most output tokens of each request. Default: the provider's.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ArtifactOption, LedgerArgument
+from .options import ArtifactOption, IntegrationsOption, LedgerArgument
 
 __all__ = ["ui"]
 
@@ -19,9 +19,7 @@ def ui(
         list[Path] | None,
         typer.Option("--records", help="Records that calibrate, shadow or collect wrote. May be given several times."),
     ] = None,
-    framework: Annotated[
-        str, typer.Option("--framework", help="Whose integrations count for models: langchain or llamaindex.")
-    ] = "langchain",
+    framework: IntegrationsOption = "langchain",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8765,
     token: Annotated[
@@ -51,8 +49,6 @@ def ui(
         raise MissingExtraError("the console", "ui") from error
     from .console import print_line
 
-    if framework not in ("langchain", "llamaindex"):
-        raise typer.BadParameter(f"--framework {framework}: use langchain or llamaindex")
     console = Console(ledger, artifact, records or (), framework)  # type: ignore[arg-type]
     run(
         console,
