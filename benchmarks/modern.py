@@ -2,8 +2,8 @@
 
 python benchmarks/modern.py [--data DIR] [--seeds 5] [--parts area,transfer,new,hints]
 
-area      Seven pools of models. Scores are averaged over sources, and a cost is relative to the dearest single model's
-          mean cost on the same source. Area: mean over log-spaced costs of the best score within the cost, above the
+area      Seven pools of models. Scores are averaged over sources, and a cost is relative to the highest mean cost of a
+          single model on the same source. Area: mean over log-spaced costs of the best score within the cost, above the
           same of the single models. A source without dollars takes the models' relative costs elsewhere.
 transfer  Each model is hidden from each source in turn (a fifth of the models at a time); the error of its expected
           mean score there, in points of score.
@@ -64,7 +64,7 @@ POOLS = {
     "anthropic": [f"anthropic/claude-{name}" for name in ("sonnet-4-5", "sonnet-4-6", "opus-4-5", "opus-4-6")]
     + ["anthropic/claude-opus-4-7", "anthropic/claude-opus-4-8"],
     "openai": ["openai/gpt-5.6-luna", "openai/gpt-5.6-terra", "openai/gpt-5.6-sol"],
-    "cheap and dear": [
+    "cheap and expensive": [
         "deepseek/deepseek-v4-pro",
         "google/gemini-3.5-flash",
         "openai/gpt-5.5",

@@ -1,4 +1,4 @@
-"""A batch with a budget: dearer models drop out as it nears, and past it calls are refused with a clear error."""
+"""A batch with a budget: expensive models drop out as it nears, and past it calls are refused with a clear error."""
 
 import tempfile
 

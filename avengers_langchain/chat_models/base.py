@@ -13,7 +13,6 @@ from avengers_core._utils.tokens import encoding, estimate_tokens
 from avengers_core.dispatch.call import Attempt
 from avengers_core.routing.capabilities import PROVIDER_TOOLS, united
 from langchain_core.callbacks import (
-    AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
     CallbackManager,
     CallbackManagerForLLMRun,
@@ -67,7 +66,7 @@ class ChatAvengers(PlanningChatModel):
     Examples:
         >>> llm = ChatAvengers(alpha=0.4)  # doctest: +SKIP
         >>> llm.invoke("What is 17 * 23?").response_metadata["avengers"]["model"]  # doctest: +SKIP
-        'gpt-4o-mini-2024-07-18'
+        'openai/gpt-5-mini'
 
     Raises:
         NoCandidateError: If no model can do what a request needs. The message says what rules out which model.
@@ -199,8 +198,12 @@ class ChatAvengers(PlanningChatModel):
     def astream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """`stream_events`, async."""
         if kwargs.get("version") == "v3":
-            input, config, kwargs = self._start(input, config, kwargs, AsyncCallbackManager)
+            return self._aevents(input, config, kwargs)
         return super().astream_events(input, config, **kwargs)
+
+    async def _aevents(self, input: Any, config: RunnableConfig | None, kwargs: dict[str, Any]) -> Any:
+        input, config, kwargs = await self._astart(input, config, kwargs)
+        return await super().astream_events(input, config, **kwargs)
 
     def batch(
         self,

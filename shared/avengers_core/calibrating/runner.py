@@ -96,7 +96,7 @@ def calibrate(
     before = _only(Router(base, embedder=router.embedder), names)
     bank = QuestionBank(list(plan.kinds), plan.seed)
     costs = question_costs(models, bank, collection)
-    costs = np.where(np.isfinite(costs), costs, np.nan_to_num(costs).max())  # an unknown one may be as dear as any
+    costs = np.where(np.isfinite(costs), costs, np.nan_to_num(costs).max())  # an unknown one may be the highest
     beliefs = beliefs_of_bank(before, names, costs, plan.alpha, plan.queries)
     regret_before, reason = beliefs.regret(), ""
     with Collector(bank.all(1), models, records, collection) as collector:

@@ -44,7 +44,7 @@ class Availability:
     """What can be called.
 
     Attributes:
-        models: A few current models of each provider that can be called, from cheap to dear.
+        models: A few current models of each provider that can be called, from cheap to expensive.
         ids: How to spell them, in that order: canonical ids, behind the host's name for models of a host.
         reasons: Why a provider's models are not offered, by id of the provider.
     """

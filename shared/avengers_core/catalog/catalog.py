@@ -401,11 +401,11 @@ class Catalog:
         }
 
     def current_models(self, provider: str, limit: int = 5) -> tuple[CatalogEntry, ...]:
-        """A sensible few of a provider's current models, from cheap to dear.
+        """A sensible few of a provider's current models, from cheap to expensive.
 
-        Retired ones, those for one kind of task only (code, images, speech) and the very dearest are left out, and
-        those that another model beats: not dearer, and not worse by published scores or as its successor. Successors
-        that genai-prices knows are among them from the day it knows them.
+        Retired ones, those for one kind of task only (code, images, speech) and the most expensive are left out, and
+        those that another model beats: not more expensive, and not worse by published scores or as its successor.
+        Successors that genai-prices knows are among them from the day it knows them.
 
         Args:
             provider: A maker, or ``openrouter``, of whose models those with published scores count.

@@ -12,7 +12,7 @@ from .types import CatalogEntry, PublishedScore
 
 __all__ = ["few_models"]
 
-#: Models with dearer output tokens, in US dollars per million, are left to those who name them.
+#: Models with more expensive output tokens, in US dollars per million, are left to those who name them.
 DEAREST_OUTPUT = 60.0
 #: Common benchmarks without which two models' scores are not compared.
 MIN_COMMON = 3
@@ -30,12 +30,12 @@ def few_models(
     predecessor: Mapping[str, str],
     limit: int,
 ) -> list[CatalogEntry]:
-    """The models among ``entries`` that no other beats, at most ``limit``, from cheap to dear.
+    """The models among ``entries`` that no other beats, at most ``limit``, from cheap to expensive.
 
-    A model is left out if another is not dearer, for input and output tokens, and not worse: by the mean difference of
-    published scores, in standard deviations of each benchmark, or because it came after it in the same tier. A model
-    with too few common scores is taken to be as good as its predecessor. Of more than ``limit``, the older one of the
-    two closest in price goes first.
+    A model is left out if another is not more expensive, for input and output tokens, and not worse: by the mean
+    difference of published scores, in standard deviations of each benchmark, or because it came after it in the same
+    tier. A model with too few common scores is taken to be as good as its predecessor. Of more than ``limit``, the
+    older one of the two closest in price goes first.
 
     Args:
         entries: Models to choose from.

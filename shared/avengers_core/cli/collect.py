@@ -105,7 +105,7 @@ class NamedModels:
 
 
 def collect(
-    questions: Annotated[Path, typer.Argument(help="JSONL or CSV file of questions, or a folder of such files.")],
+    questions: Annotated[Path, typer.Argument(help="JSONL, CSV or TSV file of questions, or a folder of such files.")],
     model: ModelsOption = None,
     models_from: ModelsFromOption = None,
     framework: FrameworkOption = "langchain",
@@ -115,8 +115,8 @@ def collect(
     grader: Annotated[
         str,
         typer.Option(
-            help="How answers are graded: exact, numeric, choice, regex, json_schema, code, judge, or a function as "
-            "module:function."
+            help="How answers are graded: exact, numeric, choice, regex, json_schema, code, final, json, sql, "
+            "tool_calls, constraints, file, judge, or a function as file.py:function or module:function."
         ),
     ] = "exact",
     judge: Annotated[

@@ -31,8 +31,8 @@ def serve(
         typer.Option(
             "--model",
             "-m",
-            help="Model to route to, as id=provider:model or as an id of the artifact. May be given several times. "
-            "Default: all models of the artifact.",
+            help="Model to route to, as id=provider:model or as an id that the catalogue knows. May be given several "
+            "times. Default: current models of the providers whose key is set; with --artifact, all of its models.",
         ),
     ] = None,
     models_from: Annotated[

@@ -267,9 +267,9 @@ def predict_output_tokens(
 def cost_by_cluster(statistics: ClusterStatistics, agent_runs: NDArray[np.bool_], blended_price: Array) -> Array:
     """US dollars of each model's answers in each cluster: ``log dollars = row + model``, and a cell's own mean.
 
-    So a model is not dear because it was asked what costs much. A model without recorded dollars has the effect that
-    its price suggests, compared with the other models' prices and effects. A cluster without recorded dollars is as
-    dear as the average cluster of its kind.
+    So a model is not expensive because it was asked what costs much. A model without recorded dollars has the effect
+    that its price suggests, compared with the other models' prices and effects. A cluster without recorded dollars
+    costs as much as the average cluster of its kind.
 
     Args:
         statistics: Sums over ``k`` clusters and ``m`` models.

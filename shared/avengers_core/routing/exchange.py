@@ -25,7 +25,7 @@ __all__ = ["EXCHANGES", "ExchangeRates", "ExchangeTable", "Probes", "check_excha
 #: Names of the ways to turn alpha into dollars.
 EXCHANGES = ("even", "fixed")
 
-#: Share of the dearest mean cost that the cheapest one counts as at least, so that a free model has a logarithm.
+#: Share of the highest mean cost that the cheapest one counts as at least, so that a free model has a logarithm.
 _FREE_SHARE = 1e-3
 
 #: Difference of the log costs below which the choices at alpha 0 and 1 cost the same.

@@ -75,7 +75,7 @@ class Spending:
 
     Attributes:
         all: On all models.
-        models: By model, the dearest first.
+        models: By model, the most expensive first.
         failures: Failed attempts by model and kind of failure, the most frequent first.
         days: Days (UTC) that have rows, in order.
         by_day: US dollars of each day, by model.
