@@ -61,7 +61,7 @@ class ModelSpan:
         self._given = {given: arguments[given]}
         self._options = {name: value for name, value in arguments.items() if name not in (given, "formatted")}
         self._parent_id = parent_id
-        self._streams = False
+        self._streams = self._failed = False
         self._foreign: list[ForeignSpan] = []
         self.id = f"{type(client).__name__}.{method}-{uuid.uuid4()}"
 
@@ -85,8 +85,18 @@ class ModelSpan:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the span if the request failed."""
-        if error is None:
+        if error is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the call failed, and close the span; the first error counts.
+
+        Args:
+            error: What it failed with.
+        """
+        if self._failed:
             return
+        self._failed = True
         if self._streams:
             self._send(ExceptionEvent(exception=error, span_id=self.id))
             return

@@ -13,7 +13,7 @@ from avengers_core import AvengersError, Decision
 from avengers_core._utils.threads import off_loop, turn
 from avengers_core.adapters import only_models, take
 from avengers_core.dispatch.call import Call
-from avengers_core.dispatch.dispatcher import QUICK_CHARACTERS
+from avengers_core.dispatch.dispatcher import QUICK_CHARACTERS, TOOL_CHARACTERS
 from avengers_core.dispatch.options import CallLabels
 from avengers_core.routing.options import ROUTE_FIELDS, RouteOverrides, merge_overrides
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
@@ -34,6 +34,9 @@ __all__ = ["PlanningChatModel"]
 
 
 _log = logging.getLogger("avengers")
+
+#: Fields of a call with which planning it may load an artifact, make models or ask a database.
+_SLOW_FIELDS = frozenset({*BUILD_FIELDS, "budget", "model"})
 
 
 class PlanningChatModel(ChatFields, BaseChatModel):
@@ -174,11 +177,20 @@ class PlanningChatModel(ChatFields, BaseChatModel):
         streams: bool = True,
     ) -> tuple[PromptValue, RunnableConfig, dict[str, Any]]:
         """`_start` that does not hold up the event loop."""
-        prompt = self._convert_input(input)
-        blocks = self.dispatcher.may_block(_size(prompt), self.route_options())
+        prompt, config = self._convert_input(input), ensure_config(config)
+        blocks = self._may_wait(config, kwargs) or self.dispatcher.may_block(
+            _size(prompt, kwargs), self.route_options()
+        )
         await turn()
         start = partial(self._start, prompt, config, kwargs, AsyncCallbackManager, streams=streams)
         return await off_loop(start, blocks=blocks)
+
+    def _may_wait(self, config: RunnableConfig, kwargs: Mapping[str, Any]) -> bool:
+        """Whether a call gives fields that take long to follow: an artifact to load, a database to ask."""
+        given = set(kwargs)
+        if configurable := config.get("configurable"):
+            given |= {name for key, name in self._option_names().items() if key in configurable}
+        return not _SLOW_FIELDS.isdisjoint(given)
 
     def _take_plan(self, kwargs: dict[str, Any], run_manager: Any) -> RequestPlan:
         """The plan of a request. It is made now if LangChain came in by another way than `invoke` or `stream`."""
@@ -241,12 +253,13 @@ def _is_traced() -> bool:
     return tracing_v2_callback_var.get() is not None or bool(tracing_is_enabled())
 
 
-def _size(prompt: PromptValue) -> int:
-    """Characters of an input; of parts that are no text, so many that they take their time."""
+def _size(prompt: PromptValue, kwargs: Mapping[str, Any]) -> int:
+    """About the characters of a request; of parts that are no text, so many that they take their time."""
+    tools = len(kwargs.get("tools") or ()) * TOOL_CHARACTERS
     if isinstance(prompt, StringPromptValue):
-        return len(prompt.text)
+        return len(prompt.text) + tools
     contents = [message.content for message in prompt.to_messages()]
-    return sum(len(one) if isinstance(one, str) else QUICK_CHARACTERS for one in contents)
+    return sum(len(one) if isinstance(one, str) else QUICK_CHARACTERS for one in contents) + tools
 
 
 def _take_overrides(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import warnings
 from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from avengers_core import Decision
 from avengers_core._utils.threads import off_loop, turn
 from avengers_core.adapters import needs_from_arguments, only_models, take
 from avengers_core.dispatch.call import Attempt, Call
+from avengers_core.dispatch.dispatcher import TOOL_CHARACTERS
 from avengers_core.dispatch.options import CallLabels
 from avengers_core.routing.options import ROUTE_FIELDS, RouteOptions, RouteOverrides, merge_overrides
 from llama_index.core.base.llms.generic_utils import messages_to_history_str
@@ -73,14 +75,14 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
     Examples:
         >>> llm = AvengersLLM(alpha=0.4)  # doctest: +SKIP
         >>> llm.complete("What is 17 * 23?").additional_kwargs["avengers"]["model"]  # doctest: +SKIP
-        'gpt-4o-mini-2024-07-18'
+        'openai/gpt-5-mini'
 
     Raises:
         NoCandidateError: If no model can do what a request needs. The message says what rules out which model.
         BudgetError: If the budget leaves no model.
         ArtifactError: If the artifact is missing or damaged, or was trained with other embeddings.
         ValueError: If a field has a value that it cannot have (pydantic's ``ValidationError``), or ``models`` holds an
-            id that is not in the artifact.
+            id that neither the artifact nor the catalogue knows.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -166,8 +168,9 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
 
     async def _aplan(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Call[LLM]:
         """`_plan` that does not hold up the event loop."""
-        size = sum(len(one.content or "") for one in messages)
-        blocks = self.dispatcher.may_block(size, self.route_options())
+        size = sum(len(one.content or "") for one in messages) + len(kwargs.get("tools") or ()) * TOOL_CHARACTERS
+        given = {*kwargs, *query_context().overrides}
+        blocks = "budget" in given or self.dispatcher.may_block(size, self.route_options())
         await turn()
         return await off_loop(lambda: self._plan(messages, kwargs), blocks=blocks)
 
@@ -210,16 +213,23 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
 
     async def _aask(self, kind: type[Response], given: str | Sequence[ChatMessage], kwargs: dict[str, Any]) -> Response:
         parent = active_span_id.get()
-        async for attempt in await self._aplan(_as_messages(given), kwargs):
-            async with attempt:
-                client, arguments, check = self._request(attempt, given, kwargs, stream=False)
-                method = f"a{_METHODS[kind]}"
-                with ModelSpan(attempt, client, method, arguments, parent) as span, span.active():
-                    async with attempt.deadline.wait():
-                        response: Response = await getattr(client, method)(**arguments)
-                    finish(attempt, response)
-                    self._show(attempt, given, response)
-                    response = check(response) if check else response
+        span: ModelSpan | None = None
+        try:
+            async for attempt in await self._aplan(_as_messages(given), kwargs):
+                async with attempt:
+                    client, arguments, check = self._request(attempt, given, kwargs, stream=False)
+                    method = f"a{_METHODS[kind]}"
+                    with ModelSpan(attempt, client, method, arguments, parent) as span, span.active():
+                        async with attempt.deadline.wait():
+                            response: Response = await getattr(client, method)(**arguments)
+                        finish(attempt, response)
+                        self._show(attempt, given, response)
+                        response = check(response) if check else response
+        except asyncio.CancelledError as stop:
+            if span is not None:  # it is open if only the ledger was still waited for
+                span.fail(stop)
+            raise
+        assert span is not None
         response = with_decision(response, attempt)
         span.end(response)
         return response

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -299,3 +302,21 @@ def test_limits_of_a_model_hold(make: Make, server: LLMServer) -> None:
     assert taken == ["sync"]
     make(rate_limiter=Limiter()).complete("hi")
     assert taken == ["sync", "sync"]
+
+
+async def test_a_span_is_closed_if_its_task_is_cancelled_while_the_ledger_is_waited_for(
+    make: Make, server: LLMServer, spans: SimpleSpanHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = make(ledger=tmp_path / "l.sqlite")
+    assert llm.spending is not None
+    writing, go_on, write = threading.Event(), threading.Event(), llm.spending.writer._write
+    monkeypatch.setattr(llm.spending.writer, "_write", lambda batch: (writing.set(), go_on.wait(10), write(batch)))
+    task = asyncio.ensure_future(llm.acomplete("hi"))
+    await asyncio.to_thread(writing.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    assert not spans.open_spans
+    llm.spending.close()
+    assert [row["status"] for row in llm.spending.entries()] == ["ok"]

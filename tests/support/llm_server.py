@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.support.serving import serving
 
-#: Ids of the packaged artifact, cheap and dear, of two providers.
+#: Ids of the packaged artifact, cheap and expensive, of two providers.
 MINI, BIG = "gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"
 HAIKU, SONNET = "claude-3-5-haiku-20241022", "claude-3-5-sonnet-20241022"
 

@@ -6,9 +6,12 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 from .loops import PerLoop
+from .workers import start
 
 __all__ = ["off_loop", "turn"]
 
@@ -18,17 +21,30 @@ T = TypeVar("T")
 _LONGEST_ROUND = 0.008
 
 
-async def off_loop(function: Callable[[], T], *, blocks: bool = True) -> T:
+async def off_loop(function: Callable[[], T], *, blocks: bool = True, undo: Callable[[T], None] | None = None) -> T:
     """Call a function in a thread, with the context variables of this task.
 
     Args:
         function: What is called. It is called and goes on to its end even if the task is cancelled.
         blocks: Whether it may take long; if not, it is called here.
+        undo: What is done with its result, in a thread, if the task was cancelled and cannot take it.
     """
     if not blocks:
         return function()
     context = contextvars.copy_context()
-    return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, lambda: context.run(function)))
+    finished: Future[T] = Future()
+
+    def task() -> T:
+        result = context.run(function)
+        finished.set_result(result)
+        return result
+
+    try:
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, task))
+    except asyncio.CancelledError:
+        if undo is not None:
+            finished.add_done_callback(lambda done: start(partial(undo, done.result())))
+        raise
 
 
 async def turn() -> None:

@@ -129,13 +129,15 @@ class Call(Generic[M]):
     async def __aiter__(self) -> AsyncIterator[Attempt[M]]:
         """`__iter__` that does not hold up the event loop."""
         self._begin()
-        while (attempt := await off_loop(self._next, blocks=self._may_block())) is not None:
+        while (attempt := await off_loop(self._next, blocks=self._may_block(), undo=_give_back)) is not None:
             yield attempt
             if attempt.error is None:
                 return
         raise self._failure()
 
     def _begin(self) -> None:
+        if self.outcomes:  # the ledger has rows under the id already
+            self.id = new_id()
         self.outcomes, self._place = [], 0
 
     def _waiting(self) -> str | None:
@@ -250,6 +252,13 @@ class Attempt(Generic[M]):
         """Set the expected cost aside; False if the budget does not allow it."""
         return self._reservation.take()
 
+    def give_back(self) -> None:
+        """Give back what was set aside, because the attempt will not be made."""
+        try:
+            self._reservation.give_back()
+        except LedgerError as failure:
+            log.error("%s (call %s)", failure, self.call.id)
+
     def __enter__(self) -> Attempt[M]:
         self.started = now()
         self._clock = time.perf_counter()
@@ -300,8 +309,8 @@ class Attempt(Generic[M]):
         status = self._close(error)
         try:
             wait(self._record(status, waits=True))
-        except LedgerError as failure:  # the answer is paid for; raising would have it asked again
-            log.error("%s (call %s)", failure, self.call.id)
+        except Exception as failure:
+            self._log_unrecorded(failure)
         return self._ends(status, error)
 
     async def __aenter__(self) -> Attempt[M]:
@@ -311,14 +320,19 @@ class Attempt(Generic[M]):
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> bool:
         status = self._close(error)
-        done = self._record(status, waits=False)
-        if isinstance(error, asyncio.CancelledError):  # what is awaited now may be cancelled again
-            return False
         try:
+            done = self._record(status, waits=False)
+            if isinstance(error, asyncio.CancelledError):  # what is awaited now may be cancelled again
+                return False
             await wait_async(done)
-        except LedgerError as failure:
-            log.error("%s (call %s)", failure, self.call.id)
+        except Exception as failure:
+            self._log_unrecorded(failure)
         return self._ends(status, error)
+
+    def _log_unrecorded(self, failure: Exception) -> None:
+        """Say that the ledger has no row. The answer is paid for, and raising would have it asked again."""
+        told = failure if isinstance(failure, LedgerError) else f"it could not be recorded ({type(failure).__name__})"
+        log.error("%s (call %s)", told, self.call.id)
 
     def _ends(self, status: str, error: BaseException | None) -> bool:
         """Whether an error is swallowed, because another model is asked."""
@@ -413,3 +427,8 @@ class Attempt(Generic[M]):
             ],
             "best_single": {"model": best, "cost_usd": None if best_cost is None else float(best_cost)},
         }
+
+
+def _give_back(attempt: Attempt[Any] | None) -> None:
+    if attempt is not None:
+        attempt.give_back()

@@ -22,6 +22,7 @@ from typing import Generic
 
 from .._utils.tokens import encoding
 from ..embedders.base import Vectors
+from ..embedders.wordllama import WordLlamaEmbedder
 from ..errors import AvengersError, BudgetError, NoCandidateError, UnavailableError
 from ..ledger.budget import PICO, budget_scopes, within
 from ..ledger.budget_store import InMemoryBudgetStore, remaining
@@ -46,6 +47,9 @@ REMEMBERED_TEXTS = 256
 
 #: Requests up to this length are planned on an event loop: in much less than a millisecond.
 QUICK_CHARACTERS = 4000
+
+#: About the characters of a tool's description and schema.
+TOOL_CHARACTERS = 400
 
 #: Characters of a text that are embedded: a document says early what it is about, and long ones take seconds.
 EMBEDDED_CHARACTERS = 50_000
@@ -146,6 +150,7 @@ class Dispatcher(Generic[M]):
             (self.context.budget_store.blocks and options.budget.adds_up)
             or not self._planned
             or characters > QUICK_CHARACTERS
+            or not isinstance(self.router.embedder, WordLlamaEmbedder)  # another one may ask a server
             or not all(map(self.pool.is_made, self.pool.ids))
         )
 

@@ -179,7 +179,7 @@ class Cooldowns:
     def __init__(self, seconds: float = 30.0) -> None:
         self.seconds = seconds
         self._until: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a stream that garbage collection closes may end an attempt in this very thread
 
     def lasting(self, seconds: float) -> Cooldowns:
         """The same cooldowns, of which new ones last otherwise.

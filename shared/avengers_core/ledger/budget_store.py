@@ -43,6 +43,15 @@ class BudgetStore(Protocol):
         """
         ...
 
+    def release(self, amount: int, scopes: Iterable[str]) -> None:
+        """Give back what `reserve` has set aside for an attempt that was not started.
+
+        Args:
+            amount: Picodollars that were set aside.
+            scopes: Scopes that they were set aside in.
+        """
+        ...
+
     def begin_record(
         self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}, *, waits: bool = False
     ) -> Future[None] | None:
@@ -68,7 +77,7 @@ class InMemoryBudgetStore:
 
     def __init__(self) -> None:
         self._spent: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a stream that garbage collection closes may record in this very thread
 
     def spent(self, scopes: Iterable[str]) -> dict[str, int]:
         """Picodollars spent or set aside so far, by scope."""
@@ -89,6 +98,16 @@ class InMemoryBudgetStore:
                 return False
             self._spent.update(dict.fromkeys(limits, amount))
         return True
+
+    def release(self, amount: int, scopes: Iterable[str]) -> None:
+        """Give back what `reserve` has set aside for an attempt that was not started.
+
+        Args:
+            amount: Picodollars that were set aside.
+            scopes: Scopes that they were set aside in.
+        """
+        with self._lock:
+            self._spent.subtract(dict.fromkeys(scopes, amount))
 
     def begin_record(
         self, entry: Entry, scopes: Iterable[str] = (), reserved: Mapping[str, int] = {}, *, waits: bool = False

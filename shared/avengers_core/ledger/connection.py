@@ -11,7 +11,7 @@ from .._utils.files import user_path
 from .._utils.sqlite import write_ahead
 from ..errors import LedgerError
 
-__all__ = ["as_url", "connect", "error_line", "sqlite_file"]
+__all__ = ["as_url", "connect", "error_line", "reading", "sqlite_file"]
 
 #: Seconds that a database may take to connect, for a lock and for a statement. A call waits that long at most.
 WAIT = 10
@@ -51,8 +51,13 @@ def connect(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
     engine = sa.create_engine(url, **options)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def reading(engine: sa.Engine) -> sa.Engine:
+    """The same engine for transactions that only read, so that they keep nobody from writing."""
+    return engine.execution_options(avengers_only_reads=True)
 
 
 def error_line(error: BaseException) -> str:
@@ -103,6 +108,11 @@ def _time_limits(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() in ("mysql", "mariadb"):
         return {"connect_timeout": WAIT, "read_timeout": WAIT, "write_timeout": WAIT}
     return {}
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    reads = connection.get_execution_options().get("avengers_only_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

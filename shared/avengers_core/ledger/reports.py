@@ -45,12 +45,12 @@ def _check_day(name: str, value: str) -> None:
 
 
 def report(
-    engine: sa.Engine, by: str = "model", since: str | None = None, until: str | None = None
+    db: sa.Connection, by: str = "model", since: str | None = None, until: str | None = None
 ) -> list[dict[str, Any]]:
     """Totals of calls, see `Ledger.report`.
 
     Args:
-        engine: Of the ledger's database.
+        db: A connection to the ledger's database.
         by: One of `GROUPS`.
         since: First day (UTC), such as ``2026-11-24``; None: no limit.
         until: Last day (UTC); None: no limit.
@@ -62,13 +62,12 @@ def report(
         raise ValueError(f"by must be one of {', '.join(GROUPS)}, not {by!r}")
     query = _totals_by(calls.c.tags if by == "tag" else calls.c[by]).where(*between(since, until))
     totals: dict[str, dict[str, Any]] = {}
-    with engine.connect() as db:
-        for row in db.execute(query).mappings():
-            values = {name: _total(row[name], name) for name in row if name != "key"}
-            for key in (json.loads(row["key"]) or ["(none)"]) if by == "tag" else [row["key"]]:
-                total = totals.setdefault(key, dict.fromkeys(values, 0))
-                for name, value in values.items():
-                    total[name] += value
+    for row in db.execute(query).mappings():
+        values = {name: _total(row[name], name) for name in row if name != "key"}
+        for key in (json.loads(row["key"]) or ["(none)"]) if by == "tag" else [row["key"]]:
+            total = totals.setdefault(key, dict.fromkeys(values, 0))
+            for name, value in values.items():
+                total[name] += value
     for total in totals.values():
         streamed = total.pop("streamed")
         total["seconds"] = total["seconds"] / total["calls"] if total["calls"] else None
@@ -99,11 +98,11 @@ def _totals_by(column: sa.ColumnElement[Any]) -> sa.Select[Any]:
     ).group_by(column)
 
 
-def timing(engine: sa.Engine, since: str | None = None, until: str | None = None) -> dict[str, list[float]]:
+def timing(db: sa.Connection, since: str | None = None, until: str | None = None) -> dict[str, list[float]]:
     """Sums of durations by model, see `Ledger.timing`.
 
     Args:
-        engine: Of the ledger's database.
+        db: A connection to the ledger's database.
         since: First day (UTC), such as ``2026-11-24``; None: no limit.
         until: Last day (UTC); None: no limit.
 
@@ -130,5 +129,4 @@ def timing(engine: sa.Engine, since: str | None = None, until: str | None = None
         .where(c.status == "ok", c.output_tokens.is_not(None), *between(since, until))
         .group_by(c.model)
     )
-    with engine.connect() as db:
-        return {row.model: [float(getattr(row, name)) for name in TIMING] for row in db.execute(query)}
+    return {row.model: [float(getattr(row, name)) for name in TIMING] for row in db.execute(query)}

@@ -40,6 +40,14 @@ class Reservation:
         """
         return self._within_call_limit and self._store.reserve(self._amount, self._limits)
 
+    def give_back(self) -> None:
+        """Give back what was set aside: the attempt is not started.
+
+        Raises:
+            LedgerError: If the ledger's database refuses.
+        """
+        self._store.release(self._amount, self._limits)
+
     def settle(self, describe: Callable[[], Entry], *, waits: bool = True) -> Future[None] | None:
         """Record the attempt: what it cost is spent, and what was set aside for it is given back.
 

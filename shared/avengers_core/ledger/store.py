@@ -69,16 +69,19 @@ class Ledger:
         self.url = connection.as_url(url or os.environ.get("AVENGERS_LEDGER") or default_ledger_path())
         self.store_prompts, self.store_decisions = store_prompts, store_decisions
         self._scopes_known: set[str] = set()
-        self._passing = (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError)
+        self._passing = (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError, OSError)
         self._reopening = threading.Lock()
         self._file: Path | None = None
+        self._opened: tuple[int, int] | None = None
         self.writer = RowWriter(
             self._write, lambda error: isinstance(error.__cause__, self._passing), bounded=self._bounded
         )
         try:
             self._engine = connection.connect(self.url)
             schema.prepare(self._engine)
+            self._reader = connection.reading(self._engine)
             self._file = connection.sqlite_file(self.url)
+            self._opened = self._file_id()
         except (sa.exc.SQLAlchemyError, OSError, ImportError, LedgerError) as error:
             reason = connection.error_line(error)
             raise LedgerError(f"ledger {self.safe_url}: cannot be opened: {reason}") from None
@@ -199,6 +202,23 @@ class Ledger:
         self.writer.expect()
         return True
 
+    def release(self, amount: int, scopes: Iterable[str]) -> None:
+        """Give back what `reserve` has set aside for an attempt that was not started.
+
+        Args:
+            amount: Picodollars that were set aside.
+            scopes: Scopes that they were set aside in.
+
+        Raises:
+            LedgerError: If the database refuses.
+        """
+        if values := [{"key": scope, "amount": -amount} for scope in sorted(scopes)]:
+            self._in_time(lambda: self._release(values))
+
+    def _release(self, values: Sequence[Mapping[str, Any]]) -> None:
+        with self._transaction("no money could be given back") as db:
+            self._add.execute(db, values)
+
     def _reserve(self, amount: int, limits: Mapping[str, int]) -> bool:
         scopes = sorted(limits)  # always in one order, so that two workers cannot wait for each other
         with self._transaction("no money could be set aside") as db:
@@ -222,7 +242,7 @@ class Ledger:
     def _spent(self, scopes: Iterable[str]) -> dict[str, int]:
         spend, sa = self._schema.spend, self._sa
         query = sa.select(spend.c.scope, spend.c.picodollars).where(spend.c.scope.in_(list(scopes)))
-        with self._engine.connect() as db:
+        with self._reading() as db:
             return {scope: int(amount) for scope, amount in db.execute(query)}
 
     def add_feedback(self, call: str, score: float | bool | str, key: str = "user") -> None:
@@ -242,11 +262,15 @@ class Ledger:
             db.execute(self._schema.feedback.insert(), row)
 
     def feedback(self) -> dict[str, dict[str, float]]:
-        """The latest scores, by call or run and then by key."""
+        """The latest scores, by call or run and then by key.
+
+        Raises:
+            LedgerError: If the database does not answer.
+        """
         c = self._schema.feedback.c
         scores: dict[str, dict[str, float]] = {}
         query = self._sa.select(c.call, c.key, c.score).order_by(c.id)
-        with self._engine.connect() as db:
+        with self._reading() as db:
             for call, key, score in db.execute(query):
                 scores.setdefault(call, {})[key] = score
         return scores
@@ -257,12 +281,16 @@ class Ledger:
         Args:
             since: First day (UTC), such as ``2026-11-24``; None: no limit.
             until: Last day (UTC); None: no limit.
+
+        Raises:
+            LedgerError: If the database does not answer.
+            ValueError: If one is not a day.
         """
         from .reports import between
 
         calls = self._schema.calls
         query = self._sa.select(calls).where(*between(since, until)).order_by(calls.c.id)
-        with self._engine.connect() as db:
+        with self._reading() as db:
             for row in db.execution_options(stream_results=True).execute(query).mappings():
                 yield from_row(row)
 
@@ -279,11 +307,13 @@ class Ledger:
             until: Last day (UTC); None: no limit.
 
         Raises:
+            LedgerError: If the database does not answer.
             ValueError: If ``by`` is something else.
         """
         from .reports import report
 
-        return report(self._engine, by, since, until)
+        with self._reading() as db:
+            return report(db, by, since, until)
 
     def timing(self, since: str | None = None, until: str | None = None) -> dict[str, list[float]]:
         """Durations of the answered calls whose output tokens are known, for `update_artifact`.
@@ -296,11 +326,13 @@ class Ledger:
             For each model, sums by `avengers_core.records.schema.TIMING`.
 
         Raises:
+            LedgerError: If the database does not answer.
             ValueError: If one is not a day.
         """
         from .reports import timing
 
-        return timing(self._engine, since, until)
+        with self._reading() as db:
+            return timing(db, since, until)
 
     @property
     def schema_version(self) -> int:
@@ -340,24 +372,55 @@ class Ledger:
             LedgerError: If the database refuses; ``failure`` says what has not happened then.
         """
         try:
-            self._reopen_if_deleted()
+            self._reopen_if_replaced()
             with self._engine.begin() as db:
                 yield db
-        except self._sa.exc.SQLAlchemyError as error:
-            from .connection import error_line
+        except (self._sa.exc.SQLAlchemyError, OSError) as error:
+            raise self._refused(failure, error) from error
 
-            raise LedgerError(f"ledger {self.safe_url}: {failure}: {error_line(error)}") from error
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """A connection to read with, which holds up nobody who writes.
 
-    def _reopen_if_deleted(self) -> None:
-        """Begin a new file if that of an SQLite ledger was removed: its open connections would write into nothing."""
-        if self._file is None or self._file.exists():
+        Raises:
+            LedgerError: If the database does not answer.
+        """
+        try:
+            self._reopen_if_replaced()
+            with self._reader.connect() as db:
+                yield db
+        except (self._sa.exc.SQLAlchemyError, OSError) as error:
+            raise self._refused("it could not be read", error) from error
+
+    def _refused(self, failure: str, error: Exception) -> LedgerError:
+        from .connection import error_line
+
+        return LedgerError(f"ledger {self.safe_url}: {failure}: {error_line(error)}")
+
+    def _file_id(self) -> tuple[int, int] | None:
+        """What tells an SQLite ledger's file from another one under the same name; None if there is none."""
+        try:
+            found = None if self._file is None else os.stat(self._file)
+        except FileNotFoundError:
+            return None
+        return None if found is None else (found.st_dev, found.st_ino)
+
+    def _reopen_if_replaced(self) -> None:
+        """Open the file of an SQLite ledger again if it was removed: open connections would write into nothing.
+
+        Another process may have begun a new one already.
+        """
+        if self._file is None or self._file_id() == self._opened:
             return
-        _log.error("ledger %s: the file was removed while in use; a new one is begun", self.safe_url)
         with self._reopening:
+            if self._file_id() == self._opened:
+                return
+            _log.error("ledger %s: the file was removed while in use; a new one is begun", self.safe_url)
             self._engine.dispose()
             self._scopes_known.clear()
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._schema.prepare(self._engine)
+            self._opened = self._file_id()
 
     def _forget_connections(self) -> None:
         """In a forked child: connections are the parent's."""

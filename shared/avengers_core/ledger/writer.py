@@ -129,19 +129,28 @@ class RowWriter:
             else:
                 self._wake()
         if here:
-            self._say(self._try([pending]))
-            with self._changed:
-                self._busy = False
-                if self._rows:
-                    self._wake()
+            try:
+                self._say(self._try([pending]))
+            finally:
+                with self._changed:
+                    self._busy = False
+                    if self._rows:
+                        self._wake()
         return pending.done
 
     def _wake(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="avengers-ledger", daemon=True)
-            self._thread.start()
-        else:
+        """Have the thread look at the rows. If none can be started, they wait for the next row, and nobody for them."""
+        if self._thread is not None and self._thread.is_alive():
             self._changed.notify_all()
+            return
+        thread = threading.Thread(target=self._run, name="avengers-ledger", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            _log.warning("no thread can be started for the ledger (%s): rows are written later", error)
+            self._let_go()
+        else:
+            self._thread = thread
 
     def close(self, seconds: float = PATIENCE) -> None:
         """Try all rows once more.
@@ -154,7 +163,7 @@ class RowWriter:
             self._hurry.set()
             if self._rows:
                 self._wake()
-            self._changed.wait_for(lambda: self._thread is None, seconds)
+            self._changed.wait_for(lambda: self._thread is None or not self._thread.is_alive(), seconds)
             self._closing = False
             if self._rows:
                 _log.error("%d rows are lost: the ledger did not take them", len(self._rows))
@@ -166,8 +175,10 @@ class RowWriter:
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            failed = self._try(batch)
-            self._busy = False
+            try:
+                failed = self._try(batch)
+            finally:
+                self._busy = False
             self._say(failed)
             if failed is not None:
                 with self._changed:
@@ -213,20 +224,35 @@ class RowWriter:
         try:
             self._write(batch)
         except LedgerError as error:
-            if self._may_pass(error):
-                for pending in batch:
-                    pending.tried = True
-                    pending.settle()
-                return error
-            if len(batch) == 1:
-                self._drop(batch, error)
-                return None
-            return next((failed for pending in batch if (failed := self._try([pending]))), None)
-        except BaseException as error:  # a fault of ours must not hold up whoever waits
-            self._drop(batch, error)
+            failed = error
+        except Exception as error:  # a fault of ours; its text may quote a prompt
+            failed = LedgerError(f"a row could not be written ({type(error).__name__})")
+        except BaseException:
+            self._keep(batch)
+            raise
+        else:
+            self._drop(batch)
             return None
-        self._drop(batch)
-        return None
+        if self._may_pass(failed):
+            self._keep(batch)
+            return failed
+        if len(batch) == 1:
+            self._drop(batch, failed)
+            return None
+        return next((again for pending in batch if (again := self._try([pending]))), None)
+
+    def _keep(self, batch: Sequence[PendingRow]) -> None:
+        """Leave rows in the queue, as the database takes none now."""
+        for pending in batch:
+            pending.tried = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let nobody wait for the rows that are in the queue."""
+        with self._changed:
+            waiting = list(self._rows)
+        for pending in waiting:
+            pending.settle()
 
     def _drop(self, batch: Sequence[PendingRow], error: BaseException | None = None) -> None:
         with self._changed:

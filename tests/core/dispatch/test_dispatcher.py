@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -412,3 +413,49 @@ async def test_the_async_twin_records_even_if_its_task_is_cancelled(make: Make, 
     while not (rows := list(ledger.entries())):
         await asyncio.sleep(0.01)
     assert [row["status"] for row in rows] == ["cancelled"]
+
+
+async def test_money_of_an_attempt_that_a_cancelled_task_cannot_make_is_given_back(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    reserving, go_on, reserve = threading.Event(), threading.Event(), ledger.reserve
+
+    def slowly(amount: int, limits: Any) -> bool:
+        taken = reserve(amount, limits)
+        reserving.set()
+        go_on.wait(10)
+        return taken
+
+    monkeypatch.setattr(ledger, "reserve", slowly)
+    call = make(ledger=ledger).plan(SUMS, RouteOptions(alpha=0.5, budget=Budget(per_day=100.0)))
+    day = budget_scopes("")["day"]
+
+    async def ask() -> None:
+        async for _ in call:
+            raise AssertionError("the task was cancelled before")
+
+    task = asyncio.ensure_future(ask())
+    await asyncio.to_thread(reserving.wait, 10)
+    assert ledger.spent([day])[day] > 0
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    for _ in range(200):
+        if not ledger.spent([day])[day]:
+            break
+        await asyncio.sleep(0.01)
+    assert ledger.spent([day]) == {day: 0}
+
+
+def test_a_call_that_is_made_twice_has_two_rows(make: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    call = make(ledger=ledger).plan(SUMS, DEFAULT)
+    for _ in range(2):
+        for attempt in call:
+            with attempt:
+                attempt.finish(USAGE)
+    first, second = ledger.entries()
+    assert first["call"] != second["call"]
+    assert first["decision"] == second["decision"]
