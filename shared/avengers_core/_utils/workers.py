@@ -8,9 +8,10 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
-__all__ = ["Answers", "run_within", "start", "take"]
+__all__ = ["Answers", "begin", "run_within", "start", "take"]
 
 T = TypeVar("T")
 #: Threads that wait for their next task, and for how many seconds.
@@ -63,6 +64,25 @@ def take(answers: Answers, seconds: float | None, failure: str) -> Any:
         finally:
             del error  # its traceback refers to this frame
     return value
+
+
+def begin(function: Callable[..., T], *arguments: Any) -> Future[T]:
+    """Call a function in a thread that nobody waits for when Python ends, as the threads of a pool are.
+
+    Args:
+        function: What is called.
+        arguments: Its arguments.
+    """
+    future: Future[T] = Future()
+
+    def task() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    start(task)
+    return future
 
 
 class _Worker(threading.Thread):

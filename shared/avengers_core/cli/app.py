@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -64,23 +68,38 @@ for _name, _command in COMMANDS.items():
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 done, 1 a named error, 2 wrong usage, 130 interrupted; with ``--exit-code``, 3 if ``monitor`` finds
-    drift, or ``records check`` something that spoils the records.
+    Exit codes: 0 done, 1 a named error, 2 wrong usage, 130 or 143 interrupted (by Ctrl-C or SIGTERM); with
+    ``--exit-code``, 3 if ``monitor`` finds drift, or ``records check`` something that spoils the records.
     """
     try:
-        app()
-    except (AvengersError, ValueError, OSError) as error:
+        with _ended_by_sigterm():
+            app()
+    except (AvengersError, ValueError, OSError, MemoryError) as error:
         from .console import err
 
-        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        told = "there is not enough memory" if isinstance(error, MemoryError) else error
+        err.print(f"error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
-        if code == 130:
+        if code in (130, 143):
             from .console import print_warning
 
             print_warning("interrupted: no file was left half written")
         sys.exit(code)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end what runs as Ctrl-C does: processes and files in a temporary folder do not stay behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_version(asked: bool) -> None:

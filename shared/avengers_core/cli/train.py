@@ -140,6 +140,10 @@ def train(
     if export_cluster is not None:
         check_output(export_cluster, folder=True)
     by_name = cache is None and not (embedder or "").startswith("openai:")
+    if cache is not None and scheduler is not None:
+        raise typer.BadParameter("--cache is of no use with --scheduler: each worker embeds what it reads")
+    if not by_name and jobs not in (None, 1):
+        raise typer.BadParameter("--jobs cannot be combined with --cache or an embedder of a server")
     if scheduler is None and jobs is None:
         jobs = -1 if by_name and _are_large(sources) else 1
     with show_progress(quiet or as_json) as progress:
@@ -284,7 +288,9 @@ def update(
 
     check_destination(output)
     before = load_artifact(find_artifact(artifact))
-    price_ids = dict(item.split("=", 1) for item in price_id or () if "=" in item)
+    if unnamed := [item for item in price_id or () if "=" not in item]:
+        raise typer.BadParameter(f"--price-id {unnamed[0]}: give it as id=provider:model")
+    price_ids = dict(item.split("=", 1) for item in price_id or ())
     with show_progress(quiet or as_json) as progress:
         after = update_artifact(
             before,

@@ -6,6 +6,7 @@ import difflib
 import gzip
 import itertools
 import json
+import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,19 @@ import msgspec
 
 from .._utils.files import replacing, user_path
 from ..errors import RecordError
-from .schema import DURATIONS, OLD_NAMES, TOKEN_KINDS, USAGE_KINDS, Amount, Record, Score, Usage, Weight
+from .schema import (
+    DURATIONS,
+    LARGEST_WEIGHT,
+    LEAST_WEIGHT,
+    OLD_NAMES,
+    TOKEN_KINDS,
+    USAGE_KINDS,
+    Amount,
+    Record,
+    Score,
+    Usage,
+    Weight,
+)
 
 __all__ = [
     "MAX_LINE_BYTES",
@@ -41,6 +54,9 @@ SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 #: A longer line is refused, so that a damaged or hostile file (a small .gz may hold terabytes) cannot fill the memory.
 MAX_LINE_BYTES = 64 << 20
 
+_log = logging.getLogger("avengers")
+_PARQUET = "Parquet files are read on a Dask cluster only (avengers train --scheduler)"
+
 #: Bytes that are read at a time of what is passed over.
 _PIECE = 1 << 20
 
@@ -59,11 +75,16 @@ def find_files(source: Source, more_suffixes: tuple[str, ...] = ()) -> list[Path
     files: list[Path] = []
     for path in (user_path(given) for given in paths):
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES + more_suffixes))
-            if not inside:
+            inside = sorted(p for p in path.rglob("*") if p.is_file())
+            records = [p for p in inside if p.name.endswith(SUFFIXES + more_suffixes)]
+            if not records:
                 raise RecordError(f"{path}: no {' or '.join(SUFFIXES[:2])} file in this folder")
-            files += inside
+            if left_out := [p for p in inside if p.suffix == ".parquet" and p not in records]:
+                _log.warning("%s is left out: %s", left_out[0], _PARQUET)
+            files += records
         elif path.is_file():
+            if path.suffix == ".parquet" and ".parquet" not in more_suffixes:
+                raise RecordError(f"{path}: {_PARQUET}")
             files.append(path)
         else:
             raise RecordError(f"{path}: no such file or folder")
@@ -210,9 +231,16 @@ def _without_nan(line: bytes) -> bytes:
     """The line with NaN in usages, which means unknown, as null.
 
     Raises:
-        ValueError: If a score or a weight is NaN.
+        ValueError: If a score or a weight is NaN, or a usage is infinite.
     """
     fields = json.loads(line)
+    usages = fields.get("usages") if isinstance(fields, dict) else None
+    for model, usage in (usages if isinstance(usages, dict) else {}).items():
+        for name, value in (usage if isinstance(usage, dict) else {}).items():
+            if isinstance(value, float) and math.isinf(value):
+                raise ValueError(
+                    f"field 'usages[{model!r}].{name}': {value} is no amount; leave it out if it is unknown"
+                )
     for name in ("records", "weights"):
         values = fields.get(name) if isinstance(fields, dict) else None
         for model, value in (values if isinstance(values, dict) else {}).items():
@@ -369,7 +397,11 @@ def _number_fault(name: str, value: msgspec.Raw, path: str) -> str | None:
         return None
     if path:
         number = number[path.removeprefix(".")]
-    ranges = {"records": "in [0, 1]", "usages": "a finite number of 0 or more", "weights": "a finite number above 0"}
+    ranges = {
+        "records": "in [0, 1]",
+        "usages": "a finite number of 0 or more",
+        "weights": f"a number from {LEAST_WEIGHT:g} to {LARGEST_WEIGHT:g}",
+    }
     return (
         None
         if isinstance(number, (str, bool)) or not isinstance(number, (int, float))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.workers import begin
 from ..errors import RecordError
 from .io import Source, read_records
 from .schema import DURATIONS, TOKEN_KINDS, Record, Usage
@@ -50,15 +51,13 @@ class TableBuilder:
     Args:
         encode: Called with batches of query texts. Its (b, p) results are kept and the texts are dropped, so that a
             million records fit in memory. Default: the texts are kept.
-        batch_size: Texts per call of ``encode``.
-        thread: Where ``encode`` is called while more records are added. Default: a thread of the builder's own.
+        batch_size: Texts per call of ``encode``, which is called in a thread while more records are added.
     """
 
     def __init__(
         self,
         encode: Callable[[list[str]], NDArray[np.float32]] | None = None,
         batch_size: int = 4096,
-        thread: ThreadPoolExecutor | None = None,
     ) -> None:
         self._encode, self._batch_size = encode, batch_size
         self._index: list[str] = []
@@ -74,7 +73,6 @@ class TableBuilder:
         self._usages: list[Usage | None] = []
         self._weights: list[float] = []
         self._answers: list[_Answers] = []
-        self._thread = thread or ThreadPoolExecutor(1, "avengers-encode")
 
     def __len__(self) -> int:
         return len(self._index)
@@ -146,7 +144,7 @@ class TableBuilder:
         if self._encode is not None and self._queries:
             if self._encoded:
                 self._encoded[-1].result()  # no more than one batch of texts waits
-            self._encoded.append(self._thread.submit(self._encode, self._queries))
+            self._encoded.append(begin(self._encode, self._queries))
             self._queries = []
 
     def _take_encoded(self) -> NDArray[np.float32] | None:
@@ -219,7 +217,7 @@ def load_parts(
     encode: Callable[[list[str]], NDArray[np.float32]] | None = None,
     batch_size: int = 4096,
     source_from_file: bool = False,
-) -> Iterator[RecordTable]:
+) -> Generator[RecordTable, None, None]:
     """Read records into tables of ``size`` rows, each with the models, datasets and sources that it has rows of.
 
     Args:
@@ -232,14 +230,13 @@ def load_parts(
     Raises:
         RecordError: If a record is not valid, or there is none; see `read_records`.
     """
-    with ThreadPoolExecutor(1, "avengers-encode") as thread:
-        builder = TableBuilder(encode, batch_size, thread)
-        for record in _records(source, source_from_file):
-            if size is not None and len(builder) == size:
-                yield builder.build()
-                builder = TableBuilder(encode, batch_size, thread)
-            builder.add(record)
-        yield builder.build()
+    builder = TableBuilder(encode, batch_size)
+    for record in _records(source, source_from_file):
+        if size is not None and len(builder) == size:
+            yield builder.build()
+            builder = TableBuilder(encode, batch_size)
+        builder.add(record)
+    yield builder.build()
 
 
 def _records(source: Source | Iterable[Record], source_from_file: bool) -> Iterable[Record]:

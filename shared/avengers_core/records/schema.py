@@ -8,6 +8,8 @@ import msgspec
 
 __all__ = [
     "DURATIONS",
+    "LARGEST_WEIGHT",
+    "LEAST_WEIGHT",
     "OLD_NAMES",
     "TIMING",
     "TOKEN_KINDS",
@@ -52,7 +54,9 @@ OLD_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_token
 #: What numbers may be. They are checked when a record is decoded.
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Weight = Annotated[float, msgspec.Meta(gt=0)]
+#: Weights that sums in single precision can hold.
+LEAST_WEIGHT, LARGEST_WEIGHT = 1e-6, 1e9
+Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=LARGEST_WEIGHT)]
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):

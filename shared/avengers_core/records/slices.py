@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import msgspec
 
 from ..errors import RecordError
 from .io import Source, find_files, parse_record, records_of_file
 from .schema import Record
 
-__all__ = ["SLICE_BYTES", "SLICE_ROWS", "FileSlice", "find_slices", "read_slice"]
+__all__ = ["SLICE_BYTES", "SLICE_ROWS", "FileSlice", "check_not_empty", "find_slices", "read_slice"]
 
 #: Bytes of JSON lines in a slice.
 SLICE_BYTES = 32 << 20
@@ -53,9 +52,9 @@ def find_slices(
     Raises:
         RecordError: If a path does not exist, or there is no file of records.
     """
-    slices = []
+    slices: list[FileSlice] = []
     for path in find_files(source, more_suffixes):
-        if path.suffix in more_suffixes:
+        if path.suffix == ".parquet":
             slices += _parquet_slices(path, slice_rows)
         elif path.suffix == ".gz":
             slices.append(FileSlice(str(path)))
@@ -67,9 +66,7 @@ def find_slices(
 
 
 def _parquet_slices(path: Path, slice_rows: int) -> list[FileSlice]:
-    import pyarrow.parquet as pq
-
-    meta = pq.ParquetFile(path).metadata
+    meta = _open_parquet(path).metadata
     slices = []
     first = rows = 0
     for group in range(meta.num_row_groups):
@@ -80,7 +77,22 @@ def _parquet_slices(path: Path, slice_rows: int) -> list[FileSlice]:
     return slices
 
 
-def read_slice(file_slice: FileSlice) -> list[Record]:
+def _open_parquet(path: str | Path) -> Any:
+    """A `pyarrow.parquet.ParquetFile`.
+
+    Raises:
+        RecordError: If it is none.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise RecordError(f"{path}: it cannot be read as Parquet: {error}") from None
+
+
+def read_slice(file_slice: FileSlice) -> Iterator[Record]:
     """The validated records of a slice.
 
     Raises:
@@ -90,32 +102,63 @@ def read_slice(file_slice: FileSlice) -> list[Record]:
     path = Path(file_slice.path)
     if path.suffix == ".parquet":
         return _read_parquet(file_slice)
-    records = [record for _, record in records_of_file(path, file_slice.start, file_slice.end)]
-    if not records and file_slice.end is None:
-        raise RecordError(f"{path}: the file has no records")
-    return records
+    return (record for _, record in records_of_file(path, file_slice.start, file_slice.end))
 
 
-def _read_parquet(file_slice: FileSlice) -> list[Record]:
-    import pyarrow.parquet as pq
+def check_not_empty(counts: Iterable[tuple[FileSlice, int]], files: Iterable[Path]) -> None:
+    """Check that each file has records.
 
-    file = pq.ParquetFile(file_slice.path)
+    Args:
+        counts: The slices, each with the number of its records.
+        files: All files.
+
+    Raises:
+        RecordError: If a file has none.
+    """
+    filled = {Path(one.path) for one, count in counts if count}
+    for path in files:
+        if path not in filled:
+            raise RecordError(f"{path}: the file has no records")
+
+
+def _read_parquet(file_slice: FileSlice) -> Iterator[Record]:
+    file = _open_parquet(file_slice.path)
     columns = [name for name in Record.__struct_fields__ if name in file.schema_arrow.names]
     table = file.read_row_groups(list(range(file_slice.start, file_slice.end or 0)), columns=columns)
     before = sum(file.metadata.row_group(group).num_rows for group in range(file_slice.start))
-    records = []
     for number, row in enumerate(table.to_pylist(), start=before + 1):
-        for name in ("records", "usages", "weights"):
-            row[name] = _mapping(row.get(name), keep_null=name == "records" and isinstance(row.get(name), list))
         try:
-            records.append(parse_record(msgspec.json.encode(row)))
-        except (ValueError, json.JSONDecodeError) as error:
+            for name in ("records", "usages", "weights"):
+                row[name] = _mapping(row.get(name), name)
+            record = parse_record(json.dumps(row).encode())  # JSON of Python, which tells NaN from null
+        except (ValueError, TypeError) as error:
             raise RecordError(f"{file_slice.path}: row {number}: {error}") from None
-    return records
+        yield record
 
 
-def _mapping(value: Any, keep_null: bool) -> dict[str, Any]:
-    """A Parquet map, struct or JSON text as a mapping. In a struct, null means that a model was not asked."""
-    value = json.loads(value) if isinstance(value, str) else value
-    pairs = value if isinstance(value, list) else (value or {}).items()
-    return {key: item for key, item in pairs if item is not None or keep_null}
+def _mapping(value: Any, name: str) -> dict[str, Any]:
+    """A Parquet map, struct or JSON text as a mapping.
+
+    In a map and in JSON, a score that is null means that the model was asked and failed. In a struct, which has a field
+    for each model in every row, it means that the model was not asked.
+
+    Args:
+        value: The value.
+        name: Its field, for the error.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if isinstance(value, str):
+        try:
+            given = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"field '{name}': not valid JSON: {error}") from None
+    else:
+        given = dict(value) if isinstance(value, list) else value
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise ValueError(f"field '{name}': it must be a mapping from models, not {type(given).__name__}")
+    keep_null = name == "records" and not isinstance(value, dict)
+    return {key: item for key, item in given.items() if item is not None or keep_null}

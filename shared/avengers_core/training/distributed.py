@@ -10,24 +10,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..embedders.factory import make_embedder
 from ..errors import MissingExtraError, RecordError
-from ..records.io import Source
+from ..records.io import Source, find_files
 from ..records.partitions import add
-from ..records.slices import SLICE_BYTES, SLICE_ROWS, FileSlice, find_slices
+from ..records.slices import SLICE_BYTES, SLICE_ROWS, FileSlice, check_not_empty, find_slices
 from ..records.table import RecordTable, left_names
 from .encoding import encode_slice
 from .estimator import RouterEstimator
 from .reading import check_indices, index_keys
 
 __all__ = ["DaskPartitions", "connect", "fit_on_cluster"]
-
-
-def _keys(table: RecordTable | None) -> NDArray[np.uint64]:
-    return index_keys(table) if table else np.zeros(0, dtype=np.uint64)
 
 
 def _names(table: RecordTable | None) -> tuple[list[str], list[str]]:
@@ -96,7 +89,9 @@ def fit_on_cluster(
     _check_estimator(estimator)
     slices = find_slices(source, partition_bytes, partition_rows, more_suffixes=(".parquet",))
     loaded = _load_partitions(estimator, slices, client)
-    check_indices(client.gather([client.submit(_keys, future, pure=False) for future in loaded]), source)
+    keys = client.gather([client.submit(index_keys, future, pure=False) for future in loaded])
+    check_not_empty(zip(slices, map(len, keys), strict=True), find_files(source, (".parquet",)))
+    check_indices(keys, source)
     names = client.gather([client.submit(_names, future, pure=False) for future in loaded])
     models = left_names(
         "model", (models for models, _ in names), [*estimator.exclude_models, *estimator.soft_exclude_models]
@@ -133,7 +128,14 @@ def _load_partitions(estimator: RouterEstimator, slices: list[FileSlice], client
     futures: list[Any] = [client.submit(encode_slice, item, estimator.embedder, pure=False) for item in slices]
     for done, future in enumerate(as_completed(futures), start=1):
         if future.status == "error":
-            future.result()
+            try:
+                future.result()
+            except distributed.KilledWorker as error:
+                path = slices[futures.index(future)].path
+                raise RecordError(
+                    f"{path}: the workers that read it have died, most likely for want of memory: give them more, or "
+                    "split the file (a compressed file is read in one piece)"
+                ) from error
         if estimator.progress:
             estimator.progress("read and embed partitions", done, len(futures))
     return futures

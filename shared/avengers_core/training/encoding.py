@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..embedders.base import Embedder, embed_all
 from ..embedders.factory import make_embedder
 from ..records.io import Source
-from ..records.loading import load_records
+from ..records.loading import TableBuilder, load_records
 from ..records.schema import Record
 from ..records.slices import FileSlice, read_slice
 from ..records.table import RecordTable
@@ -75,10 +75,10 @@ def encode_slice(file_slice: FileSlice, embedder: str | None) -> RecordTable | N
     Raises:
         RecordError: If a record is not valid.
     """
-    records = read_slice(file_slice)
-    if not records:
-        return None
-    return dataclasses.replace(encode_records(load_records(records), _embedder(embedder)), queries=[])
+    builder = TableBuilder(encoder(_embedder(embedder)))
+    for record in read_slice(file_slice):
+        builder.add(record)
+    return builder.build() if len(builder) else None
 
 
 @functools.lru_cache(maxsize=2)

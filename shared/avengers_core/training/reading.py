@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
 import signal
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,7 @@ from ..errors import RecordError
 from ..records.io import Source, find_files, read_records
 from ..records.loading import load_parts
 from ..records.schema import Record
-from ..records.slices import find_slices
-from ..records.splits import text_key
+from ..records.slices import check_not_empty, find_slices, read_slice
 from ..records.table import RecordTable
 from .encoding import encode_records, encode_slice, encoder
 from .parts import PART_ROWS, Part, align_parts, cut, joined
@@ -62,11 +64,13 @@ def training_parts(
         yield cut(encode_records(records, make_embedder(embedder), progress), PART_ROWS)
         return
     tables = _tables(records, embedder, progress, n_jobs)
-    if memory is None:
-        yield list(tables)
-        return
-    with tempfile.TemporaryDirectory(prefix="avengers-", ignore_cleanup_errors=True) as folder:
-        yield list(_kept(tables, memory * _SHARE_OF_PARTS, Path(folder)))
+    with closing(tables), ExitStack() as stack:
+        if memory is None:
+            parts: list[Part] = list(tables)
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="avengers-", ignore_cleanup_errors=True))
+            parts = list(_kept(tables, memory * _SHARE_OF_PARTS, Path(folder)))
+        yield parts
 
 
 def _kept(tables: Iterable[RecordTable], room: float, folder: Path) -> Iterator[Part]:
@@ -81,11 +85,13 @@ def _tables(
     embedder: str | Embedder | None,
     progress: Callable[[str, int, int], None] | None,
     n_jobs: int,
-) -> Iterator[RecordTable]:
+) -> Generator[RecordTable, None, None]:
     if n_jobs == 1:
         return load_parts(records, PART_ROWS, encode=encoder(make_embedder(embedder), progress))
     if embedder is not None and not isinstance(embedder, str):
-        raise ValueError("with n_jobs the embedder must be a name, from which each process makes its own")
+        raise ValueError(
+            "with n_jobs (--jobs) each process makes its own embedder: give its name, such as 'wordllama', and no cache"
+        )
     given: Any = records if isinstance(records, (str, Path)) else list(records)
     if not isinstance(given, (str, Path)) and any(isinstance(record, Record) for record in given):
         raise ValueError("with n_jobs records are read from files; give their paths")
@@ -96,21 +102,20 @@ def _encoded_slices(
     source: Source, embedder: str | None, progress: Callable[[str, int, int], None] | None, n_jobs: int
 ) -> Iterator[RecordTable]:
     """The tables of all slices of files, in order, each encoded in one of several processes."""
-    empty, keys, done = {str(path) for path in find_files(source)}, [], 0
+    keys: list[NDArray[np.uint64]] = []
+    every, done = find_slices(source), 0
     most = min(n_jobs, _MOST_PROCESSES)
-    with ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _ignore_interrupts) as processes:
+    with ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _live_as_long_as_parent) as processes:
         waiting: deque[Future[RecordTable | None]] = deque()
-        slices = deque(find_slices(source))
-        names = deque(one.path for one in slices)
+        slices = deque(every)
         try:
             while slices or waiting:
-                while slices and len(waiting) < n_jobs + 1:
+                while slices and len(waiting) < most + 1:
                     waiting.append(processes.submit(encode_slice, slices.popleft(), embedder))
-                table, path = waiting.popleft().result(), names.popleft()
+                table = waiting.popleft().result()
+                keys.append(index_keys(table))
                 if table is None:
                     continue
-                empty.discard(path)
-                keys.append(index_keys(table))
                 done += len(table)
                 if progress:
                     progress("embed", done, 0)
@@ -120,22 +125,37 @@ def _encoded_slices(
                 "a process that reads records has ended: it may have run out of memory (set n_jobs or --jobs lower), "
                 "or a script trains with n_jobs outside of `if __name__ == '__main__':`, which each process imports"
             ) from error
-        finally:
-            processes.shutdown(cancel_futures=True)
-    if empty:
-        raise RecordError(f"{min(empty)}: the file has no records")
+        except BaseException:  # what the processes still do is for nobody
+            for process in list((processes._processes or {}).values()):
+                process.terminate()
+            raise
+    check_not_empty(zip(every, map(len, keys), strict=True), find_files(source))
     check_indices(keys, source)
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that this one works for."""
+def _live_as_long_as_parent() -> None:
+    """In a process that works for another one: leave Ctrl-C to that one, and end when it ends, however that is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
 
 
-def index_keys(table: RecordTable) -> NDArray[np.uint64]:
-    """(n,) a number for each row's dataset and index."""
+def _end_after(process: Any) -> None:
+    process.join()
+    os._exit(1)
+
+
+def index_keys(table: RecordTable | None) -> NDArray[np.uint64]:
+    """(n,) a number for each row's dataset and index; none if there is no table."""
+    if table is None:
+        return np.zeros(0, dtype=np.uint64)
     names = (f"{table.datasets[code]}\0{index}" for code, index in zip(table.dataset, table.index, strict=True))
-    return np.fromiter(map(text_key, names), dtype=np.uint64, count=len(table))
+    return np.fromiter(map(_name_key, names), dtype=np.uint64, count=len(table))
+
+
+def _name_key(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def check_indices(keys: list[NDArray[np.uint64]], source: Source) -> None:
@@ -143,7 +163,7 @@ def check_indices(keys: list[NDArray[np.uint64]], source: Source) -> None:
 
     Args:
         keys: `index_keys` of all tables.
-        source: The files, which are read again to say where it is.
+        source: The files, JSON lines or Parquet, which are read again to say where it is.
 
     Raises:
         RecordError: If one does.
@@ -152,11 +172,20 @@ def check_indices(keys: list[NDArray[np.uint64]], source: Source) -> None:
     if len(np.unique(every)) == len(every):
         return
     if not any(path.suffix == ".parquet" for path in find_files(source, (".parquet",))):
-        deque(read_records(source), maxlen=0)
-    raise RecordError("an index occurs twice in a dataset; give each record of a dataset an index of its own")
+        deque(read_records(source), maxlen=0)  # its error has the lines
+    seen = set()
+    for piece in find_slices(source, more_suffixes=(".parquet",)):
+        for record in read_slice(piece):
+            name = (record.dataset, str(record.index))
+            if name in seen:
+                raise RecordError(
+                    f"{piece.path}: field 'index': {record.index!r} occurs twice in dataset {record.dataset!r}; give "
+                    "each record of a dataset an index of its own"
+                )
+            seen.add(name)
 
 
-def _of_size(tables: Iterable[RecordTable], size: int) -> Iterator[RecordTable]:
+def _of_size(tables: Iterable[RecordTable], size: int) -> Generator[RecordTable, None, None]:
     """The same rows in tables of ``size`` rows."""
     held: list[RecordTable] = []
     for table in tables:

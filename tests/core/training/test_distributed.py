@@ -200,3 +200,14 @@ def test_faults_name_the_file_and_the_line(client: Any, tmp_path: Path) -> None:
     assert threading.active_count() < 200
     with pytest.raises(ValueError, match="no Dask scheduler"):
         connect("tcp://127.0.0.1:9")
+
+
+def test_a_file_without_records_is_an_error(client: Any, tmp_path: Path) -> None:
+    from avengers_core.training.distributed import fit_on_cluster
+
+    write_jsonl(tmp_path / "r.jsonl", map(plain, make_records(60)))
+    for name, text in (("none.jsonl", ""), ("blank.jsonl", "\n\n")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(RecordError, match=rf"{name}: the file has no records"):
+            fit_on_cluster(RouterEstimator(3), tmp_path, client)
+        (tmp_path / name).unlink()

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from avengers_core import RecordError, RouterEstimator, WordLlamaEmbedder, load_records
 from avengers_core.cli.options import parse_bytes
-from avengers_core.records import slices, write_records
+from avengers_core.embedders.callable import CallableEmbedder
+from avengers_core.records import loading, slices, write_records
 from avengers_core.records.schema import Record, Usage
 from avengers_core.records.table import RecordTable
 from avengers_core.routing.manifest import Artifact
 from avengers_core.training import clustering, estimator, parts, reading
 from avengers_core.training.reading import training_parts
+from msgspec.structs import replace
 
+from tests.support.commands import run_command
 from tests.support.records import make_records, plain, write_jsonl
 
 AVENGERS = [sys.executable, "-m", "avengers_core.cli"]
@@ -136,7 +144,11 @@ def test_processes_say_what_one_process_says_of_a_fault(tmp_path: Path) -> None:
     ("parameters", "records", "message"),
     [
         ({"n_jobs": 0}, "r.jsonl", "n_jobs must be a whole number of 1 or more, not 0"),
-        ({"n_jobs": 2, "embedder": WordLlamaEmbedder()}, "r.jsonl", "with n_jobs the embedder must be a name"),
+        (
+            {"n_jobs": 2, "embedder": WordLlamaEmbedder()},
+            "r.jsonl",
+            "each process makes its own embedder: give its name",
+        ),
         ({"n_jobs": 2}, make_records(30), "with n_jobs records are read from files"),
         ({"memory": 1000}, "r.jsonl", "memory must be a whole number of 1073741824 or more, not 1000"),
         ({"memory": 1 << 31, "train_ratio": 0.5}, "r.jsonl", "with a limit of memory train_ratio must be 1"),
@@ -190,3 +202,67 @@ def test_the_command_takes_a_limit_of_memory(tmp_path: Path) -> None:
 def test_sizes_are_read() -> None:
     read = {text: parse_bytes(text, "--memory") for text in ("4GiB", "1.5 GB", "500m", "2e9", "7KiB", "3b")}
     assert list(read.values()) == [4 << 30, 1_500_000_000, 500_000_000, 2_000_000_000, 7 << 10, 3]
+
+
+def test_processes_tell_indices_apart_that_differ_in_white_space(tmp_path: Path) -> None:
+    records = [replace(record, index=f"q{' ' * number}") for number, record in enumerate(make_records(60))]
+    path = write_jsonl(tmp_path / "r.jsonl", map(plain, records))
+    assert RouterEstimator(3, n_jobs=2).fit(path).n_records_ == 60
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_stays_behind_if_training_is_ended(sent: signal.Signals, tmp_path: Path) -> None:
+    lines = [json.dumps(plain(record)) for record in make_records(60)]
+    path = tmp_path / "r.jsonl"
+    with path.open("w") as file:
+        for number in range(4_000):
+            file.writelines(line.replace('"index": "', f'"index": "{number}/') + "\n" for line in lines)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    options = ["--jobs", "2", "--memory", "1GiB", "--quiet", "-o", str(tmp_path / "router.zip")]
+    process = subprocess.Popen([*AVENGERS, "train", str(path), *options], env={**os.environ, "TMPDIR": str(temporary)})
+    own = psutil.Process(process.pid)
+    while len(workers := own.children(recursive=True)) < 3 or not list(temporary.iterdir()):  # and a resource tracker
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(sent)
+    assert process.wait(30) == (143 if sent is signal.SIGTERM else -sent)
+    assert not psutil.wait_procs(workers, 30)[1]
+    if sent is signal.SIGTERM:
+        assert not list(temporary.iterdir())
+
+
+def test_a_fault_does_not_wait_for_what_is_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_jsonl(tmp_path / "r.jsonl", map(plain, make_records(60)))
+    with path.open("a") as file:
+        file.write("no record\n")
+    go_on, waited = threading.Event(), threading.Event()
+
+    def embed(texts: list[str]) -> Any:
+        go_on.wait(30)
+        waited.set()
+
+    monkeypatch.setitem(loading.load_parts.__kwdefaults__, "batch_size", 60)
+    with pytest.raises(RecordError, match=r"r\.jsonl:61"):
+        RouterEstimator(3, embedder=CallableEmbedder(embed, id="slow", dimension=8)).fit(path)
+    assert not waited.is_set()
+    go_on.set()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--jobs", "2", "--cache", "c.sqlite"], "--jobs cannot be combined with --cache"),
+        (["--jobs", "2", "--embedder", "openai:x"], "--jobs cannot be combined with --cache"),
+        (["--scheduler", "tcp://127.0.0.1:1", "--cache", "c.sqlite"], "--cache is of no use with --scheduler"),
+    ],
+)
+def test_options_that_do_not_go_together(options: list[str], message: str, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "r.jsonl", map(plain, make_records(30)))
+    shown = run_command("train", path, *options, "-o", tmp_path / "a.zip", exit_code=2).output
+    assert message in " ".join(shown.replace("│", " ").split())
+
+
+def test_a_price_id_without_a_model_is_refused(tmp_path: Path) -> None:
+    shown = run_command("update", "default", "--price-id", "nano", "-o", tmp_path / "a.zip", exit_code=2).output
+    assert "give it as id=provider:model" in shown
