@@ -178,7 +178,7 @@ def portable(messages: list[BaseMessage], provider: str) -> list[BaseMessage]:
     callers = [message for message in messages if isinstance(message, AIMessage) and message.tool_calls]
     own = bool(callers) and all(_author(one) and _is_of(one, provider) for one in callers)
     rewritten = rewrite_history(
-        messages, _no_ids if own else _call_ids, lambda message, ids: _portable(message, provider, ids)
+        messages, None if own else _call_ids, lambda message, ids: _portable(message, provider, ids)
     )
     same = len(rewritten) == len(given) and all(a is b for a, b in zip(rewritten, given, strict=True))
     return given if same else rewritten
@@ -229,10 +229,6 @@ def _with_ids(content: Any, ids: Mapping[str, str]) -> Any:
         else block
         for block in content
     ]
-
-
-def _no_ids(message: BaseMessage) -> list[str | None]:
-    return []
 
 
 def _author(message: AIMessage) -> str | None:

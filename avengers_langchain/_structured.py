@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough, RunnableSequence
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.json import parse_json_markdown
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ._messages import as_chunk
 from ._models import unwrap
@@ -120,8 +120,6 @@ class StructuredParser(BaseTransformOutputParser[Any]):
 
     def _validate(self, value: Any) -> Any:
         target = self.target
-        if isinstance(target, type) and issubclass(target, BaseModel):
-            return target.model_validate(value)
         if isinstance(target, type) and hasattr(target, "model_validate"):
             return target.model_validate(value)
         if isinstance(target, type) and hasattr(target, "parse_obj"):

@@ -125,10 +125,9 @@ def portable(messages: Sequence[ChatMessage], provider: str) -> list[ChatMessage
     """
     callers = [one for one in messages if any(isinstance(block, ToolCallBlock) for block in one.blocks)]
     own = bool(callers) and all((one.additional_kwargs.get(KEY) or {}).get("provider") == provider for one in callers)
-    ids = _no_ids if own else _call_ids
     return rewrite_history(
         [_with_taken_blocks(one, provider) for one in messages],
-        ids,
+        None if own else _call_ids,
         lambda message, new: _portable(message, provider, new),
     )
 
@@ -145,10 +144,6 @@ def _with_taken_blocks(message: ChatMessage, provider: str) -> ChatMessage:
         elif isinstance(block, CitableBlock):
             blocks += [TextBlock(text=f"{block.title} ({block.source}):"), *block.content]
     return ChatMessage(role=message.role, blocks=blocks, additional_kwargs=message.additional_kwargs)
-
-
-def _no_ids(message: ChatMessage) -> list[str | None]:
-    return []
 
 
 def _call_ids(message: ChatMessage) -> list[str | None]:

@@ -207,7 +207,9 @@ class RoutingFields(BaseModel):
         return self._dispatchers.variant(tuple(build.values()), lambda: self._open_variant(build, overrides))
 
     def _open_variant(self, build: Mapping[str, Any], overrides: Mapping[str, Any]) -> Dispatcher[Any]:
-        """A dispatcher that spends from the same purse, and knows which of the same models are resting."""
+        """A dispatcher that shares the ledger and the budget, and knows which of the same models are cooling down."""
+        if "ledger" not in overrides:
+            build = {**build, "ledger": self.dispatcher.ledger or False}
         variant = self._open_dispatcher(build)
         variant.share(self.dispatcher, purse="ledger" not in overrides, cooldowns="models" not in overrides)
         return variant

@@ -52,16 +52,16 @@ def last_turn(
 
 def rewrite_history(
     messages: Sequence[Message],
-    call_ids: Callable[[Message], Iterable[str | None]],
+    call_ids: Callable[[Message], Iterable[str | None]] | None,
     rewrite: Callable[[Message, Mapping[str, str]], Message],
 ) -> list[Message]:
     """Rewrite the messages of a conversation for another provider.
 
     Args:
         messages: The conversation, oldest message first.
-        call_ids: Returns the ids of tool calls that a message has or answers.
+        call_ids: Returns the ids of tool calls that a message has or answers. None: they stay as they are.
         rewrite: Returns a message as the provider accepts it, given new ids for the tool calls whose id some provider
             refuses. It returns the message itself if there is nothing to change.
     """
-    ids = safe_call_ids(call_id for message in messages for call_id in call_ids(message))
+    ids = safe_call_ids(call_id for message in messages for call_id in call_ids(message)) if call_ids else {}
     return [rewrite(message, ids) for message in messages]

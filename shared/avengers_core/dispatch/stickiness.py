@@ -26,7 +26,7 @@ def model_to_ask(decision: Decision, prompt: Prompt, *, sticky: bool) -> str:
         return decision.model
     if prompt.in_tool_loop:
         return current
-    if _weighs_dollars(decision) or _has_more_utility(decision, current):
+    if decision.weighs_costs or _has_more_utility(decision, current):
         return decision.model
     return current
 
@@ -35,11 +35,7 @@ def has_choice(decision: Decision, prompt: Prompt, *, sticky: bool) -> bool:
     """Whether the router alone decides which model is asked, so that its choice has a probability."""
     if not sticky or prompt.current not in decision.candidates:
         return True
-    return not prompt.in_tool_loop and _weighs_dollars(decision)
-
-
-def _weighs_dollars(decision: Decision) -> bool:
-    return decision.weighs_costs
+    return not prompt.in_tool_loop and decision.weighs_costs
 
 
 def _has_more_utility(decision: Decision, current: str) -> bool:
