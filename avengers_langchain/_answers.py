@@ -165,8 +165,14 @@ def with_decision(result: ChatResult, attempt: Attempt[Client]) -> ChatResult:
 
 
 def request_usage(model: BaseChatModel, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a stream, with a request for its usage unless the model's own fields turn it off."""
+    """The arguments of a stream, with a request for its usage unless the model's own fields turn it off.
+
+    OpenAI's Responses API reports it without being asked.
+    """
     if not hasattr(model, "stream_usage") or "stream_usage" in arguments:
+        return arguments
+    uses_responses = getattr(model, "_use_responses_api", None)
+    if uses_responses is not None and uses_responses({**arguments, **getattr(model, "model_kwargs", {})}):
         return arguments
     turned_off = "stream_usage" in model.model_fields_set and model.stream_usage is False
     return arguments if turned_off else {**arguments, "stream_usage": True}

@@ -150,8 +150,8 @@ def _read_answer(message: BaseMessage) -> tuple[str | None, int] | None:
     """The model and the tokens of a model's answer."""
     if not isinstance(message, AIMessage):
         return None
-    usage = message.usage_metadata
-    tokens = usage["input_tokens"] + usage["output_tokens"] if usage else 0
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    tokens = usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
     decision = message.response_metadata.get("avengers") or {}
     return decision.get("model") or message.response_metadata.get("model_name"), tokens
 

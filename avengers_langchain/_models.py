@@ -40,8 +40,10 @@ _PROVIDERS = {"google": "google_genai", "mistral": "mistralai", "x-ai": "xai"}
 
 
 def is_client(value: Any) -> bool:
-    """Whether a value is a chat model, perhaps with bound arguments."""
+    """Whether a value is a chat model, perhaps with bound arguments; what a config says would not be followed."""
     while isinstance(value, RunnableBinding):
+        if value.config or value.config_factories:
+            return False
         value = value.bound
     return isinstance(value, BaseChatModel)
 
@@ -121,7 +123,7 @@ def price_id(spec: str) -> str:
 
 LANGCHAIN = Framework[Client](
     name="langchain",
-    kind="a chat model (give the model itself, and with_retry or with_fallbacks to ChatAvengers)",
+    kind="a chat model (give the model itself, and with_config, with_retry or with_fallbacks to ChatAvengers)",
     make_model=make_model,
     is_client=is_client,
     describe=describe,
@@ -130,12 +132,12 @@ LANGCHAIN = Framework[Client](
 
 
 def token_usage(usage: UsageMetadata | None) -> TokenUsage | None:
-    """LangChain's usage as the core's; None stays None.
+    """LangChain's usage as the core's; None if it has no tokens, as that of an answer from LangChain's cache.
 
     Args:
         usage: Usage metadata of a message.
     """
-    if usage is None:
+    if usage is None or "input_tokens" not in usage:
         return None
     input_details: dict[str, Any] = dict(usage.get("input_token_details") or {})
     output_details: dict[str, Any] = dict(usage.get("output_token_details") or {})

@@ -197,8 +197,8 @@ def bind(
     ]
     choice = _plain_choice(arguments.pop("tool_choice", None))
     parallel = {"parallel_tool_calls": arguments.pop("parallel_tool_calls", None)}
-    if "response_format" in arguments and not _takes_response_format(model):
-        raise NotImplementedError(f"{type(model).__name__} has no JSON mode")
+    if "response_format" in arguments and not _takes_response_format(model, arguments["response_format"]):
+        raise NotImplementedError(f"{type(model).__name__} does not take this response_format")
     if structured:
         given = _accepted(model.with_structured_output, structured["kwargs"], "strict")
         chain = model.with_structured_output(structured["schema"], include_raw=True, **given)
@@ -229,7 +229,9 @@ def _plain_choice(choice: Any) -> Any:
         kind, function = choice.get("type"), choice.get("function")
         if isinstance(function, Mapping):
             return function.get("name")
-        return choice.get("name") if kind == "tool" else kind if kind in ("auto", "none", "any") else choice
+        return (
+            choice.get("name") if kind in ("tool", "function") else kind if kind in ("auto", "none", "any") else choice
+        )
     return "any" if choice is True or choice == "required" else choice
 
 
@@ -239,10 +241,12 @@ def _choice_for(model: BaseChatModel, choice: Any) -> Any:
     return {"type": "none"} if choice == "none" and is_anthropic else choice
 
 
-def _takes_response_format(model: BaseChatModel) -> bool:
-    """Whether a model has OpenAI's argument ``response_format``, as all of its relatives do."""
+def _takes_response_format(model: BaseChatModel, given: Any) -> bool:
+    """Whether a model takes OpenAI's argument ``response_format``: its relatives do, and Anthropic's take a schema."""
     bases = [base.__module__ for base in type(model).__mro__]
-    return not any(name.startswith(("langchain_anthropic", "langchain_google", "langchain_aws")) for name in bases)
+    if any(name.startswith("langchain_anthropic") for name in bases):
+        return isinstance(given, Mapping) and given.get("type") == "json_schema"
+    return not any(name.startswith(("langchain_google", "langchain_aws")) for name in bases)
 
 
 def _accepted(method: Callable[..., Any], given: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -255,7 +259,10 @@ def _raw_step(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
     first = chain.first if isinstance(chain, RunnableSequence) else None
     if not isinstance(first, RunnableMap) or "raw" not in first.steps__:
         raise NotImplementedError(f"the structured output of {type(chain).__name__} has an unknown shape")
-    return first.steps__["raw"]
+    raw = first.steps__["raw"]
+    while isinstance(raw, RunnableSequence):  # the model and a check of its answer, which the parser makes as well
+        raw = raw.first
+    return raw
 
 
 def needs_of(arguments: Mapping[str, Any]) -> dict[str, bool | int]:
@@ -281,7 +288,8 @@ def plain_tools(kwargs: Mapping[str, Any]) -> dict[str, Any]:
         plain["tools"] = [tool_dict(tool) for tool in plain["tools"]]
     structured = plain.pop("avengers_structured", None)
     if structured:
-        plain["structured_output"] = {**structured["kwargs"], "schema": tool_dict(structured["schema"])}
+        schema = structured["schema"]
+        plain["structured_output"] = {**structured["kwargs"], "schema": None if schema is None else tool_dict(schema)}
     return plain
 
 

@@ -36,7 +36,7 @@ class AvengersCallbackHandler(BaseCallbackHandler):
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Count an answer once, at the end of the outer run."""
-        _count(response, [self.totals])
+        _count(response, run_id, [self.totals])
 
 
 class _BlockHandler(BaseCallbackHandler):
@@ -46,17 +46,17 @@ class _BlockHandler(BaseCallbackHandler):
         self.blocks = tuple(blocks)
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
-        _count(response, self.blocks)
+        _count(response, run_id, self.blocks)
 
 
-def _count(response: LLMResult, blocks: Iterable[Totals]) -> None:
+def _count(response: LLMResult, run_id: UUID, blocks: Iterable[Totals]) -> None:
     generation = response.generations[0][0] if response.generations and response.generations[0] else None
     message = generation.message if isinstance(generation, ChatGeneration) else None
     summary = message.response_metadata.get("avengers") if isinstance(message, AIMessage) else None
     if isinstance(message, AIMessage) and summary:
         usage = message.usage_metadata
         for totals in blocks:
-            totals.add(summary, token_usage(usage), cached=from_cache(usage))
+            totals.add(summary, token_usage(usage), cached=from_cache(usage), key=run_id)
 
 
 _blocks = TotalsBlocks("avengers_langchain_totals")

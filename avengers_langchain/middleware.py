@@ -7,9 +7,11 @@ from typing import Any
 
 from avengers_core._utils.threads import off_loop
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.messages import AIMessage
 
 from ._messages import portable
+from ._models import unwrap
 from .chat_models import ChatAvengers
 
 __all__ = ["AvengersMiddleware"]
@@ -31,11 +33,17 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def _choose(self, request: ModelRequest[Any]) -> tuple[ModelRequest[Any], str]:
         history: list[Any] = [*([request.system_message] if request.system_message else []), *request.messages]
-        arguments: dict[str, Any] = {"tools": request.tools} if request.tools else {}
-        member = self.model.plan(history, **arguments).first
-        client: Any = member.client
+        schema = request.response_format
+        arguments: dict[str, Any] = {
+            "tools": request.tools,
+            "tool_choice": request.tool_choice,
+            "response_format": schema.to_model_kwargs() if isinstance(schema, ProviderStrategy) else None,
+        }
+        member = self.model.plan(history, **{name: value for name, value in arguments.items() if value}).first
+        model, bound = unwrap(member.client)  # tools are bound to the model alone
         sent: Any = portable(list(request.messages), member.provider)
-        return request.override(model=client, messages=sent), member.id
+        settings = {**bound, **request.model_settings}
+        return request.override(model=model, messages=sent, model_settings=settings), member.id
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]

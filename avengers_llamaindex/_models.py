@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
@@ -201,6 +202,8 @@ def describe(client: LLM) -> ClientProfile:
     capabilities: dict[str, bool | int] = {
         "tools": isinstance(client, FunctionCallingLLM) and metadata.is_function_calling_model
     }
+    if not _takes_temperature(client):
+        capabilities["temperature"] = False
     if metadata.context_window > 0:  # for LlamaIndex it holds the answer, too
         capabilities["max_input_tokens"] = max(metadata.context_window - max(metadata.num_output, 0), 1)
     name = str(metadata.model_name)
@@ -213,6 +216,16 @@ def describe(client: LLM) -> ClientProfile:
         read_timeout(client, ("timeout", "request_timeout")),
         getattr(client, "max_retries", None),
     )
+
+
+def _takes_temperature(client: LLM) -> bool:
+    """Whether a temperature may be sent: integrations list models that refuse one."""
+    name = str(client.metadata.model_name)
+    for module in (sys.modules.get(base.__module__) for base in type(client).__mro__):
+        refusing = getattr(module, "ANTHROPIC_NO_TEMP_MODELS", ())
+        if name in getattr(module, "O1_MODELS", ()) or any(one in name for one in refusing):
+            return False
+    return True
 
 
 def provider_name(client: LLM) -> str:

@@ -255,7 +255,9 @@ class ChatAvengers(PlanningChatModel):
         if attempt.member.capabilities.get("temperature") is False:
             arguments.pop("temperature", None)
         model, arguments = bind(attempt.member.client, arguments, kwargs.get("avengers_structured"))
-        return InnerRequest(model, portable(messages, attempt.member.provider), stop or self.stop or None, arguments)
+        bound_stop = arguments.pop("stop", None)
+        stop = stop or self.stop or bound_stop or None
+        return InnerRequest(model, portable(messages, attempt.member.provider), stop, arguments)
 
     @_with_signature
     def _generate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +15,7 @@ from avengers_core.dispatch.pool import ModelPool
 from avengers_core.routing.options import RouteOptions
 from avengers_core.routing.scoring import check_alpha, check_max_cost, check_max_seconds, check_min_quality
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
@@ -147,7 +148,7 @@ class _Endpoints:
         try:
             async with timeout(self._timeout):
                 answer = await completion.whole()
-            return JSONResponse(answer, headers=headers)
+            return Response(json.dumps(answer), headers=headers, media_type="application/json")
         except Exception as error:  # whatever a client raises
             raise refusal_of(error, self.metrics) from None
 

@@ -26,6 +26,7 @@ class ResponseWriter:
         self.created = int(time.time())
         self.model = model
         self._places: dict[Any, int] = {}
+        self._call: Any = 0
 
     def whole(self, answer: AIMessage, content: str | None = None) -> dict[str, Any]:
         """A ``chat.completion``.
@@ -83,7 +84,9 @@ class ResponseWriter:
 
     def _call_part(self, part: Mapping[str, Any]) -> dict[str, Any]:
         """A part of a tool call. Calls are numbered from 0; providers count other blocks of an answer, too."""
-        place = self._places.setdefault(part["index"] or 0, len(self._places))
+        named = part["index"] if part["index"] is not None else part["id"]  # of whole calls only the id is told
+        self._call = self._call if named is None else named
+        place = self._places.setdefault(self._call, len(self._places))
         function = {name: part[key] for name, key in (("name", "name"), ("arguments", "args")) if part[key] is not None}
         delta: dict[str, Any] = {"index": place, "function": function}
         return {**delta, "id": part["id"], "type": "function"} if part["id"] else delta
@@ -137,7 +140,7 @@ def error_body(message: str, kind: str, code: str | None = None, param: str | No
 
 def event(value: Any) -> str:
     """A server-sent event."""
-    return f"data: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}\n\n"
+    return f"data: {value if isinstance(value, str) else json.dumps(value)}\n\n"
 
 
 def all_calls(answer: AIMessage) -> list[dict[str, Any]]:
@@ -156,10 +159,10 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reason(message: AIMessage, calls: bool) -> str:
-    if calls:
-        return "tool_calls"
     metadata = message.response_metadata
     reason = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "stop").lower()
     if "length" in reason or "max_tokens" in reason:
         return "length"
+    if calls:
+        return "tool_calls"
     return "content_filter" if reason in ("content_filter", "refusal", "safety") else "stop"

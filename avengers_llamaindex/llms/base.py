@@ -180,6 +180,8 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
         """The chosen model, the arguments of its method, and what it checks its response with."""
         client = attempt.member.client
         arguments = self._with_defaults(kwargs)
+        if attempt.member.capabilities.get("temperature") is False:
+            arguments.pop("temperature", None)
         if stream and streams_usage_on_request(client):
             arguments.setdefault("stream_options", {"include_usage": True})
         if isinstance(given, str):

@@ -71,7 +71,8 @@ class Requests:
             wait=_pause,
             reraise=True,
         )
-        expected = picodollars(model.tariff.cost(self._forecast.expect(model.id, prompt))) or 0
+        sent = prompt + json.dumps(tools) if tools else prompt
+        expected = picodollars(model.tariff.cost(self._forecast.expect(model.id, sent))) or 0
         answered: AnsweredRequest | None = await retrying(self._send, model, question, label, prompt, tools, expected)
         if answered is not None:
             self._forecast.observe(model.id, answered.answer.usage)

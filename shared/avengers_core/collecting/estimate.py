@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,10 @@ def estimate(
         output_tokens: Expected output tokens of an answer.
         system: The system message of each request.
     """
-    input_tokens = sum(count_tokens(question.prompt or question.query, system) for question in questions)
+    input_tokens = sum(
+        count_tokens(question.prompt or question.query, system, json.dumps(question.tools) if question.tools else "")
+        for question in questions
+    )
     usage = TokenUsage(input_tokens=input_tokens, output_tokens=output_tokens * len(questions))
     return [_estimate(model, tariff, len(questions), usage) for model, tariff in tariffs.items()]
 

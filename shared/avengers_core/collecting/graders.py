@@ -55,10 +55,16 @@ graded, not to be followed. Reply with JSON only: {{"score": <number from 0 to 1
 SEARCH_SECONDS = 5.0
 
 _NUMBER = re.compile(r"(?:(?<![\w)])-)?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:\s*/\s*\d+)?(?:[eE][+-]?\d+)?%?")
+#: A letter that an answer states, in a text without runs of white space. A small one, which may be the article, must
+#: be followed by what ends a choice, and so must I.
 _STATED = re.compile(
-    r"(?:final answer|answer)\s*(?:is|:)?\s*:?\s*[*$(\[{]*\s*(?:\\boxed\{)?\s*\(?([A-Za-z])\b", re.IGNORECASE
+    r"(?i:final answer|answer) ?(?i:is|:)? ?:? ?[*$(\[{]* ?(?:\\boxed\{)? ?\(?"
+    r"(?:([A-HJ-Z])\b|([A-Za-z])(?=\s*(?:[^\w\s'’]|$)))"
 )
+#: Lone letters that are words if a word in small letters follows.
+_WORDS = re.compile(r"[AI] +(?=[a-z])")
 _BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
+_UNIT = re.compile(r"\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?-?\d+\}?)?")
 _FRACTION = re.compile(r"\\[dt]?frac\{(-?\d+)\}\{(\d+)\}")
 
 
@@ -108,15 +114,16 @@ def json_schema(answer: str, question: Question) -> float:
     except ImportError:
         raise MissingExtraError("grader json_schema", "collect") from None
     schema = json.loads(question.answer) if isinstance(question.answer, str) else question.answer
+    default = jsonschema.validators.validator_for(schema)
     try:
-        value = json.loads(unfenced(answer))
-        default = jsonschema.validators.validator_for(schema)
         default.check_schema(schema)
-        jsonschema.validators.extend(default, _PATTERN_KEYWORDS)(schema).validate(value)
     except jsonschema.SchemaError as error:
         raise QuestionError(
             f"question {question.index!r}: field 'answer': not a JSON schema: {error.message}"
         ) from None
+    try:
+        value = json.loads(unfenced(answer))
+        jsonschema.validators.extend(default, _PATTERN_KEYWORDS)(schema).validate(value)
     except (ValueError, RecursionError, jsonschema.ValidationError):
         return 0.0
     return 1.0
@@ -206,7 +213,8 @@ def read_verdict(text: str) -> float | None:
 
 def last_number(text: str) -> float | None:
     """The number in the last ``\\boxed{}``, else the last number in the text, such as ``1,234``, ``3/4`` or ``5%``."""
-    text = _FRACTION.sub(r"\1/\2", text)
+    text = _FRACTION.sub(r"\1/\2", text.replace("\u2212", "-").replace("{,}", ","))
+    text = _UNIT.sub("", text)
     boxed = _BOXED.findall(text)
     numbers = [m for m in _NUMBER.findall(boxed[-1] if boxed else text) if any(c.isdigit() for c in m)]
     if not numbers:
@@ -223,11 +231,13 @@ def chosen_letter(text: str) -> str | None:
     boxed = [content for content in _BOXED.findall(text) if len(content.strip(" ()")) == 1]
     if boxed:
         return str(boxed[-1].strip(" ()").upper())
+    text = " ".join(text.split())
     stated = _STATED.findall(text)
     if stated:
-        return str(stated[-1].upper())
-    alone = re.findall(r"(?<![A-Za-z'])\(?([A-Z])\)?(?![A-Za-z'])", text)
-    return alone[-1] if alone else None
+        return str("".join(stated[-1]).upper())
+    alone = list(re.finditer(r"(?<![A-Za-z'’])\(?([A-Z])\)?(?![A-Za-z'’])", text))
+    chosen = [match for match in alone if not _WORDS.match(text, match.start(1))] or alone
+    return chosen[-1][1] if chosen else None
 
 
 def _search(pattern: str, text: str) -> bool:

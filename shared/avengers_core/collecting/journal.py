@@ -163,7 +163,8 @@ class Journal:
     def save_answer(self, request: int, question: str, model: str, answer: Answer) -> None:
         """Save an answer and end its request, in one transaction."""
         usage = None if answer.usage is None else msgspec.json.encode(answer.usage).decode()
-        row = (question, model, answer.text, usage, answer.cost_pico, answer.expected_pico, answer.seconds)
+        text = answer.text.encode("utf-8", "replace").decode()  # half of a pair of surrogates cannot be kept
+        row = (question, model, text, usage, answer.cost_pico, answer.expected_pico, answer.seconds)
         with self._transaction():
             self._execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             self._execute("DELETE FROM requests WHERE id = ?", (request,))

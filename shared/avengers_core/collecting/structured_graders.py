@@ -30,6 +30,7 @@ _ALLOWED = {
 }
 
 _FENCE = re.compile(r"```(?:[\w+-]*)[ \t]*\r?\n(.*?)```", re.DOTALL)
+_BLANKS = re.compile(r"\s+")
 _STATED = re.compile(r"\banswer\W{0,4}?\s*(?:is)?\s*:\W{0,4}?\s*(.*)", re.IGNORECASE)
 
 
@@ -38,6 +39,7 @@ def final(answer: str, question: Question) -> float:
 
     Case, blanks, quotation marks, markup and a final full stop do not count.
     """
+    answer = _BLANKS.sub(lambda run: "\n" if "\n" in run[0] else " ", answer)
     stated = _STATED.findall(answer)
     lines = [line for line in answer.splitlines() if line.strip()]
     said = stated[-1] if stated and stated[-1].strip() else lines[-1] if lines else ""
@@ -142,14 +144,21 @@ def _select(database: sqlite3.Connection, statement: str) -> list[list[Any]]:
 
 
 def _row_key(row: Sequence[Any]) -> list[tuple[str, str]]:
-    return [("number", f"{value:030.6f}") if isinstance(value, (int, float)) else ("text", str(value)) for value in row]
+    """What rows are sorted by: values that are the same have the same key."""
+    return [
+        ("number", f"{value:030.6f}") if isinstance(value, (int, float)) else ("text", str(value).strip().casefold())
+        for value in row
+    ]
 
 
 def same_number(value: float, reference: float) -> bool:
     """Whether two numbers are equal, or, unless both are whole, within one part in a million."""
-    if float(value).is_integer() and float(reference).is_integer():
+    try:
+        if float(value).is_integer() and float(reference).is_integer():
+            return value == reference
+        return math.isclose(value, reference, rel_tol=1e-6, abs_tol=1e-9)
+    except OverflowError:  # a whole number of more than 308 digits
         return value == reference
-    return math.isclose(value, reference, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def _same(value: Any, reference: Any) -> bool:

@@ -73,7 +73,10 @@ def extended_router(router: Router, spellings: Mapping[str, str], prices: Mappin
     manifest = msgspec.structs.replace(artifact.manifest, settings=settings)
     own = {name: price for name, price in router.prices.items() if name in spellings}
     return Router(
-        dataclasses.replace(artifact, manifest=manifest), embedder=router.embedder, prices={**own, **(prices or {})}
+        dataclasses.replace(artifact, manifest=manifest),
+        embedder=router.embedder,
+        prices={**own, **(prices or {})},
+        costs_like=router,
     )
 
 

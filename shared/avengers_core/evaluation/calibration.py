@@ -107,7 +107,7 @@ def route_table(router: Router, table: RecordTable, alpha: float) -> list[Decisi
         One decision per query, in order.
     """
     vectors = _vectors(router, table)
-    usable = _scored(router, table)
+    usable = _scored(router, table, alpha)
     by_row: dict[int, Decision] = {}
     for rows, names in answer_patterns(table, usable):
         texts = [table.queries[row] for row in rows]
@@ -125,14 +125,14 @@ def calibrate(router: Router, table: RecordTable, alpha: float, bins: int = 10) 
         alpha: Trade-off in [0, 1].
         bins: Number of bins.
     """
-    table = table.rows(np.asarray(_scored(router, table).any(axis=1)))
+    table = table.rows(np.asarray(_scored(router, table, alpha).any(axis=1)))
     decisions = route_table(router, table, alpha)
     column = {model: position for position, model in enumerate(table.models)}
     chosen = [column[decision.model] for decision in decisions]
     scores = table.scores[np.arange(len(table)), chosen].astype(np.float64)
     expected = np.array([decision.expected_score for decision in decisions])
     confidence = np.array([decision.confidence for decision in decisions])
-    best = np.where(_scored(router, table), table.scores, -1).max(axis=1)
+    best = np.where(_scored(router, table, alpha), table.scores, -1).max(axis=1)
     parts = [part for part in np.array_split(np.argsort(expected, kind="stable"), bins) if len(part)]
     rows = [_bin(expected[part], scores[part]) for part in parts]
     distances = [abs(row.expected - row.scored) for row in rows]
@@ -140,9 +140,10 @@ def calibrate(router: Router, table: RecordTable, alpha: float, bins: int = 10) 
     return Calibration(rows, error, auroc(scores >= best, confidence))
 
 
-def _scored(router: Router, table: RecordTable) -> NDArray[np.bool_]:
-    """(n, m) answers with a score, of models that the router knows."""
-    return np.asarray(~np.isnan(table.scores) & np.array([model in router.models for model in table.models]))
+def _scored(router: Router, table: RecordTable, alpha: float) -> NDArray[np.bool_]:
+    """(n, m) answers with a score, of models that the router may choose."""
+    choosable = router.choosable(alpha)
+    return np.asarray(~np.isnan(table.scores) & np.array([model in choosable for model in table.models]))
 
 
 def _bin(expected: Array, scores: Array) -> CalibrationBin:

@@ -35,6 +35,9 @@ __all__ = [
     "routerarena_score",
 ]
 
+#: Share of the highest cost that a free model counts as, so that its cost has a logarithm.
+_FREE_SHARE = 1e-3
+
 
 def budget_auc(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float, *, budgets: int = 200) -> float:
     """Mean over log-spaced budgets of the best accuracy within the budget.
@@ -44,14 +47,16 @@ def budget_auc(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float, *,
     Args:
         cost: (s,) US dollars a query at each setting.
         accuracy: (s,) accuracy at each setting.
-        low: Smallest budget: US dollars a query of the cheapest single model.
+        low: Smallest budget: US dollars a query of the cheapest single model; of a free one, a thousandth of ``high``.
         high: Largest budget: US dollars a query of the most expensive single model.
         budgets: Number of budgets. For those below the cheapest setting, the accuracy of that setting counts.
     """
     cost, accuracy = _points(cost, accuracy)
     order = np.argsort(cost, kind="stable")
     best = np.maximum.accumulate(accuracy[order])
-    limits = np.geomspace(low, high, budgets) * (1 + 1e-9)
+    if high <= 0:
+        return float(best[-1])
+    limits = np.geomspace(max(low, _FREE_SHARE * high), high, budgets) * (1 + 1e-9)
     reached = np.searchsorted(cost[order], limits, side="right") - 1
     return float(best[np.maximum(reached, 0)].mean())
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,9 @@ from .._utils.results import Table
 from ..pricing.types import TokenUsage
 
 __all__ = ["ModelTotals", "Totals"]
+
+#: Answers that are recognised if they are shown again, which is in the next moment.
+_REMEMBERED = 256
 
 
 @dataclass
@@ -59,6 +63,7 @@ class Totals(ModelTotals):
     cached: int = 0
     models: dict[str, ModelTotals] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
+    _counted: deque[Hashable] = field(default_factory=lambda: deque(maxlen=_REMEMBERED), repr=False, compare=False)
 
     @property
     def saved_usd(self) -> float:
@@ -77,15 +82,22 @@ class Totals(ModelTotals):
         ]
         return paragraph(str(self)) + html_table(Table("", ("model", "calls", "$", "of unknown cost"), rows))
 
-    def add(self, summary: Mapping[str, Any], usage: TokenUsage | None, *, cached: bool = False) -> None:
+    def add(
+        self, summary: Mapping[str, Any], usage: TokenUsage | None, *, cached: bool = False, key: Hashable = None
+    ) -> None:
         """Count an answer.
 
         Args:
             summary: As returned by `Attempt.summary`.
             usage: Tokens reported by the provider, or None.
             cached: True if the answer came from the framework's cache and cost nothing.
+            key: What tells the answer from others, if it may be shown more than once: it is counted once then.
         """
         with self._lock:
+            if key is not None:
+                if key in self._counted:
+                    return
+                self._counted.append(key)
             if cached:
                 self.cached += 1
                 return

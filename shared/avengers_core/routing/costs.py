@@ -24,6 +24,7 @@ from .manifest import Artifact
 from .statistics import INPUT, OUTPUT, Array, ClusterStatistics, divide
 
 __all__ = [
+    "CostAnchor",
     "CostModel",
     "ExpectedUsage",
     "cost_by_cluster",
@@ -53,6 +54,18 @@ _FREE = 1e-12
 
 #: The fewest input tokens that a query is expected to have.
 MIN_INPUT_TOKENS = 1.0
+
+
+class CostAnchor(NamedTuple):
+    """What answers cost by the records of some models, for models whose dollars were never recorded.
+
+    Attributes:
+        row: (k,) log US dollars of an answer of a model without an effect, NaN if unknown.
+        shift: What is added to the logarithm of a model's price for its effect, NaN if unknown.
+    """
+
+    row: Array
+    shift: float
 
 
 class ExpectedUsage(NamedTuple):
@@ -86,6 +99,7 @@ class CostModel:
         prompt_overhead: (k,) input tokens around a query of a cluster.
         length_weights: (1 + d + f, m) of the regression of log output tokens on 1, embedding and features.
         length_range: (2, m) lowest and highest log output tokens in training.
+        anchor: What ``cluster_cost`` of models without recorded dollars follows from.
     """
 
     known: NDArray[np.bool_]
@@ -100,14 +114,18 @@ class CostModel:
     prompt_overhead: Array
     length_weights: NDArray[np.float32]
     length_range: NDArray[np.float32]
+    anchor: CostAnchor
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact, prices: Mapping[str, Price]) -> CostModel:
+    def from_artifact(
+        cls, artifact: Artifact, prices: Mapping[str, Price], anchor: CostAnchor | None = None
+    ) -> CostModel:
         """The cost model of an artifact's models.
 
         Args:
             artifact: A trained artifact.
             prices: Prices by id of a model; models that have none may be missing.
+            anchor: That of more models, which is used if none of these has both a price and recorded dollars.
         """
         statistics = artifact.statistics
         columns = {name: column for column, name in enumerate(artifact.models)}
@@ -119,7 +137,7 @@ class CostModel:
             priced[column] = True
         weights, limits, measured = _complete_lengths(artifact)
         blended = np.where(priced, _INPUT_PER_OUTPUT * input_price + output_price, np.nan)
-        cluster_cost = cost_by_cluster(statistics, artifact.agent_runs, blended)
+        cluster_cost, found = cost_by_cluster(statistics, artifact.agent_runs, blended, anchor)
         return cls(
             known=priced | ~np.isnan(cluster_cost).all(axis=0),
             estimated=priced & ~measured,
@@ -133,6 +151,7 @@ class CostModel:
             prompt_overhead=_padded(artifact.manifest.prompt_overhead, len(artifact.centers)),
             length_weights=weights,
             length_range=limits,
+            anchor=found,
         )
 
     def of_columns(self, columns: NDArray[np.intp]) -> CostModel:
@@ -164,6 +183,11 @@ class CostModel:
     @cached_property
     def _has_agent_runs(self) -> bool:
         return bool(self.agent_runs.any())
+
+    @cached_property
+    def _agent_cost_known(self) -> bool:
+        """Whether every model has a cost above 0 of agent runs; one without costs as much as a call."""
+        return bool((self.cluster_cost[self.agent_runs] > 0).all())
 
     @cached_property
     def _log_agent_cost(self) -> Array:
@@ -226,7 +250,8 @@ class CostModel:
         if self._has_agent_runs:
             agent = weights @ self._log_agent_cost
             calls = (1 - weights @ self.agent_runs)[:, None] * log_dollars(costs)
-            costs = np.exp(calls + agent)
+            mixed = np.exp(calls + agent)
+            costs = mixed if self._agent_cost_known else np.where(np.isnan(mixed) | (costs == 0), costs, mixed)
         return ExpectedUsage(costs, tokens_in, lengths)
 
 
@@ -264,20 +289,26 @@ def predict_output_tokens(
     return np.asarray(np.exp(np.minimum(np.maximum(logs, low), high)), dtype=np.float64)
 
 
-def cost_by_cluster(statistics: ClusterStatistics, agent_runs: NDArray[np.bool_], blended_price: Array) -> Array:
+def cost_by_cluster(
+    statistics: ClusterStatistics,
+    agent_runs: NDArray[np.bool_],
+    blended_price: Array,
+    anchor: CostAnchor | None = None,
+) -> tuple[Array, CostAnchor]:
     """US dollars of each model's answers in each cluster: ``log dollars = row + model``, and a cell's own mean.
 
     So a model is not expensive because it was asked what costs much. A model without recorded dollars has the effect
     that its price suggests, compared with the other models' prices and effects. A cluster without recorded dollars
-    costs as much as the average cluster of its kind.
+    costs as much as the average cluster of its kind. A model whose price is 0 costs nothing.
 
     Args:
         statistics: Sums over ``k`` clusters and ``m`` models.
         agent_runs: (k,) whether a cluster's dollars are those of whole agent runs.
         blended_price: (m,) US dollars per token, NaN if unknown.
+        anchor: What models without recorded dollars cost if no model has both a price and recorded dollars.
 
     Returns:
-        (k, m) US dollars, NaN if unknown.
+        (k, m) US dollars, NaN if unknown, and what those of models without recorded dollars follow from.
     """
     n = np.where(statistics.cost_sum > 0, statistics.n_with_cost, 0.0)
     cell = np.log(np.divide(statistics.cost_sum, n, out=np.ones_like(n), where=n > 0))
@@ -292,12 +323,13 @@ def cost_by_cluster(statistics: ClusterStatistics, agent_runs: NDArray[np.bool_]
         row[~known_row & (agent_runs == kind)] = row[fallback].mean() if fallback.any() else np.nan
     log_price = np.log(np.where(blended_price > 0, blended_price, np.nan))
     both = known & np.isfinite(log_price)
-    shift = (model - log_price)[both].mean() if both.any() else np.nan
-    model = np.where(known, model, log_price + shift)
-    free = (statistics.n_with_cost.sum(axis=0) > 0) & ~known
-    prior = np.where(free, 0.0, np.exp(row[:, None] + model))
+    if both.any() or anchor is None:
+        anchor = CostAnchor(row, float((model - log_price)[both].mean()) if both.any() else np.nan)
+    by_price = anchor.row[:, None] + log_price + anchor.shift
+    free = ((statistics.n_with_cost.sum(axis=0) > 0) | (blended_price == 0)) & ~known
+    prior = np.where(free, 0.0, np.exp(np.where(known, row[:, None] + model, by_price)))
     total = statistics.cost_sum + CELL_PRIOR_ANSWERS * prior
-    return np.asarray(total / (statistics.n_with_cost + CELL_PRIOR_ANSWERS))
+    return np.asarray(total / (statistics.n_with_cost + CELL_PRIOR_ANSWERS)), anchor
 
 
 def _complete_lengths(artifact: Artifact) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:

@@ -117,6 +117,7 @@ class Router:
         artifact: A trained artifact.
         embedder: Must have the fingerprint that the artifact was trained with. Default: made from the artifact's id.
         prices: See `load`.
+        costs_like: A router of more models, whose recorded dollars say what answers cost if these models have none.
 
     Attributes:
         artifact: The artifact.
@@ -139,6 +140,7 @@ class Router:
         *,
         embedder: Embedder | None = None,
         prices: str | Mapping[str, Price] | None = None,
+        costs_like: Router | None = None,
     ) -> None:
         self.artifact = artifact
         self.embedder = _matching_embedder(artifact, embedder)
@@ -147,7 +149,8 @@ class Router:
         self.prices: dict[str, Price] = resolve_prices(artifact, prices)
         self._columns = {name: column for column, name in enumerate(self.models)}
         self._clusters = Clusters.from_artifact(artifact)
-        self._costs = CostModel.from_artifact(artifact, self.prices)
+        anchor = None if costs_like is None else costs_like._costs.anchor
+        self._costs: CostModel = CostModel.from_artifact(artifact, self.prices, anchor)
         self.score_model = ScoreModel(artifact)
         self.speeds = SpeedModel.from_artifact(artifact)
         self._cell_score = self.score_model.expected
@@ -170,6 +173,15 @@ class Router:
     @cached_property
     def _default_of_known_cost(self) -> Candidates:
         return self._eligibility.default.known_cost(self._costs.known)
+
+    def choosable(self, alpha: float) -> set[str]:
+        """Ids of the models that may be chosen if nothing is excluded: those with records enough and a known cost.
+
+        Args:
+            alpha: Trade-off in [0, 1]. At 1 the cost need not be known.
+        """
+        default = self._eligibility.default if alpha == 1 else self._default_of_known_cost
+        return set(default.names)
 
     @cached_property
     def exchange_rates(self) -> ExchangeRates:

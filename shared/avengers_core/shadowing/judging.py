@@ -98,6 +98,8 @@ async def compare_all(
             query=question.prompt or question.query, first=texts[first], second=texts[second]
         )
         async with slots:
+            if collector.capped or judge.id in collector.given_up:  # since others were asked
+                return None
             answered = await collector.request(judge, question.key, f"{judge.id} on {label}", prompt)
         if answered is None:
             return None

@@ -20,6 +20,7 @@ from .._utils.tokens import count_tokens
 from ..collecting.types import ModelReply, ModelUnderTest
 from ..dispatch.call import Attempt
 from ..dispatch.deadlines import Deadline
+from ..dispatch.failures import MAY_BE_CHARGED, failure_kind
 from ..ledger.budget import PICO, picodollars
 from ..ledger.budget_store import BudgetStore
 from ..ledger.entry import Entry, now
@@ -128,6 +129,15 @@ class Shadow:
             describe: Gives the request as text, for the judge.
             answer: The answer's text; empty if it is not one in words.
         """
+        try:
+            self._observe(attempt, make_model, messages, describe, answer)
+        except Exception as error:  # the answer is paid for
+            self.counts["failed"] += 1
+            _log.warning("shadow: a request could not be noted (%s: %s)", type(error).__name__, error)
+
+    def _observe(
+        self, attempt: Attempt[Any], make_model: MakeModel, messages: Any, describe: Callable[[], str], answer: str
+    ) -> None:
         prompt = attempt.call.prompt
         if prompt.needs or prompt.in_tool_loop or not answer.strip() or not prompt.text.strip():
             return
@@ -135,11 +145,6 @@ class Shadow:
         if self._random.random() >= self.share:
             return
         self.counts["sampled"] += 1
-        with self._lock:
-            if self._waiting >= MAX_WAITING:
-                self.counts["dropped"] += 1
-                return
-            self._waiting += 1
         seen = _Seen(
             prompt.text,
             describe(),
@@ -149,11 +154,16 @@ class Shadow:
             _usage(attempt.usage, attempt.cost_usd),
             attempt.call.context.budget_store,
         )
-        self._queue.put((seen, make_model))
         with self._lock:
+            if self._waiting >= MAX_WAITING:
+                self.counts["dropped"] += 1
+                return
             if self._thread is None or not self._thread.is_alive():  # a child process has no threads of its parent
-                self._thread = threading.Thread(target=self._work, name="avengers-shadow", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="avengers-shadow", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._waiting += 1
+            self._queue.put((seen, make_model))
 
     def wait(self, timeout: float = 60.0) -> bool:
         """Wait until nothing is left to be asked.
@@ -249,9 +259,13 @@ class Shadow:
         if expected is None or not store.reserve(expected, {scope: limit}):
             raise _Unaffordable
         reply: ModelReply | None = None
+        charged = True
         try:
             reply = Deadline(self.timeout).run(model.call, messages)
             return reply, _usage(reply.usage, model.tariff.cost(reply.usage), time.perf_counter() - clock)
+        except Exception as error:
+            charged = failure_kind(error) in MAY_BE_CHARGED
+            raise
         finally:
             usage = None if reply is None else reply.usage
             entry = Entry(
@@ -265,7 +279,7 @@ class Shadow:
                 alpha=0.0,
                 tags=["shadow"],
                 usage=usage,
-                cost_pico=picodollars(model.tariff.cost(usage)),
+                cost_pico=picodollars(model.tariff.cost(usage)) if charged else 0,
                 expected_cost_pico=expected,
                 seconds=time.perf_counter() - clock,
             )

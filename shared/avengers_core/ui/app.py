@@ -95,7 +95,7 @@ class _Pages:
     def __init__(self, console: Console) -> None:
         self._console, self._reader = console, console.reader
         self._templates = page_templates(_HERE / "templates", "the console", "ui")
-        self._templates.filters |= {"usd": _usd, "count": _count, "seconds": _seconds, "json": to_json}
+        self._templates.filters |= {"usd": _usd, "count": _count, "seconds": _seconds, "json": _json}
         self._templates.globals |= {
             "version": __version__,
             "refresh": REFRESH,
@@ -174,6 +174,8 @@ class _Pages:
 
     def find(self, name: str = "") -> Response:
         """``GET /calls/find``: to a call by its id or its run's."""
+        if not name.strip():
+            raise HTTPException(404, "give the id of a call or of a run")
         return RedirectResponse(f"/calls/{quote(name.strip())}", 303)
 
     def call(self, name: str) -> Response:
@@ -281,6 +283,11 @@ def _number(given: Mapping[str, str], name: str) -> float:
         return float(given.get(name, ""))
     except ValueError:
         raise ValueError(f"{name}: {given.get(name, '')!r} is not a number") from None
+
+
+def _json(value: Any) -> str:
+    """JSON that may stand inside an element of a page."""
+    return to_json(value).replace("<", "\\u003c")
 
 
 def _usd(value: Any, *, pico: bool = False) -> str:
