@@ -24,9 +24,11 @@ import pytest
 from avengers_core.ledger.store import Ledger
 from httpx_aiohttp import HttpxAiohttpClient
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
 from pydantic import BaseModel
 
 from avengers_langchain import ChatAvengers
+from avengers_langchain.proxy.chat_response import ResponseWriter, event
 from avengers_langchain.proxy.transport import use_aiohttp
 from tests.support.commands import run_command
 from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer, environment
@@ -71,7 +73,7 @@ def proxy(server: LLMServer, folder: Path, *options: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.join(20)
-        assert process.exitcode in (0, -signal.SIGTERM)
+        assert process.exitcode in (0, 128 + signal.SIGTERM)
         assert "canary" not in log.read_text()
 
 
@@ -468,7 +470,7 @@ def test_the_installed_command_serves_and_ends_when_it_is_terminated(server: LLM
         assert client(address).chat.completions.create(model="avengers", messages=say("hi")).choices
     finally:
         process.terminate()
-        assert process.wait(timeout=20) in (0, -signal.SIGTERM)
+        assert process.wait(timeout=20) in (0, 128 + signal.SIGTERM)
     assert "Traceback" not in log.read_text()
     assert "canary" not in log.read_text()
 
@@ -668,3 +670,28 @@ async def test_all_models_are_made_when_a_server_starts(server: LLMServer, monke
     assert all(map(llm.dispatcher.pool.is_made, llm.dispatcher.pool.ids))
     assert not llm.dispatcher.may_block(100, llm.route_options())
     assert not server.requests
+
+
+def test_whole_calls_of_a_stream_are_calls_of_their_own() -> None:
+    """Some integrations send whole calls, of which LangChain tells no index."""
+    writer = ResponseWriter("m")
+    calls = [{"id": f"c{n}", "name": "add", "args": {"a": n}} for n in range(2)]
+    first, second = (AIMessageChunk("", tool_calls=[call]) for call in calls)  # type: ignore[list-item]
+    parts = [part for chunk in (first, second) for one in writer.chunks(chunk) for part in tool_calls(one)]
+    assert [(part["index"], part["id"]) for part in parts] == [(0, "c0"), (1, "c1")]
+
+
+def test_a_call_that_was_cut_off_says_so() -> None:
+    answer = AIMessage("", invalid_tool_calls=[{"id": "c", "name": "add", "args": '{"a', "error": None}])
+    answer.response_metadata = {"finish_reason": "length"}
+    (last,) = ResponseWriter("m").end(answer, include_usage=False)
+    assert last["choices"][0]["finish_reason"] == "length"
+
+
+def test_half_of_a_pair_of_surrogates_is_no_server_error() -> None:
+    assert json.loads(event({"text": "\ud83d"}).removeprefix("data: ")) == {"text": "\ud83d"}
+    event({"text": "\ud83d"}).encode()
+
+
+def tool_calls(chunk: dict[str, Any]) -> list[Any]:
+    return list(chunk["choices"][0]["delta"]["tool_calls"])

@@ -63,7 +63,7 @@ class Catalog:
         self._capabilities = {model: dict(known) for model, known in (capabilities or {}).items()}
         self._names: dict[str, tuple[str, str]] = {}
         self._bare: dict[str, dict[str, str]] = {}
-        for entry in self._entries.values():
+        for entry in list(self._entries.values()):
             self._add_names(entry)
         self._resolved: dict[str, ModelId | None] = {}
         self._before: dict[str, str] | None = None
@@ -336,7 +336,7 @@ class Catalog:
     @property
     def _predecessors(self) -> dict[str, str]:
         if self._before is None:
-            self._before = predecessors(entry for entry in self._entries.values() if entry.chat)
+            self._before = predecessors(entry for entry in list(self._entries.values()) if entry.chat)
         return self._before
 
     def efforts(self, model: Model) -> tuple[str, ...]:
@@ -414,18 +414,20 @@ class Catalog:
         known = find_provider(provider)
         id_ = known.id if known else provider
         if id_ == "openrouter":
-            offered = [entry for entry in self._entries.values() if entry.openrouter and self._has_evidence(entry.id)]
+            offered = [
+                entry for entry in list(self._entries.values()) if entry.openrouter and self._has_evidence(entry.id)
+            ]
             price_of = self._openrouter_price
         else:
             self._discover_successors(id_)
-            mine = [entry for entry in self._entries.values() if entry.provider == id_]
+            mine = [entry for entry in list(self._entries.values()) if entry.provider == id_]
             offered = [entry for entry in mine if entry.status == "current"]
             offered = offered or [entry for entry in mine if entry.status == "deprecated"]
             price_of = self._maker_price
         return tuple(few_models(self._recent(offered), price_of, self._scores_by_model, self._predecessors, limit))
 
     def _recent(self, entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
-        since = known_since(self._entries.values())
+        since = known_since(list(self._entries.values()))
         dated = [(entry, since[entry.id]) for entry in entries if entry.id in since]
         newest = max((_day(release) for _, release in dated), default=0)
         return [entry for entry, release in dated if _day(release) >= newest - MAX_AGE_DAYS]
@@ -449,7 +451,7 @@ class Catalog:
     def _discover_successors(self, provider: str) -> None:
         """Take in models of a maker's list in genai-prices that come after one of a known tier."""
         newest: dict[tuple[str, str], tuple[int, ...]] = {}
-        for entry in self._entries.values():
+        for entry in list(self._entries.values()):
             if entry.provider == provider:
                 tier = (entry.family, entry.tier)
                 newest[tier] = max(newest.get(tier, ()), entry.version)

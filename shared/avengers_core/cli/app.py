@@ -82,7 +82,7 @@ def main() -> None:
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as stop:
         code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
-        if code in (130, 143):
+        if code == 130:
             from .console import print_warning
 
             print_warning("interrupted: no file was left half written")

@@ -119,7 +119,7 @@ def evaluate_router(
 
     Args:
         router: The router to evaluate.
-        table: Records to judge by, with query texts or `RecordTable.encoded`.
+        table: Records to judge by, with query texts.
         train: The records that the router was trained on.
         alphas: Alphas to list, in [0, 1]. Areas are always over `ALPHAS`.
         scoring: ``utility``, ``reference`` or ``simple``. Default: the artifact's.
@@ -136,6 +136,8 @@ def evaluate_router(
     if resamples < 1:
         raise ValueError(f"resamples must be 1 or more, not {resamples!r}")
     listed = [check_alpha(alpha) for alpha in (alphas or LISTED_ALPHAS)]
+    if len(table.queries) < len(table):
+        raise RecordError("the table has no query texts: load its records without `encode`")
     vectors = _embed(router, table, progress)
     found = router_panels(table, router, vectors)
     judge = _Judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -34,16 +35,22 @@ def provider_of(model: str) -> str | None:
 def lookup_price(price_id: str) -> Price | None:
     """The price that the installed genai-prices has for ``provider:model`` or ``model``, or None if it has none.
 
-    It is read from the package's own data: nothing is sent.
+    It is read from the package's own data: nothing is sent. What some take for each request is not in it, and where a
+    price changes within the day, the one at noon UTC counts.
     """
     from genai_prices import Usage, __version__, calc_price
     from genai_prices.data_snapshot import get_snapshot
 
     provider, model = split_price_id(price_id)
+    noon = datetime.datetime.now(datetime.timezone.utc).replace(hour=12, minute=0)
+
+    def cost(kind: str, tokens: int) -> Decimal:
+        usage = Usage(**{kind: tokens})
+        return calc_price(usage, model, provider_id=provider or None, genai_request_timestamp=noon).total_price
+
     try:
         prices = [
-            calc_price(Usage(**{kind: 1000}), model, provider_id=provider or None).total_price * Decimal(PER) / 1000
-            for kind in ("input_tokens", "output_tokens")
+            (cost(kind, 2000) - cost(kind, 1000)) * Decimal(PER) / 1000 for kind in ("input_tokens", "output_tokens")
         ]
     except (LookupError, ValueError):
         return None

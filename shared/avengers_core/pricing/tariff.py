@@ -83,6 +83,8 @@ class PriceSchedule:
 def _contract_price(price: Price, usage: TokenUsage) -> Decimal | None:
     total = Decimal(0)
     plain_input = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens - usage.input_audio_tokens
+    if plain_input < 0 or usage.cache_write_1h_tokens:  # audio that was cached, and writes that last longer
+        return None
     for tokens, rate in (
         (plain_input, price.input),
         (usage.output_tokens - usage.output_audio_tokens, price.output),

@@ -30,7 +30,8 @@ __all__ = ["select_models", "with_models"]
 #: What a model's first factor gains over its predecessor's, and the variance of the difference.
 GENERATION_GAIN, GENERATION_VARIANCE = 0.35, 0.5
 
-#: What a model's first factor gains at an effort, against the model itself, and the variance of the difference.
+#: What a model's first factor gains at an effort, against the model itself if it reasons by default, and the variance
+#: of the difference.
 EFFORT_GAIN = {"none": -0.4, "minimal": -0.3, "low": -0.15, "high": 0.2, "xhigh": 0.25, "max": 0.25, "thinking": 0.1}
 EFFORT_VARIANCE = 0.1
 
@@ -204,7 +205,7 @@ class _Relatives:
         gain = np.zeros(self.evidence.n_factors)
         if model.effort:
             base = self._posterior(ModelId(model.id), generations)
-            gain[0] = EFFORT_GAIN.get(model.effort, 0.0)
+            gain[0] = EFFORT_GAIN.get(model.effort, 0.0) - EFFORT_GAIN.get(self._idle_effort(model), 0.0)
             return None if base is None else _Posterior(base.mean + gain, base.variance + EFFORT_VARIANCE, base.name)
         before = self._catalog.predecessor(model) if generations else None
         if before is not None and (found := self._posterior(ModelId(before), generations - 1)) is not None:
@@ -290,7 +291,11 @@ class _Relatives:
         usual = measured.get(self._catalog.entry(model).default_effort) or measured.get("")
         if usual and model.effort in measured:
             return measured[model.effort] / usual
-        return EFFORT_LENGTH.get(model.effort, 1.0)
+        return EFFORT_LENGTH.get(model.effort, 1.0) / EFFORT_LENGTH.get(self._idle_effort(model), 1.0)
+
+    def _idle_effort(self, model: ModelId) -> str:
+        """``none`` if the model does not reason unless it is told to: any effort is more then. Empty otherwise."""
+        return "none" if self._catalog.entry(model).default_effort == "none" else ""
 
 
 def _log_price(price: Price) -> float:

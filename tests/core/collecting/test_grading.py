@@ -32,6 +32,9 @@ def grade(name: str, answer: str, reference: Any, **options: Any) -> float:
         ("on pages 3-4", 4),
         ("f(-2) = -6", -6),
         ("In 2024, 12 apples", 12),
+        ("x = \u22125", -5),
+        (r"\boxed{1{,}234}", 1234),
+        (r"\boxed{12\text{ cm}^2}", 12),
     ],
 )
 def test_the_last_number(text: str, number: float | None) -> None:
@@ -49,6 +52,13 @@ def test_the_last_number(text: str, number: float | None) -> None:
         ("(J)", "J"),
         ("I'd say I cannot tell.", "I"),
         ("none of them", None),
+        ("C. I hope this helps!", "C"),
+        ("B. A whale is a mammal.", "B"),
+        ("Answer: C\n\nThis answer is a direct consequence of the law.", "C"),
+        ("The answer is: I think C", "C"),
+        ("The answer is A because whales breathe.", "A"),
+        ("the answer is (b).", "B"),
+        ("the answer" + "\n" * 20_000 + "is what nobody knows", None),
     ],
 )
 def test_the_letter_chosen(text: str, letter: str | None) -> None:
@@ -103,6 +113,20 @@ def test_patterns_of_a_schema_are_checked() -> None:
     assert grade("json_schema", '{"id": "abc", "n_x": "1"}', schema) == 0.0
     with pytest.raises(QuestionError, match="not a JSON schema"):
         grade("json_schema", '{"id": "abc"}', {"type": 3})
+
+
+def test_a_schema_is_checked_before_the_answer() -> None:
+    for answer in ("", "no JSON", "{}"):
+        with pytest.raises(QuestionError, match="not a JSON schema"):
+            grade("json_schema", answer, {"type": "objekt"})
+
+
+def test_numbers_and_rows_of_any_size_and_case() -> None:
+    assert grade("json", "1" * 400, 5) == 0
+    assert grade("json", "1" * 400, int("1" * 400)) == 1
+    setup = "CREATE TABLE t (name TEXT); INSERT INTO t VALUES ('apple'), ('Banana');"
+    reference = {"setup": setup, "rows": [["Apple"], ["banana"]], "ordered": False}
+    assert grade("sql", "SELECT name FROM t", reference) == 1
 
 
 def test_a_judge_is_asked_and_read() -> None:

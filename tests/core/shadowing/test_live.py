@@ -131,6 +131,37 @@ def test_an_app_is_not_held_up_and_never_fails(server: LLMServer, tmp_path: Path
     assert took < time.monotonic() - started - 1.0, "three more requests of half a second came after the answer"
 
 
+def test_what_fails_in_the_shadow_is_not_seen_in_the_light(
+    server: LLMServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadow = made(tmp_path)
+    llm = chat(server, shadow)
+
+    def broken(*_: Any) -> str:
+        raise RuntimeError("no text")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("avengers_langchain.chat_models.base.get_buffer_string", broken)
+        for _ in range(70):
+            assert llm.invoke("What is a lake?").text
+    assert shadow.counts["failed"] == 70
+    assert shadow.wait(5), "nothing waits"
+    llm.invoke("What is a lake?")
+    assert shadow.wait(10)
+    assert shadow.counts["written"] == 1
+
+
+def test_a_refused_request_costs_the_shadow_nothing(server: LLMServer, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite")
+    shadow = made(tmp_path)
+    llm = chat(server, shadow, ledger=ledger)
+    server.model_faults = {HAIKU: 401}
+    llm.invoke("What is a lake?")
+    assert shadow.wait(10)
+    assert shadow.counts["failed"] == 1
+    assert [row["cost_usd"] for row in ledger.entries() if row["tags"] == ["shadow"]] == [0]
+
+
 def test_tools_are_left_alone_and_a_share_is_a_share(server: LLMServer, tmp_path: Path) -> None:
     shadow = made(tmp_path, share=0.0)
     llm = chat(server, shadow)
