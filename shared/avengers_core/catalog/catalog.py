@@ -238,7 +238,7 @@ class Catalog:
         return found
 
     def price(self, model: Model) -> Price | None:
-        """Price in US dollars per million tokens with its source and date; None if unknown or free.
+        """Price in US dollars per million tokens with its source and date; None if unknown.
 
         An exact id in genai-prices counts, never its looser rules: first its host's list, then its maker's, then
         OpenRouter's, which goes first for a model that only hosts offer. Where a price changes within the day, the one
@@ -254,6 +254,8 @@ class Catalog:
         own = self._prices.get(found.id)
         if own is not None:
             return own
+        if _is_free(found):
+            return Price(0.0, 0.0, "OpenRouter's free variant")
         listing = self._listing(found)
         return listing.price() if listing else self._entries[found.id].price
 
@@ -267,6 +269,8 @@ class Catalog:
             UnknownModelError: If no source knows it.
         """
         found = self.resolve(model)
+        if _is_free(found):
+            return f"openrouter:{found.name}"
         listing = None if found.id in self._prices else self._listing(found)
         return listing.price_id(self._spelled(found)) if listing else ""
 
@@ -522,6 +526,10 @@ class Catalog:
 
 
 @functools.cache
+def _is_free(model: ModelId) -> bool:
+    return model.host == "openrouter" and model.name.endswith(":free")
+
+
 def default_catalog() -> Catalog:
     """The catalogue of the shipped table, made once."""
     return Catalog()

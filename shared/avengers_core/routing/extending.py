@@ -155,10 +155,16 @@ class _Relatives:
         Raises:
             UnknownModelError: If it is not known, and ``strict`` is True.
         """
-        model = self._catalog.resolve(spelling) if strict else self._catalog.find(spelling)
-        if model is None:
+        spelled = self._catalog.resolve(spelling) if strict else self._catalog.find(spelling)
+        if spelled is None:
             return self._nothing(name)
-        model = self._plain(model)
+        column = self._of_model(name, self._plain(spelled))
+        if not spelled.host or (price := self._catalog.price(spelled)) is None:
+            return column
+        info = msgspec.structs.replace(column.info, price=price, price_id=self._catalog.price_id(spelled))
+        return dataclasses.replace(column, info=info)  # at what its host takes
+
+    def _of_model(self, name: str, model: ModelId) -> _Column:
         if (like := self._columns.get(str(model))) is not None:
             return self._same(name, like)
         published = self._published(model)

@@ -87,10 +87,11 @@ def fit_on_cluster(
         ValueError: If a parameter is out of its range, or the estimator cannot be trained on a cluster.
     """
     _check_estimator(estimator)
-    slices = find_slices(source, partition_bytes, partition_rows, more_suffixes=(".parquet",))
+    files = find_files(source, (".parquet",))
+    slices = find_slices(files, partition_bytes, partition_rows, more_suffixes=(".parquet",))
     loaded = _load_partitions(estimator, slices, client)
     keys = client.gather([client.submit(index_keys, future, pure=False) for future in loaded])
-    check_not_empty(zip(slices, map(len, keys), strict=True), find_files(source, (".parquet",)))
+    check_not_empty(zip(slices, map(len, keys), strict=True), files)
     check_indices(keys, source)
     names = client.gather([client.submit(_names, future, pure=False) for future in loaded])
     models = left_names(

@@ -103,7 +103,8 @@ def _encoded_slices(
 ) -> Iterator[RecordTable]:
     """The tables of all slices of files, in order, each encoded in one of several processes."""
     keys: list[NDArray[np.uint64]] = []
-    every, done = find_slices(source), 0
+    files, done = find_files(source), 0
+    every = find_slices(files)
     most = min(n_jobs, _MOST_PROCESSES)
     with ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _live_as_long_as_parent) as processes:
         waiting: deque[Future[RecordTable | None]] = deque()
@@ -129,7 +130,7 @@ def _encoded_slices(
             for process in list((processes._processes or {}).values()):
                 process.terminate()
             raise
-    check_not_empty(zip(every, map(len, keys), strict=True), find_files(source))
+    check_not_empty(zip(every, map(len, keys), strict=True), files)
     check_indices(keys, source)
 
 

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 from avengers_core import Price, Router, RouterEstimator
+from avengers_core.catalog import default_catalog
 from avengers_core.dispatch.factory import extended_router
 from avengers_core.pricing.catalog import lookup_price
 from avengers_core.pricing.tariff import PriceSchedule
@@ -100,3 +101,15 @@ def test_a_contract_does_not_say_what_some_tokens_cost() -> None:
     assert schedule.cost(hour) is None
     cached_audio = TokenUsage(input_tokens=1000, output_tokens=0, cache_read_tokens=800, input_audio_tokens=800)
     assert schedule.cost(cached_audio) is None
+
+
+def test_a_free_variant_is_free(router: Router) -> None:
+    free = "openrouter/deepseek/deepseek-r1:free"
+    price, price_id = default_catalog().price(free), default_catalog().price_id(free)
+    assert price is not None
+    assert (price.input, price.output, price_id) == (0, 0, "openrouter:deepseek/deepseek-r1:free")
+    assert PriceSchedule(price_id).cost(TokenUsage(input_tokens=1000, output_tokens=1000)) == 0
+    paid = default_catalog().price(free.removesuffix(":free"))
+    assert paid is not None
+    assert paid.output > 0
+    assert pool(router, free, "gpt-5-mini").route(TEXTS[0], alpha=0).model == free
