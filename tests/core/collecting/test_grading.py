@@ -118,7 +118,7 @@ def test_patterns_of_a_schema_are_checked() -> None:
 def test_a_schema_is_checked_before_the_answer() -> None:
     for answer in ("", "no JSON", "{}"):
         with pytest.raises(QuestionError, match="not a JSON schema"):
-            grade("json_schema", answer, {"type": "objekt"})
+            grade("json_schema", answer, {"type": "thing"})
 
 
 def test_numbers_and_rows_of_any_size_and_case() -> None:
