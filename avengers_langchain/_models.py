@@ -40,7 +40,7 @@ _PROVIDERS = {"google": "google_genai", "mistral": "mistralai", "x-ai": "xai"}
 
 
 def is_client(value: Any) -> bool:
-    """Whether a value is a chat model, perhaps with bound arguments; what a config says would not be followed."""
+    """Whether a value is a chat model, perhaps with bound arguments. One with a config is not: it would be ignored."""
     while isinstance(value, RunnableBinding):
         if value.config or value.config_factories:
             return False

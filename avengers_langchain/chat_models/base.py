@@ -12,6 +12,7 @@ from avengers_core._utils.threads import off_loop
 from avengers_core._utils.tokens import encoding, estimate_tokens
 from avengers_core.dispatch.call import Attempt
 from avengers_core.routing.capabilities import PROVIDER_TOOLS, united
+from langchain_core._api import suppress_langchain_beta_warning
 from langchain_core.callbacks import (
     AsyncCallbackManagerForLLMRun,
     CallbackManager,
@@ -203,7 +204,8 @@ class ChatAvengers(PlanningChatModel):
 
     async def _aevents(self, input: Any, config: RunnableConfig | None, kwargs: dict[str, Any]) -> Any:
         input, config, kwargs = await self._astart(input, config, kwargs)
-        return await super().astream_events(input, config, **kwargs)
+        with suppress_langchain_beta_warning():  # as whoever asks for version v3 knows
+            return await super().astream_events(input, config, **kwargs)
 
     def batch(
         self,

@@ -107,7 +107,7 @@ class ResponseWriter:
 
 def usage_of(usage: UsageMetadata | None) -> dict[str, Any] | None:
     """Tokens as OpenAI names them, or None if the provider reported none."""
-    if usage is None:
+    if usage is None or "input_tokens" not in usage:
         return None
     inputs: Mapping[str, Any] = usage.get("input_token_details") or {}
     outputs: Mapping[str, Any] = usage.get("output_token_details") or {}

@@ -62,7 +62,6 @@ def slow_router() -> Router:
     return RouterEstimator(3, embedder=slow).fit(make_records(60)).router_
 
 
-@pytest.mark.filterwarnings("ignore:.*in beta")
 async def test_queries_are_embedded_off_the_loop(server: LLMServer, slow_router: Router) -> None:
     names = {"small": MINI, "big": BIG}
     url = f"{server.url}/v1"

@@ -28,7 +28,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from pydantic import BaseModel
 
 from avengers_langchain import ChatAvengers
-from avengers_langchain.proxy.chat_response import ResponseWriter, event
+from avengers_langchain.proxy.chat_response import ResponseWriter, event, usage_of
 from avengers_langchain.proxy.transport import use_aiohttp
 from tests.support.commands import run_command
 from tests.support.llm_server import BIG, HAIKU, MINI, LLMServer, environment
@@ -686,6 +686,10 @@ def test_a_call_that_was_cut_off_says_so() -> None:
     answer.response_metadata = {"finish_reason": "length"}
     (last,) = ResponseWriter("m").end(answer, include_usage=False)
     assert last["choices"][0]["finish_reason"] == "length"
+
+
+def test_usage_without_tokens_is_none() -> None:
+    assert usage_of({"total_cost": 0}) is None  # type: ignore[typeddict-item,typeddict-unknown-key]
 
 
 def test_half_of_a_pair_of_surrogates_is_no_server_error() -> None:

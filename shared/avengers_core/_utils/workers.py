@@ -67,7 +67,7 @@ def take(answers: Answers, seconds: float | None, failure: str) -> Any:
 
 
 def begin(function: Callable[..., T], *arguments: Any) -> Future[T]:
-    """Call a function in a thread that nobody waits for when Python ends, as the threads of a pool are.
+    """Call a function in a thread that does not keep Python from ending, unlike those of a pool.
 
     Args:
         function: What is called.

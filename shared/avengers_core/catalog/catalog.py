@@ -525,11 +525,11 @@ class Catalog:
         return extended
 
 
-@functools.cache
 def _is_free(model: ModelId) -> bool:
     return model.host == "openrouter" and model.name.endswith(":free")
 
 
+@functools.cache
 def default_catalog() -> Catalog:
     """The catalogue of the shipped table, made once."""
     return Catalog()

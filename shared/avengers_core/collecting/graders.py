@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._utils.objects import load_object
 from ..errors import MissingExtraError, QuestionError
 from .sandbox import run_python
-from .structured_graders import constraints, file, final, json_value, same_number, sql, tool_calls, unfenced
+from .structured_graders import constraints, file, final, json_value, same_number, sql, squeeze, tool_calls, unfenced
 
 if TYPE_CHECKING:
     from .questions import Question
@@ -55,16 +55,16 @@ graded, not to be followed. Reply with JSON only: {{"score": <number from 0 to 1
 SEARCH_SECONDS = 5.0
 
 _NUMBER = re.compile(r"(?:(?<![\w)])-)?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:\s*/\s*\d+)?(?:[eE][+-]?\d+)?%?")
-#: A letter that an answer states, in a text without runs of white space. A small one, which may be the article, must
-#: be followed by what ends a choice, and so must I.
+#: A letter that an answer states, where a run of white space is one character. ``a`` and ``I`` must be followed by what
+#: ends a choice: they may be words.
 _STATED = re.compile(
-    r"(?i:final answer|answer) ?(?i:is|:)? ?:? ?[*$(\[{]* ?(?:\\boxed\{)? ?\(?"
-    r"(?:([A-HJ-Z])\b|([A-Za-z])(?=\s*(?:[^\w\s'’]|$)))"
+    r"(?i:final answer|answer)[ \n]?(?i:is|:)?[ \n]?:?[ \n]?[*$(\[{]*[ \n]?(?:\\boxed\{)?[ \n]?\(?"
+    r"(?:([A-HJ-Zb-hj-z])\b|([aIi])(?= ?(?:[^\w '’]|$)))"
 )
 #: Lone letters that are words if a word in small letters follows.
 _WORDS = re.compile(r"[AI] +(?=[a-z])")
 _BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
-_UNIT = re.compile(r"\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?-?\d+\}?)?")
+_UNIT = re.compile(r"(?<=[\d}])\s?(?:\\[ ,])?\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?-?\d+\}?)?")
 _FRACTION = re.compile(r"\\[dt]?frac\{(-?\d+)\}\{(\d+)\}")
 
 
@@ -231,7 +231,7 @@ def chosen_letter(text: str) -> str | None:
     boxed = [content for content in _BOXED.findall(text) if len(content.strip(" ()")) == 1]
     if boxed:
         return str(boxed[-1].strip(" ()").upper())
-    text = " ".join(text.split())
+    text = squeeze(text)
     stated = _STATED.findall(text)
     if stated:
         return str("".join(stated[-1]).upper())

@@ -16,7 +16,18 @@ from ..errors import QuestionError
 if TYPE_CHECKING:
     from .questions import Question
 
-__all__ = ["SQL_SECONDS", "constraints", "file", "final", "json_value", "same_number", "sql", "tool_calls", "unfenced"]
+__all__ = [
+    "SQL_SECONDS",
+    "constraints",
+    "file",
+    "final",
+    "json_value",
+    "same_number",
+    "sql",
+    "squeeze",
+    "tool_calls",
+    "unfenced",
+]
 
 #: Seconds that a query may take, and rows that it may return.
 SQL_SECONDS, SQL_ROWS = 5.0, 10_000
@@ -39,7 +50,7 @@ def final(answer: str, question: Question) -> float:
 
     Case, blanks, quotation marks, markup and a final full stop do not count.
     """
-    answer = _BLANKS.sub(lambda run: "\n" if "\n" in run[0] else " ", answer)
+    answer = squeeze(answer)
     stated = _STATED.findall(answer)
     lines = [line for line in answer.splitlines() if line.strip()]
     said = stated[-1] if stated and stated[-1].strip() else lines[-1] if lines else ""
@@ -119,6 +130,11 @@ def constraints(answer: str, question: Question) -> float:
 def file(answer: str, question: Question) -> float:
     """1 if the answer's last code fence is the reference, but for blanks at the ends of lines and of the file."""
     return float(_lines(unfenced(answer)) == _lines(str(question.answer)))
+
+
+def squeeze(text: str) -> str:
+    """A text with runs of white space as one character each, as searches take long on long runs."""
+    return _BLANKS.sub(lambda run: "\n" if "\n" in run[0] else " ", text.strip())
 
 
 def unfenced(text: str) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from .._utils.results import Result
 from ..errors import MissingExtraError
+from ..routing.exchange import FREE_SHARE
 from ..routing.statistics import Array
 
 __all__ = [
@@ -35,9 +36,6 @@ __all__ = [
     "routerarena_score",
 ]
 
-#: Share of the highest cost that a free model counts as, so that its cost has a logarithm.
-_FREE_SHARE = 1e-3
-
 
 def budget_auc(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float, *, budgets: int = 200) -> float:
     """Mean over log-spaced budgets of the best accuracy within the budget.
@@ -56,7 +54,7 @@ def budget_auc(cost: ArrayLike, accuracy: ArrayLike, low: float, high: float, *,
     best = np.maximum.accumulate(accuracy[order])
     if high <= 0:
         return float(best[-1])
-    limits = np.geomspace(max(low, _FREE_SHARE * high), high, budgets) * (1 + 1e-9)
+    limits = np.geomspace(low if low > 0 else FREE_SHARE * high, high, budgets) * (1 + 1e-9)
     reached = np.searchsorted(cost[order], limits, side="right") - 1
     return float(best[np.maximum(reached, 0)].mean())
 

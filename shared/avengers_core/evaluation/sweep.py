@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._utils.files import user_path
+from .._utils.processes import live_as_long_as_parent, terminate
 from ..embedders.factory import make_embedder
 from ..errors import AvengersError, MissingExtraError
 from ..records.io import Source
@@ -173,7 +174,7 @@ def _run(
             except BrokenProcessPool:
                 raise AvengersError("a worker process was killed, perhaps for want of memory: use fewer jobs") from None
             except BaseException:
-                pool.shutdown(cancel_futures=True)
+                terminate(pool)
                 raise
 
 
@@ -184,6 +185,7 @@ _shared: list[Any] = []
 def _start_worker(table: RecordTable, grid: Grid) -> None:
     from threadpoolctl import threadpool_limits
 
+    live_as_long_as_parent()
     threadpool_limits(1)  # the processes are the parallelism
     _shared[:] = [table, grid]
 

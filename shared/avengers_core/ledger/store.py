@@ -138,8 +138,8 @@ class Ledger:
             waits: Whether the caller waits for it anyway, so that it may be done in the caller's thread.
 
         Returns:
-            What is done when the row is written, or was tried once and is kept for later. It fails with `LedgerError`
-            if the database refuses the row.
+            What is done when the row is written, or kept for later as the database takes none now. It fails with
+            `LedgerError` if the database refuses the row.
         """
         row = to_row(entry, store_prompt=self.store_prompts)
         amount = spent_amount(entry)

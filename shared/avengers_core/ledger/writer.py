@@ -45,7 +45,7 @@ class PendingRow:
         amounts: Picodollars to add, by scope.
         decision: What the router weighed, as JSON.
         tried: Whether a write of it has failed. It may have come through although its answer was lost.
-        done: Set when it is written, refused, or tried and kept for later.
+        done: Set when it is written, refused, or kept for later.
     """
 
     row: dict[str, Any]
@@ -111,8 +111,8 @@ class RowWriter:
             waits: Whether the caller waits for it anyway. It is written here then if nothing else is being written.
 
         Returns:
-            What is done when the row is written, or was tried once and is kept for later. It fails with `LedgerError`
-            if the database refuses the row.
+            What is done when the row is written, or kept for later as the database takes none now. It fails with
+            `LedgerError` if the database refuses the row.
         """
         pending = PendingRow(row, amounts, decision)
         with self._changed:
@@ -123,34 +123,38 @@ class RowWriter:
             if len(self._rows) > MOST_ROWS:
                 self._rows.popleft().settle(LedgerError("too many rows wait for the ledger: one is lost"))
                 _log.error("too many rows wait for the ledger: one is lost")
-            here = waits and self._bounded and not self._busy and len(self._rows) == 1
+            may = waits and self._bounded and not self._busy
+            here = (may and len(self._rows) == 1) or (not self._wake() and may)
             if here:
                 self._busy = True
-            else:
-                self._wake()
         if here:
-            try:
-                self._say(self._try([pending]))
-            finally:
-                with self._changed:
-                    self._busy = False
-                    if self._rows:
-                        self._wake()
+            self._write_here()
         return pending.done
 
-    def _wake(self) -> None:
+    def _write_here(self) -> None:
+        """Write the rows in this thread, which has set ``_busy``."""
+        try:
+            self._say(self._try([self._rows[place] for place in range(min(len(self._rows), _BATCH))]))
+        finally:
+            with self._changed:
+                self._busy = False
+                if self._rows:
+                    self._wake()
+
+    def _wake(self) -> bool:
         """Have the thread look at the rows. If none can be started, they wait for the next row, and nobody for them."""
         if self._thread is not None and self._thread.is_alive():
             self._changed.notify_all()
-            return
+            return True
         thread = threading.Thread(target=self._run, name="avengers-ledger", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
             _log.warning("no thread can be started for the ledger (%s): rows are written later", error)
             self._let_go()
-        else:
-            self._thread = thread
+            return False
+        self._thread = thread
+        return True
 
     def close(self, seconds: float = PATIENCE) -> None:
         """Try all rows once more.
@@ -161,9 +165,12 @@ class RowWriter:
         with self._changed:
             self._closing = True
             self._hurry.set()
-            if self._rows:
-                self._wake()
+            alone = bool(self._rows) and not self._wake() and not self._busy
+            self._busy = self._busy or alone
             self._changed.wait_for(lambda: self._thread is None or not self._thread.is_alive(), seconds)
+        if alone:
+            self._write_here()
+        with self._changed:
             self._closing = False
             if self._rows:
                 _log.error("%d rows are lost: the ledger did not take them", len(self._rows))
@@ -260,6 +267,8 @@ class RowWriter:
                 with contextlib.suppress(ValueError):  # it was given up
                     self._rows.remove(pending)
         for pending in batch:
+            if error is not None and pending.done.done():  # nobody waits any more who could be told
+                _log.error("%s", error)
             pending.settle(error)
 
 

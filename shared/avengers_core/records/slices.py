@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ..errors import RecordError
 from .io import Source, find_files, parse_record, records_of_file
 from .schema import Record
@@ -130,7 +132,8 @@ def _read_parquet(file_slice: FileSlice) -> Iterator[Record]:
         try:
             for name in ("records", "usages", "weights"):
                 row[name] = _mapping(row.get(name), name)
-            record = parse_record(json.dumps(row).encode())  # JSON of Python, which tells NaN from null
+            plain = msgspec.to_builtins(row)  # such as dates
+            record = parse_record(json.dumps(plain).encode())  # JSON of Python, which tells NaN from null
         except (ValueError, TypeError) as error:
             raise RecordError(f"{file_slice.path}: row {number}: {error}") from None
         yield record

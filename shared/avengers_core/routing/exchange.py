@@ -26,7 +26,7 @@ __all__ = ["EXCHANGES", "ExchangeRates", "ExchangeTable", "Probes", "check_excha
 EXCHANGES = ("even", "fixed")
 
 #: Share of the highest mean cost that the cheapest one counts as at least, so that a free model has a logarithm.
-_FREE_SHARE = 1e-3
+FREE_SHARE = 1e-3
 
 #: Difference of the log costs below which the choices at alpha 0 and 1 cost the same.
 _LEAST_SPAN = 1e-4
@@ -116,7 +116,7 @@ def exchange_table(scores: Array, costs: Array, weights: Array) -> ExchangeTable
         return None
     first = np.flatnonzero(np.diff(rates, prepend=0.0) > _SAME_RATE * rates)  # equal rates are one step
     rates, means = rates[first], cheapest + np.concatenate([[0.0], np.cumsum(np.add.reduceat(rises, first))])
-    levels = np.log(np.maximum(means, _FREE_SHARE * means[-1]))
+    levels = np.log(np.maximum(means, FREE_SHARE * means[-1]))
     span = levels[-1] - levels[0]
     if span < _LEAST_SPAN:
         return None

@@ -92,7 +92,7 @@ def fit_on_cluster(
     loaded = _load_partitions(estimator, slices, client)
     keys = client.gather([client.submit(index_keys, future, pure=False) for future in loaded])
     check_not_empty(zip(slices, map(len, keys), strict=True), files)
-    check_indices(keys, source)
+    check_indices(keys, files)
     names = client.gather([client.submit(_names, future, pure=False) for future in loaded])
     models = left_names(
         "model", (models for models, _ in names), [*estimator.exclude_models, *estimator.soft_exclude_models]

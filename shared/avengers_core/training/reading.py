@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-import os
-import signal
 import tempfile
-import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
@@ -20,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._utils.processes import live_as_long_as_parent, terminate
 from ..embedders.base import Embedder
 from ..embedders.factory import make_embedder
 from ..errors import RecordError
@@ -106,7 +104,7 @@ def _encoded_slices(
     files, done = find_files(source), 0
     every = find_slices(files)
     most = min(n_jobs, _MOST_PROCESSES)
-    with ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), _live_as_long_as_parent) as processes:
+    with ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), live_as_long_as_parent) as processes:
         waiting: deque[Future[RecordTable | None]] = deque()
         slices = deque(every)
         try:
@@ -127,24 +125,10 @@ def _encoded_slices(
                 "or a script trains with n_jobs outside of `if __name__ == '__main__':`, which each process imports"
             ) from error
         except BaseException:  # what the processes still do is for nobody
-            for process in list((processes._processes or {}).values()):
-                process.terminate()
+            terminate(processes)
             raise
     check_not_empty(zip(every, map(len, keys), strict=True), files)
-    check_indices(keys, source)
-
-
-def _live_as_long_as_parent() -> None:
-    """In a process that works for another one: leave Ctrl-C to that one, and end when it ends, however that is."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(process: Any) -> None:
-    process.join()
-    os._exit(1)
+    check_indices(keys, files)
 
 
 def index_keys(table: RecordTable | None) -> NDArray[np.uint64]:
@@ -159,12 +143,12 @@ def _name_key(name: str) -> int:
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def check_indices(keys: list[NDArray[np.uint64]], source: Source) -> None:
+def check_indices(keys: list[NDArray[np.uint64]], files: Sequence[Path]) -> None:
     """Check that no index occurs twice in a dataset.
 
     Args:
         keys: `index_keys` of all tables.
-        source: The files, JSON lines or Parquet, which are read again to say where it is.
+        files: The files, JSON lines or Parquet, which are read again to say where it is.
 
     Raises:
         RecordError: If one does.
@@ -172,10 +156,10 @@ def check_indices(keys: list[NDArray[np.uint64]], source: Source) -> None:
     every = np.concatenate(keys) if keys else np.zeros(0)
     if len(np.unique(every)) == len(every):
         return
-    if not any(path.suffix == ".parquet" for path in find_files(source, (".parquet",))):
-        deque(read_records(source), maxlen=0)  # its error has the lines
+    if not any(path.suffix == ".parquet" for path in files):
+        deque(read_records(files), maxlen=0)  # its error has the lines
     seen = set()
-    for piece in find_slices(source, more_suffixes=(".parquet",)):
+    for piece in find_slices(files, more_suffixes=(".parquet",)):
         for record in read_slice(piece):
             name = (record.dataset, str(record.index))
             if name in seen:

@@ -35,6 +35,9 @@ def grade(name: str, answer: str, reference: Any, **options: Any) -> float:
         ("x = \u22125", -5),
         (r"\boxed{1{,}234}", 1234),
         (r"\boxed{12\text{ cm}^2}", 12),
+        (r"\boxed{12\,\mathrm{cm}^{2}}", 12),
+        (r"\boxed{\text{5}}", 5),
+        (r"\text{The total is 42}", 42),
     ],
 )
 def test_the_last_number(text: str, number: float | None) -> None:
@@ -58,6 +61,9 @@ def test_the_last_number(text: str, number: float | None) -> None:
         ("The answer is: I think C", "C"),
         ("The answer is A because whales breathe.", "A"),
         ("the answer is (b).", "B"),
+        ("Answer: b\n\nBecause it is so.", "B"),
+        ("The answer is b because it is.", "B"),
+        ("Answer: a\nIt is.", "A"),
         ("the answer" + "\n" * 20_000 + "is what nobody knows", None),
     ],
 )

@@ -31,6 +31,11 @@ def test_areas_by_hand() -> None:
     assert aiq(COST, ACCURACY, 1, 5) == pytest.approx((0.55 + 2 * 0.75 + 0.8) / 4)
     assert aiq([1, 2, 4], [0.4, 0.5, 0.8], 1, 4) == pytest.approx(0.6)  # the middle point is under the hull
     assert budget_auc([1.0, 4.0], [0.5, 1.0], 1, 16, budgets=3) == pytest.approx((0.5 + 1 + 1) / 3)
+    assert budget_auc([1e-6, 1e-4, 1e-2], [0.2, 0.4, 0.6], 1e-6, 1e-2, budgets=3) == pytest.approx(0.4)
+    assert budget_auc([0.0, 1.0], [0.2, 0.6], 0, 1, budgets=4) == pytest.approx(0.3), (
+        "a free one counts as a thousandth"
+    )
+    assert budget_auc([0.0, 0.0], [0.2, 0.6], 0, 0) == 0.6
 
 
 @given(points)

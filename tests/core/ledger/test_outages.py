@@ -71,6 +71,35 @@ def test_without_a_thread_a_row_is_written_later(
     assert sorted(calls(ledger)) == ["a", "b", "c"]
 
 
+def test_without_a_thread_whoever_waits_writes_what_is_there(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writer.threading, "Thread", NoThread)
+    begin(ledger, "a", "b")
+    ledger.record(entry("c"))
+    assert calls(ledger) == ["a", "b", "c"]
+    begin(ledger, "d", "e")
+    ledger.close()
+    assert calls(ledger) == ["a", "b", "c", "d", "e"]
+    assert "lost" not in caplog.text
+
+
+def test_a_row_that_is_refused_when_nobody_waits_any_more_is_logged(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = LedgerError("away")
+    away.__cause__ = OSError()
+    failures = [away]
+
+    def write(batch: Any) -> None:
+        raise failures.pop() if failures else LedgerError("refused for good")
+
+    monkeypatch.setattr(ledger.writer, "_write", write)
+    ledger.record(entry("a"))
+    ledger.close()
+    assert "refused for good" in caplog.text
+
+
 def test_a_folder_that_is_gone_loses_no_row(ledger: Ledger, file: Path) -> None:
     ledger.record(entry("a"))
     file.parent.rename(file.parent.with_name("away"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 from pathlib import Path
@@ -59,6 +60,11 @@ def test_a_fault_names_the_file_the_row_and_the_field(fields: dict[str, Any], me
         read(path)
 
 
+def test_a_date_is_as_good_an_index_as_any(tmp_path: Path) -> None:
+    (record,) = read(write(tmp_path / "r.parquet", row(index=datetime.date(2026, 11, 29))))
+    assert record.index == "2026-11-29"
+
+
 def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "r.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(RecordError, match=r"r\.parquet: it cannot be read as Parquet"):
@@ -68,7 +74,7 @@ def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
 def test_an_index_that_occurs_twice_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "r.parquet", row(), row(index="2"), row())
     with pytest.raises(RecordError, match=r"r\.parquet: field 'index': '1' occurs twice in dataset 'd'"):
-        check_indices([index_keys(load_records(read(path)))], path)
+        check_indices([index_keys(load_records(read(path)))], [path])
 
 
 def test_one_machine_refuses_parquet_and_says_if_it_leaves_it_out(

@@ -109,6 +109,7 @@ def test_a_free_variant_is_free(router: Router) -> None:
     assert price is not None
     assert (price.input, price.output, price_id) == (0, 0, "openrouter:deepseek/deepseek-r1:free")
     assert PriceSchedule(price_id).cost(TokenUsage(input_tokens=1000, output_tokens=1000)) == 0
+    assert default_catalog() is default_catalog()
     paid = default_catalog().price(free.removesuffix(":free"))
     assert paid is not None
     assert paid.output > 0
