@@ -229,9 +229,9 @@ def _plain_choice(choice: Any) -> Any:
         kind, function = choice.get("type"), choice.get("function")
         if isinstance(function, Mapping):
             return function.get("name")
-        return (
-            choice.get("name") if kind in ("tool", "function") else kind if kind in ("auto", "none", "any") else choice
-        )
+        if kind in ("tool", "function"):
+            return choice.get("name")
+        return kind if kind in ("auto", "none", "any") else choice
     return "any" if choice is True or choice == "required" else choice
 
 

@@ -13,7 +13,7 @@ from avengers_core import AvengersError, Decision
 from avengers_core._utils.threads import off_loop, turn
 from avengers_core.adapters import only_models, take
 from avengers_core.dispatch.call import Call
-from avengers_core.dispatch.dispatcher import QUICK_CHARACTERS, TOOL_CHARACTERS
+from avengers_core.dispatch.dispatcher import QUICK_CHARACTERS
 from avengers_core.dispatch.options import CallLabels
 from avengers_core.routing.options import ROUTE_FIELDS, RouteOverrides, merge_overrides
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
@@ -178,8 +178,9 @@ class PlanningChatModel(ChatFields, BaseChatModel):
     ) -> tuple[PromptValue, RunnableConfig, dict[str, Any]]:
         """`_start` that does not hold up the event loop."""
         prompt, config = self._convert_input(input), ensure_config(config)
+        tools = len(kwargs.get("tools") or ())
         blocks = self._may_wait(config, kwargs) or self.dispatcher.may_block(
-            _size(prompt, kwargs), self.route_options()
+            _size(prompt), self.route_options(), tools=tools
         )
         await turn()
         start = partial(self._start, prompt, config, kwargs, AsyncCallbackManager, streams=streams)
@@ -253,13 +254,12 @@ def _is_traced() -> bool:
     return tracing_v2_callback_var.get() is not None or bool(tracing_is_enabled())
 
 
-def _size(prompt: PromptValue, kwargs: Mapping[str, Any]) -> int:
-    """About the characters of a request; of parts that are no text, so many that they take their time."""
-    tools = len(kwargs.get("tools") or ()) * TOOL_CHARACTERS
+def _size(prompt: PromptValue) -> int:
+    """Characters of an input; of parts that are no text, so many that they take their time."""
     if isinstance(prompt, StringPromptValue):
-        return len(prompt.text) + tools
+        return len(prompt.text)
     contents = [message.content for message in prompt.to_messages()]
-    return sum(len(one) if isinstance(one, str) else QUICK_CHARACTERS for one in contents) + tools
+    return sum(len(one) if isinstance(one, str) else QUICK_CHARACTERS for one in contents)
 
 
 def _take_overrides(kwargs: dict[str, Any]) -> dict[str, Any]:

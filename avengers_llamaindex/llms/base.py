@@ -13,7 +13,6 @@ from avengers_core import Decision
 from avengers_core._utils.threads import off_loop, turn
 from avengers_core.adapters import needs_from_arguments, only_models, take
 from avengers_core.dispatch.call import Attempt, Call
-from avengers_core.dispatch.dispatcher import TOOL_CHARACTERS
 from avengers_core.dispatch.options import CallLabels
 from avengers_core.routing.options import ROUTE_FIELDS, RouteOptions, RouteOverrides, merge_overrides
 from llama_index.core.base.llms.generic_utils import messages_to_history_str
@@ -168,9 +167,9 @@ class AvengersLLM(LLMFields, FunctionCallingLLM):
 
     async def _aplan(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> Call[LLM]:
         """`_plan` that does not hold up the event loop."""
-        size = sum(len(one.content or "") for one in messages) + len(kwargs.get("tools") or ()) * TOOL_CHARACTERS
+        size, tools = sum(len(one.content or "") for one in messages), len(kwargs.get("tools") or ())
         given = {*kwargs, *query_context().overrides}
-        blocks = "budget" in given or self.dispatcher.may_block(size, self.route_options())
+        blocks = "budget" in given or self.dispatcher.may_block(size, self.route_options(), tools=tools)
         await turn()
         return await off_loop(lambda: self._plan(messages, kwargs), blocks=blocks)
 

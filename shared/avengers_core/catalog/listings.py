@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from ..pricing.types import PER, Price
+from ..pricing.catalog import token_rate
+from ..pricing.types import Price
 from .providers import find_provider
 from .spelling import key_of
 
@@ -150,20 +151,18 @@ def _equal_names(clause: Any) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=8192)
 def _rate(provider: str, model: str, kind: str) -> Decimal | None:
-    from genai_prices import Usage
     from genai_prices.data_snapshot import get_snapshot
 
-    noon = datetime.datetime.now(datetime.timezone.utc).replace(hour=12, minute=0)
     owner = next(one for one in get_snapshot().providers if one.id == provider)
-    try:  # the difference leaves out what some take for each request
-        costs = [
-            _models(provider)[model].calc_price(Usage(**{kind: n}), owner, genai_request_timestamp=noon).total_price
-            for n in (1000, 2000)
-        ]
+
+    def cost(usage: Any, noon: datetime.datetime) -> Decimal:
+        price: Decimal = _models(provider)[model].calc_price(usage, owner, genai_request_timestamp=noon).total_price
+        return price
+
+    try:
+        return token_rate(kind, cost)
     except (LookupError, ValueError):
         return None
-    rate: Decimal = (costs[1] - costs[0]) * PER / 1000
-    return rate
 
 
 @functools.cache

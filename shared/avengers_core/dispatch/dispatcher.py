@@ -49,7 +49,7 @@ REMEMBERED_TEXTS = 256
 QUICK_CHARACTERS = 4000
 
 #: About the characters of a tool's description and schema.
-TOOL_CHARACTERS = 400
+_TOOL_CHARACTERS = 400
 
 #: Characters of a text that are embedded: a document says early what it is about, and long ones take seconds.
 EMBEDDED_CHARACTERS = 50_000
@@ -139,17 +139,18 @@ class Dispatcher(Generic[M]):
         with contextlib.suppress(AvengersError):
             self.plan(Prompt("Hello"), RouteOptions())
 
-    def may_block(self, characters: int, options: RouteOptions) -> bool:
+    def may_block(self, characters: int, options: RouteOptions, *, tools: int = 0) -> bool:
         """Whether planning a call may take long, so that it should not be done on an event loop.
 
         Args:
-            characters: Length of the request.
+            characters: Length of the request's texts.
             options: How to choose.
+            tools: Number of its tools.
         """
         return (
             (self.context.budget_store.blocks and options.budget.adds_up)
             or not self._planned
-            or characters > QUICK_CHARACTERS
+            or characters + tools * _TOOL_CHARACTERS > QUICK_CHARACTERS
             or not isinstance(self.router.embedder, WordLlamaEmbedder)  # another one may ask a server
             or not all(map(self.pool.is_made, self.pool.ids))
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from .types import PER, Price
 
-__all__ = ["latest_prices", "lookup_price", "provider_of", "split_price_id"]
+__all__ = ["latest_prices", "lookup_price", "provider_of", "split_price_id", "token_rate"]
 
 
 def split_price_id(price_id: str) -> tuple[str, str]:
@@ -32,26 +33,36 @@ def provider_of(model: str) -> str | None:
         return None
 
 
+def token_rate(kind: str, cost: Callable[[Any, datetime.datetime], Decimal]) -> Decimal:
+    """US dollars per million tokens at noon UTC, without what is taken for each request.
+
+    Args:
+        kind: Field of genai-prices' usage, such as ``input_tokens``.
+        cost: Gives the US dollars of a usage at a time.
+    """
+    from genai_prices import Usage
+
+    noon = datetime.datetime.now(datetime.timezone.utc).replace(hour=12, minute=0)
+    once, twice = (cost(Usage(**{kind: tokens}), noon) for tokens in (1000, 2000))
+    return (twice - once) * PER / 1000
+
+
 def lookup_price(price_id: str) -> Price | None:
     """The price that the installed genai-prices has for ``provider:model`` or ``model``, or None if it has none.
 
     It is read from the package's own data: nothing is sent. What some take for each request is not in it, and where a
     price changes within the day, the one at noon UTC counts.
     """
-    from genai_prices import Usage, __version__, calc_price
+    from genai_prices import __version__, calc_price
     from genai_prices.data_snapshot import get_snapshot
 
     provider, model = split_price_id(price_id)
-    noon = datetime.datetime.now(datetime.timezone.utc).replace(hour=12, minute=0)
 
-    def cost(kind: str, tokens: int) -> Decimal:
-        usage = Usage(**{kind: tokens})
+    def cost(usage: Any, noon: datetime.datetime) -> Decimal:
         return calc_price(usage, model, provider_id=provider or None, genai_request_timestamp=noon).total_price
 
     try:
-        prices = [
-            (cost(kind, 2000) - cost(kind, 1000)) * Decimal(PER) / 1000 for kind in ("input_tokens", "output_tokens")
-        ]
+        prices = [token_rate(kind, cost) for kind in ("input_tokens", "output_tokens")]
     except (LookupError, ValueError):
         return None
     stamp = getattr(get_snapshot(), "timestamp", None)
